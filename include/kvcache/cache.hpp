@@ -1,0 +1,107 @@
+// The cache: a concurrent map from byte strings to byte strings that accounts for every byte it holds
+// and gives memory back.
+//
+//   kvcache::cache cache{kvcache::cache_options{}};
+//   cache.put("key", "value");
+//   cache.get("key", [&](std::string_view value) { out.append(value); });
+//
+// Keys and values are any bytes, NUL included; the store knows no encoding and no HTTP. The limits on
+// their lengths that users see, in characters, belong to the HTTP room.
+//
+// Thread-safety: every member may be called from any thread at any time, unless it says otherwise.
+// Per key, operations are linearizable. Nothing here throws once the cache is constructed: what can
+// fail returns an outcome, and a failed operation leaves the store as it was.
+//
+// Time: the store reads no clock. Its owner calls advance_clock(); expiry is counted in those ticks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "kvcache/cache_options.hpp"
+#include "kvcache/cache_stats.hpp"
+#include "kvcache/function_ref.hpp"
+
+namespace kvcache {
+
+class room_maker;
+class store; // what stands behind this face (src/cache/store.hpp); eviction works on it directly
+
+enum class put_outcome : std::uint8_t {
+  inserted,      // the key was not there
+  replaced,      // it was, and has the new value now
+  exists,        // put_if_absent: it was, and keeps its value
+  mismatch,      // compare_and_swap: its value was not the expected one, or it was not there
+  no_room,       // the budget is used up and no room could be made; the old value stays
+  out_of_memory, // the kernel refused memory; the old value stays
+  too_large      // longer than the store can ever hold (cache::max_item_bytes); the old value stays
+};
+
+// The coarse clock: ticks of 100 ms since the cache was made; 2^32 of them last 13.6 years.
+using tick = std::uint32_t;
+inline constexpr tick ticks_per_second = 10;
+inline constexpr tick never = 0; // as an expiry: the entry does not expire
+
+class cache {
+public:
+  using value_visitor = function_ref<void(std::string_view value)>;
+
+  // Key bytes, and value bytes, that one entry can hold at most.
+  static constexpr std::size_t max_item_bytes = std::size_t{64} << 20;
+
+  explicit cache(const cache_options& options); // throws std::bad_alloc if it cannot even start
+  ~cache();                                     // REQUIRES: no other thread is inside a member
+  cache(const cache&) = delete;
+  cache& operator=(const cache&) = delete;
+
+  // Calls `visit` with the value, under the bucket's lock, and counts as an access; false on a miss.
+  // `visit` must be short: it must not call the cache, block, or log. The view dies with the call.
+  bool get(std::string_view key, value_visitor visit) noexcept;
+
+  // Like get, but is no access: ages and reference bits stay.
+  bool peek(std::string_view key, value_visitor visit) const noexcept;
+
+  // Stores the value; an expiry in ticks, or never. An overwrite takes over the new expiry.
+  put_outcome put(std::string_view key, std::string_view value, tick expires_at = never) noexcept;
+
+  // Stores it only where the key is not there (an expired entry is not there).
+  put_outcome put_if_absent(std::string_view key, std::string_view value,
+                            tick expires_at = never) noexcept;
+
+  // Replaces the value only where the present one equals `expected`.
+  put_outcome compare_and_swap(std::string_view key, std::string_view expected,
+                               std::string_view desired, tick expires_at = never) noexcept;
+
+  // True if the key was there (and had not expired).
+  bool erase(std::string_view key) noexcept;
+
+  // Erases everything, in slices, while others go on; entries put meanwhile may stay or go. Returns
+  // how many went.
+  std::size_t clear() noexcept;
+
+  std::size_t size() const noexcept; // entries, expired ones not yet collected included; cheap
+  cache_stats stats() const noexcept; // microseconds; stops nobody
+
+  // ---- for whoever runs it ------------------------------------------------------------------------
+  tick now() const noexcept;
+  void advance_clock(tick now) noexcept; // never backwards: an older value is ignored
+
+  void set_hold_limit_bytes(std::size_t bytes) noexcept; // 0 = unlimited
+  std::size_t hold_limit_bytes() const noexcept;
+
+  // The maker must outlive the cache or be taken away with nullptr while no PUT runs.
+  void set_room_maker(room_maker* maker) noexcept;
+
+  // One slice of background work (moving survivors out of sparse pages, shrinking tables), at most
+  // about `budget_us` long. Returns true if there is more to do. One caller at a time.
+  bool maintain(unsigned budget_us) noexcept;
+
+  store& internals() noexcept { return *store_; } // for src/eviction and tests of the store
+
+private:
+  std::unique_ptr<store> store_;
+};
+
+} // namespace kvcache

@@ -1,0 +1,31 @@
+// Every limit of the store. The daemon's flags map onto these (src/config); a program that uses the
+// cache as a library fills them in by hand.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace kvcache {
+
+struct cache_options {
+  // Entries held at most; 0 means no such limit. It may be passed by at most one entry for each
+  // thread that is putting at that moment. Raising it costs memory only as entries arrive.
+  std::size_t max_entries = 0;
+
+  // Bytes the cache may hold from the kernel (entries, index, reusable room); 0 means unlimited.
+  // Can be changed while it runs: cache::set_hold_limit_bytes. A PUT that would pass it asks the
+  // room_maker, and is refused with no_room if that fails.
+  std::size_t hold_limit_bytes = 0;
+
+  // Threads that put at the same time: the number of independent allocation stripes. More stripes
+  // mean less contention and a few KiB each; a wrong value costs speed, never correctness.
+  unsigned stripes = 2;
+
+  // Key of the keyed hash. Drawn from the kernel's random source when absent (the normal case);
+  // tests fix it to make a run repeatable.
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> hash_seed;
+};
+
+} // namespace kvcache

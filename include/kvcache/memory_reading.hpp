@@ -1,0 +1,19 @@
+// What is known, at one moment, of the memory this process may use.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace kvcache {
+
+// One decisive reading: usage and limit always come from the same level (a cgroup, the host, or the
+// estimate), namely the one that is fullest relative to its limit.
+struct memory_reading {
+  std::uint64_t used_bytes = 0;  // in use at that level; reclaimable page cache is not use
+  std::uint64_t limit_bytes = 0; // the limit at that level; never 0 in a reading that is handed out
+  std::string source;            // where both were read, for people: "cgroup v2 /sys/fs/cgroup/…", "host"
+
+  friend bool operator==(const memory_reading&, const memory_reading&) = default;
+};
+
+} // namespace kvcache
