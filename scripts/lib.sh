@@ -1,0 +1,78 @@
+# shellcheck shell=bash
+# Shared by run and test: where we are, what the machine lacks, and how many compilers it can bear.
+# Sourced, never run. Everything here works as root or with sudo, and asks nothing.
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+as_root() {
+  if ((EUID == 0)); then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "this needs root to install packages: run it as root, or install sudo"
+  fi
+}
+
+# Debian 12 packs two Boosts and its default is too old; elsewhere the default is new enough.
+boost_package() {
+  local id='' version=''
+  id=$(. /etc/os-release && printf %s "${ID:-}")
+  version=$(. /etc/os-release && printf %s "${VERSION_ID:-}")
+  if [[ $id == debian && $version == 12 ]]; then echo libboost1.81-dev; else echo libboost-dev; fi
+}
+
+build_packages() {
+  echo g++ cmake ninja-build ccache "$(boost_package)" nlohmann-json3-dev libcuckoo-dev \
+    libspdlog-dev libcli11-dev libgtest-dev libgmock-dev ca-certificates
+}
+
+# Installs those of the named packages that are missing; touches nothing when all are there.
+install_packages() {
+  local missing=() name
+  for name in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
+  done
+  ((${#missing[@]})) || return 0
+  command -v apt-get >/dev/null ||
+    die "these packages are missing and this is no Debian or Ubuntu: ${missing[*]}"
+  say "installing ${missing[*]}"
+  # A service that a package would start (a Prometheus for the tests, say) has no business here.
+  local policy=/usr/sbin/policy-rc.d made=
+  if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
+    made=1
+  fi
+  local status=0
+  { as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      -o Dpkg::Use-Pty=0 "${missing[@]}" >&2; } || status=$?
+  [[ -z $made ]] || as_root rm -f "$policy"
+  ((status == 0)) || die "apt-get could not install: ${missing[*]}"
+}
+
+# One compiler per core, but none without about 1.2 GB of memory to itself (a 2 GB machine builds too).
+build_jobs() {
+  local cores available_kb by_memory
+  cores=$(nproc)
+  available_kb=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo)
+  by_memory=$((available_kb / 1200000))
+  ((by_memory >= 1)) || by_memory=1
+  echo $((cores < by_memory ? cores : by_memory))
+}
+
+# build PRESET [CMAKE-ARG...] [-- TARGET...]: configures and builds; silent where nothing changed.
+build() {
+  local preset=$1 args=() targets=()
+  shift
+  while (($#)) && [[ $1 != -- ]]; do args+=("$1"); shift; done
+  (($#)) && shift
+  targets=("$@")
+  (
+    cd "$repo" || exit
+    cmake --preset "$preset" "${args[@]}" >"/tmp/kvcache-configure.$$" 2>&1 ||
+      { cat "/tmp/kvcache-configure.$$" >&2; rm -f "/tmp/kvcache-configure.$$"; exit 1; }
+    rm -f "/tmp/kvcache-configure.$$"
+    cmake --build --preset "$preset" -j "$(build_jobs)" ${targets:+--target "${targets[@]}"} >&2
+  )
+}
