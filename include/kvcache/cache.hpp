@@ -1,18 +1,19 @@
-// The cache: a concurrent map from byte strings to byte strings that accounts for every byte it holds
-// and gives memory back.
+// The cache: a concurrent map from byte strings to byte strings that accounts for every byte it
+// holds and gives memory back.
 //
 //   kvcache::cache cache{kvcache::cache_options{}};
 //   cache.put("key", "value");
 //   cache.get("key", [&](std::string_view value) { out.append(value); });
 //
-// Keys and values are any bytes, NUL included; the store knows no encoding and no HTTP. The limits on
-// their lengths that users see, in characters, belong to the HTTP room.
+// Keys and values are any bytes, NUL included; the store knows no encoding and no HTTP. The limits
+// on their lengths that users see, in characters, belong to the HTTP room.
 //
 // Thread-safety: every member may be called from any thread at any time, unless it says otherwise.
 // Per key, operations are linearizable. Nothing here throws once the cache is constructed: what can
 // fail returns an outcome, and a failed operation leaves the store as it was.
 //
-// Time: the store reads no clock. Its owner calls advance_clock(); expiry is counted in those ticks.
+// Time: the store reads no clock. Its owner calls advance_clock(); expiry is counted in those
+// ticks.
 #pragma once
 
 #include <cstddef>
@@ -56,8 +57,9 @@ public:
   cache(const cache&) = delete;
   cache& operator=(const cache&) = delete;
 
-  // Calls `visit` with the value, under the bucket's lock, and counts as an access; false on a miss.
-  // `visit` must be short: it must not call the cache, block, or log. The view dies with the call.
+  // Calls `visit` with the value, under the bucket's lock, and counts as an access; false on a
+  // miss. `visit` must be short: it must not call the cache, block, or log. The view dies with the
+  // call.
   bool get(std::string_view key, value_visitor visit) noexcept;
 
   // Like get, but is no access: ages and reference bits stay.
@@ -81,10 +83,11 @@ public:
   // how many went.
   std::size_t clear() noexcept;
 
-  std::size_t size() const noexcept; // entries, expired ones not yet collected included; cheap
+  std::size_t size() const noexcept;  // entries, expired ones not yet collected included; cheap
   cache_stats stats() const noexcept; // microseconds; stops nobody
 
-  // ---- for whoever runs it ------------------------------------------------------------------------
+  // ---- for whoever runs it
+  // ------------------------------------------------------------------------
   tick now() const noexcept;
   void advance_clock(tick now) noexcept; // never backwards: an older value is ignored
 

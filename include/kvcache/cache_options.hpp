@@ -25,7 +25,7 @@ struct cache_options {
 
   // Key of the keyed hash. Drawn from the kernel's random source when absent (the normal case);
   // tests fix it to make a run repeatable.
-  std::optional<std::pair<std::uint64_t, std::uint64_t>> hash_seed;
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> hash_seed = std::nullopt;
 };
 
 } // namespace kvcache

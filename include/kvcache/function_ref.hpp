@@ -1,5 +1,5 @@
-// A non-owning reference to a callable, two words, never allocates. The callee must outlive the call
-// it is passed to; it must not be stored.
+// A non-owning reference to a callable, two words, never allocates. The callee must outlive the
+// call it is passed to; it must not be stored.
 #pragma once
 
 #include <memory>
@@ -15,9 +15,9 @@ template <class Result, class... Args>
 class function_ref<Result(Args...)> {
 public:
   template <class Callable>
-    requires(!std::is_same_v<std::remove_cvref_t<Callable>, function_ref> &&
-             std::is_invocable_r_v<Result, Callable&, Args...>)
-  function_ref(Callable&& callable) noexcept // NOLINT(google-explicit-constructor): by design
+  requires(!std::is_same_v<std::remove_cvref_t<Callable>, function_ref> &&
+           std::is_invocable_r_v<Result, Callable&, Args...>) function_ref(Callable&& callable)
+  noexcept // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
         call_([](void* object, Args... args) -> Result {
           return (*static_cast<std::remove_reference_t<Callable>*>(object))(

@@ -11,7 +11,7 @@ namespace kvcache {
 struct memory_reading {
   std::uint64_t used_bytes = 0;  // in use at that level; reclaimable page cache is not use
   std::uint64_t limit_bytes = 0; // the limit at that level; never 0 in a reading that is handed out
-  std::string source;            // where both were read, for people: "cgroup v2 /sys/fs/cgroup/…", "host"
+  std::string source; // where both were read, for people: "cgroup v2 /sys/fs/cgroup/…", "host"
 
   friend bool operator==(const memory_reading&, const memory_reading&) = default;
 };

@@ -1,0 +1,48 @@
+#include "memory/reread_file.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <utility>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace kvcache {
+
+namespace {
+constexpr std::size_t first_read_bytes = 4096;
+constexpr std::size_t file_bytes_max = std::size_t{4} << 20;
+} // namespace
+
+reread_file::reread_file(reread_file&& other) noexcept
+    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+void reread_file::close() noexcept {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+bool reread_file::read(std::string& text) {
+  text.clear();
+  if (descriptor_ < 0) descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) return false;
+
+  std::size_t filled = 0;
+  text.resize(text.capacity() < first_read_bytes ? first_read_bytes : text.capacity());
+  for (;;) {
+    const ssize_t got = ::pread(descriptor_, text.data() + filled, text.size() - filled,
+                                static_cast<off_t>(filled));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      text.clear();
+      close();
+      return false;
+    }
+    filled += static_cast<std::size_t>(got);
+    if (got == 0 || filled >= file_bytes_max) break;
+    if (filled == text.size()) text.resize(text.size() * 2);
+  }
+  text.resize(filled);
+  return true;
+}
+
+} // namespace kvcache
