@@ -1,0 +1,79 @@
+// The logical clock that accesses are stamped with: it advances by one epoch for every so many
+// accesses. It counts accesses, hits included, rather than evictions or time: a long run of hits
+// must still tell early ones from late ones, and an idle hour must age nothing.
+//
+// Thread-safety: every member may be called by any thread at any time. Each thread counts on a line
+// of its own (as long as there are as many stripes) and passes its count on in batches, so an
+// access writes no line that others read. Counts lost to threads that share a stripe, or to a race
+// at the end of an epoch, make the clock a little slow and nothing else.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <memory>
+
+#include "cache/entry_meta.hpp"
+#include "cache/striped_counter.hpp"
+
+namespace kvcache {
+
+class access_clock {
+public:
+  explicit access_clock(unsigned stripes)
+      : cells_(std::make_unique<cell[]>(std::bit_ceil(std::max(stripes, 1U)))),
+        mask_(std::bit_ceil(std::max(stripes, 1U)) - 1) {
+    set_epoch_accesses(default_epoch_accesses);
+  }
+  access_clock(const access_clock&) = delete;
+  access_clock& operator=(const access_clock&) = delete;
+
+  // Wraps around: compare stamps with entry_meta::age().
+  epoch now() const noexcept { return epoch_.load(std::memory_order_relaxed); }
+
+  void count_access() noexcept {
+    cell& mine = cells_[this_thread_number() & mask_];
+    const std::uint32_t pending = mine.pending.load(std::memory_order_relaxed) + 1;
+    if (pending < batch_.load(std::memory_order_relaxed)) {
+      mine.pending.store(pending, std::memory_order_relaxed);
+      return;
+    }
+    mine.pending.store(0, std::memory_order_relaxed);
+    add(pending);
+  }
+
+  void advance() noexcept { epoch_.fetch_add(1, std::memory_order_relaxed); }
+
+  // How many accesses an epoch lasts, at least 1. Shorter tells ages apart better and lets more
+  // accesses write a new stamp.
+  void set_epoch_accesses(std::uint32_t accesses) noexcept {
+    const std::uint32_t length = std::max(accesses, 1U);
+    length_.store(length, std::memory_order_relaxed);
+    batch_.store(std::clamp(length / (4 * (mask_ + 1)), 1U, max_batch), std::memory_order_relaxed);
+  }
+
+private:
+  static constexpr std::uint32_t default_epoch_accesses = 1024;
+  static constexpr std::uint32_t max_batch = 64;
+
+  struct alignas(64) cell {
+    std::atomic<std::uint32_t> pending{0};
+  };
+
+  void add(std::uint32_t accesses) noexcept {
+    const std::uint32_t total = in_epoch_.fetch_add(accesses, std::memory_order_relaxed) + accesses;
+    if (total < length_.load(std::memory_order_relaxed)) return;
+    in_epoch_.store(0, std::memory_order_relaxed);
+    advance();
+  }
+
+  std::unique_ptr<cell[]> cells_;
+  unsigned mask_;
+  alignas(64) std::atomic<std::uint32_t> in_epoch_{0}; // written once in a batch
+  alignas(64) std::atomic<epoch> epoch_{0};            // read by every access, seldom written
+  std::atomic<std::uint32_t> length_{default_epoch_accesses};
+  std::atomic<std::uint32_t> batch_{1};
+};
+
+} // namespace kvcache

@@ -1,0 +1,45 @@
+// How many bytes the store holds from the kernel, and how many it may. Shared by entry memory and
+// the tables: whoever takes memory charges it here first, and refunds it after giving it back.
+//
+// Thread-safety: every member may be called by any thread at any time. Invariant: held_bytes() is
+// at least what is really held, and passes the limit only by what charge() took regardless of it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+namespace kvcache {
+
+class budget {
+public:
+  explicit budget(std::size_t limit_bytes) noexcept : limit_bytes_(limit_bytes) {}
+  budget(const budget&) = delete;
+  budget& operator=(const budget&) = delete;
+
+  // False, and nothing is charged, if that would pass the limit.
+  bool try_charge(std::size_t bytes) noexcept {
+    const std::size_t limit = limit_bytes_.load(std::memory_order_relaxed);
+    const std::size_t before = held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    if (limit == 0 || before + bytes <= limit) return true;
+    held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+  }
+  void charge(std::size_t bytes) noexcept { // what cannot be refused: bookkeeping of a few bytes
+    held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  }
+  void refund(std::size_t bytes) noexcept {
+    held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+
+  std::size_t held_bytes() const noexcept { return held_bytes_.load(std::memory_order_relaxed); }
+  std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
+  void set_limit_bytes(std::size_t bytes) noexcept { // 0 = unlimited
+    limit_bytes_.store(bytes, std::memory_order_relaxed);
+  }
+
+private:
+  alignas(64) std::atomic<std::size_t> held_bytes_{0};
+  std::atomic<std::size_t> limit_bytes_;
+};
+
+} // namespace kvcache

@@ -1,0 +1,47 @@
+#include "cache/compactor.hpp"
+
+#include <array>
+
+#include "cache/thread_cpu_time.hpp"
+
+namespace kvcache {
+
+compactor::progress compactor::step(entry_arena::urgency how, std::size_t max_moves) noexcept {
+  const std::uint32_t slab = arena_.begin_evacuation(how);
+  if (slab == 0) return progress::none;
+  const longest_step measured{longest_step_ns_};
+  std::array<entry_ref, 64> refs;
+  std::size_t moved = 0;
+  std::uint32_t slot = 0;
+  for (bool more = true; more && moved < max_moves;) {
+    std::size_t count = 0;
+    more = arena_.list_survivors(slab, slot, hash_, refs, count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const move outcome = move_entry(refs[i], slab);
+      if (outcome == move::done) ++moved;
+      if (outcome == move::no_place) more = false;
+    }
+  }
+  moved_.fetch_add(moved, std::memory_order_relaxed);
+  if (arena_.end_evacuation(slab)) return progress::slab_given_back;
+  return moved != 0 ? progress::moved : progress::none;
+}
+
+// What is not in the index (any more, or not yet) is left alone: its owner is about to free or to
+// insert it, and the slab is tried again later.
+compactor::move compactor::move_entry(entry_ref ref, std::uint32_t slab) noexcept {
+  const entry_handle target = arena_.allocate_beside(slab);
+  if (target == no_entry) return move::no_place;
+  const bool moved = index_.visit(ref, [&](entry_handle& handle) {
+    const entry from = arena_.at(handle);
+    entry to = arena_.at(target);
+    to.write_copy_of(from);
+    to.publish(from.meta());
+    handle = target;
+    return entry_index::fate::keep;
+  });
+  arena_.release(moved ? ref.handle : target);
+  return moved ? move::done : move::gone;
+}
+
+} // namespace kvcache

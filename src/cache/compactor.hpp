@@ -1,0 +1,49 @@
+// Moves survivors: random erasures leave a few entries on every page, so pages can only be given
+// back by moving those entries into the gaps of other slabs. The compactor takes the sparsest slab
+// out of allocation, moves what lives there, one entry at a time under its bucket's lock, and gives
+// it back.
+//
+// Thread-safety: every member may be called by any thread at any time; two callers work on
+// different slabs. A call may leave a slab half moved: it goes back to allocation, and a later call
+// goes on with it, as it is the sparsest then.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "cache/entry_arena.hpp"
+#include "cache/index.hpp"
+#include "cache/siphash.hpp"
+
+namespace kvcache {
+
+class compactor {
+public:
+  compactor(entry_arena& arena, entry_index& index, const keyed_hash& hash) noexcept
+      : arena_(arena), index_(index), hash_(hash) {}
+  compactor(const compactor&) = delete;
+  compactor& operator=(const compactor&) = delete;
+
+  enum class progress : std::uint8_t { none, moved, slab_given_back };
+
+  // Works on one slab, for at most about `max_moves` entries.
+  progress step(entry_arena::urgency how, std::size_t max_moves) noexcept;
+
+  std::uint64_t entries_moved() const noexcept { return moved_.load(std::memory_order_relaxed); }
+  std::uint64_t longest_step_ns() const noexcept {
+    return longest_step_ns_.load(std::memory_order_relaxed);
+  }
+
+private:
+  enum class move : std::uint8_t { done, gone, no_place };
+  move move_entry(entry_ref ref, std::uint32_t slab) noexcept;
+
+  entry_arena& arena_;
+  entry_index& index_;
+  const keyed_hash& hash_;
+  std::atomic<std::uint64_t> moved_{0};
+  std::atomic<std::uint64_t> longest_step_ns_{0};
+};
+
+} // namespace kvcache

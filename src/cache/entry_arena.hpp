@@ -1,0 +1,193 @@
+// Room for entries, of our own: blocks of exact sizes (size_classes.hpp) cut from slabs of 64 KiB,
+// larger blocks as runs of pages; no malloc, no header to a block, every byte accounted for.
+//
+// Stripes: every slab belongs to one stripe, which has a lock of its own and serves the threads
+// that map to it. A thread allocates from its stripe; if that has no room it takes freed blocks of
+// other stripes before a new slab, so that nothing lies stranded. A free goes to the stripe that
+// owns the slab, whichever thread frees. No lock is shared by all threads but for taking or
+// returning a slab.
+//
+// Sparse slabs: slabs with room are kept in groups by how full they are. Allocation uses the
+// fullest, so that sparse ones empty by themselves; evacuation (compactor.hpp) takes the sparsest
+// out of use, moves what lives there and gives it back. A slab that empties goes back to the kernel
+// at once, except the last with room of its class, which trim() returns.
+//
+// Thread-safety: every member may be called by any thread at any time, for blocks the caller owns.
+// Accounting: held pages are charged to the budget as they are first touched, before use.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "cache/budget.hpp"
+#include "cache/entry.hpp"
+#include "cache/memory_source.hpp"
+#include "cache/siphash.hpp"
+#include "cache/size_classes.hpp"
+#include "cache/slab_pool.hpp"
+#include "cache/spin_lock.hpp"
+#include "cache/walk.hpp"
+#include "kvcache/function_ref.hpp"
+
+namespace kvcache {
+
+class entry_arena {
+public:
+  enum class status : std::uint8_t {
+    ok,
+    over_limit,   // the budget is used up
+    out_of_memory // the kernel refused, or all addresses are used
+  };
+  struct allocation {
+    status outcome = status::ok;
+    entry_handle handle = no_entry;
+  };
+
+  entry_arena(unsigned stripes, budget& held, memory_source& source); // throws std::bad_alloc
+  ~entry_arena();
+  entry_arena(const entry_arena&) = delete;
+  entry_arena& operator=(const entry_arena&) = delete;
+
+  // A block of at least `bytes` (> 0), not live. Give it back with release().
+  allocation allocate(std::size_t bytes) noexcept;
+
+  // REQUIRES: no other thread can reach the block any more but by a walk.
+  void release(entry_handle handle) noexcept;
+
+  entry at(entry_handle handle) const noexcept {
+    return entry{pool_.base() + std::size_t{handle} * handle_unit_bytes};
+  }
+
+  // Size of an allocated block; what allocate(bytes) would really take.
+  std::size_t block_bytes(entry_handle handle) const noexcept;
+  static std::size_t block_bytes_for(std::size_t bytes) noexcept;
+
+  // See store::walk. `hash` names the entries that are met.
+  std::size_t walk(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
+                   function_ref<void(walked_entry&)> visit) noexcept;
+  std::uint32_t walk_end() const noexcept { return pool_.frontier(); }
+
+  // ---- moving survivors (used by the compactor) ---------------------------------------
+  enum class urgency : std::uint8_t {
+    background, // only where a notable part of a class is free
+    pressing    // wherever a slab can be gained
+  };
+  // Takes a sparse slab out of allocation; 0 if none is worth it.
+  std::uint32_t begin_evacuation(urgency how) noexcept;
+  // Live entries of that slab from slot `from_slot` on; sets it to where to go on, false at the
+  // end.
+  bool list_survivors(std::uint32_t slab, std::uint32_t& from_slot, const keyed_hash& hash,
+                      std::span<entry_ref> refs, std::size_t& count) noexcept;
+  // A block of the same class in another slab that is already held; no_entry if there is none.
+  entry_handle allocate_beside(std::uint32_t slab) noexcept;
+  // Gives the slab back if it is empty now (true), else back to allocation.
+  bool end_evacuation(std::uint32_t slab) noexcept;
+
+  // Returns empty slabs that were kept; true if there were any.
+  bool trim() noexcept;
+
+  // ---- figures ------------------------------------------------------------------------
+  std::size_t live_bytes() const noexcept; // allocated blocks
+  std::size_t free_bytes() const noexcept; // freed blocks in held slabs
+
+private:
+  static constexpr std::size_t handle_unit_bytes = 8;
+  static constexpr std::uint32_t handles_per_slab = slab_bytes / handle_unit_bytes;
+  static constexpr unsigned group_count = 16; // of fullness; full slabs are in none
+  static constexpr std::uint16_t no_slot = 0xffff;
+  static constexpr std::uint32_t no_slab = 0;
+
+  // What is known of a slab. `owner` may be read by anyone. `large`, `klass` and `large_bytes` do
+  // not change while any block in the slab is allocated, so whoever owns a block may read them; the
+  // rest belongs to the lock of the stripe that owns the slab.
+  struct alignas(64) slab {
+    std::atomic<std::uint32_t> owner{0}; // stripe + 1; 0: nobody's
+    std::uint16_t klass = 0;
+    bool large = false; // one block, at the start; its further slabs have no owner
+    bool evacuating = false;
+    bool listed = false;
+    std::uint8_t group = 0;
+    std::uint16_t used = 0;   // allocated blocks
+    std::uint16_t carved = 0; // blocks ever cut; those above were never touched
+    std::uint16_t first_free = no_slot;
+    std::uint32_t touched_bytes = 0; // whole pages, charged
+    std::uint32_t next = no_slab;
+    std::uint32_t previous = no_slab;
+    std::size_t large_bytes = 0;
+  };
+
+  // Slabs of one class that have room, by fullness.
+  struct class_lists {
+    std::array<std::uint32_t, group_count> heads{};
+    std::uint32_t groups = 0; // bit g: heads[g] is not empty
+  };
+  // Written under the stripe's lock, read by anyone.
+  struct class_counts {
+    std::atomic<std::uint32_t> freed{0};  // freed blocks, in evacuating slabs too
+    std::atomic<std::uint32_t> carved{0}; // blocks cut in all its slabs
+  };
+
+  struct alignas(64) stripe {
+    spin_lock lock;
+    std::array<class_lists, size_class_count> lists KVCACHE_GUARDED_BY(lock);
+    std::atomic<std::size_t> live_bytes{0};
+    std::atomic<std::size_t> free_bytes{0};
+    std::array<class_counts, size_class_count> counts;
+  };
+
+  // How far take_block may go.
+  enum class growth : std::uint8_t { charge_pages, held_pages_only, freed_blocks_only };
+
+  allocation allocate_small(size_class c) noexcept;
+  allocation allocate_large(std::size_t bytes) noexcept;
+  allocation take_block(stripe& s, size_class c, growth how) noexcept KVCACHE_REQUIRES(s.lock);
+  bool carve_block(stripe& s, slab& from, size_class c, growth how) noexcept
+      KVCACHE_REQUIRES(s.lock);
+  allocation take_elsewhere(unsigned own, size_class c, growth how) noexcept;
+  allocation take_from_new_slab(unsigned own, size_class c) noexcept;
+  void charge_descriptors() noexcept;
+
+  void list(stripe& s, std::uint32_t index) noexcept KVCACHE_REQUIRES(s.lock);
+  void unlist(stripe& s, std::uint32_t index) noexcept KVCACHE_REQUIRES(s.lock);
+  void relist(stripe& s, std::uint32_t index) noexcept KVCACHE_REQUIRES(s.lock);
+  void disown(stripe& s, std::uint32_t index) noexcept KVCACHE_REQUIRES(s.lock);
+  void give_back(std::uint32_t index, std::uint32_t count, std::size_t touched) noexcept;
+  bool has_other_room(const stripe& s, const slab& but) const noexcept KVCACHE_REQUIRES(s.lock);
+  void release_large(stripe& s, std::uint32_t index) noexcept KVCACHE_EXCLUDES(s.lock);
+  std::uint32_t sparsest_slab(const stripe& s, size_class c) const noexcept
+      KVCACHE_REQUIRES(s.lock);
+
+  struct class_figures {
+    std::size_t freed = 0;
+    std::size_t carved = 0;
+  };
+  class_figures figures_of(size_class c) const noexcept;
+  static bool worth_evacuating(size_class c, urgency how, class_figures f) noexcept;
+  std::optional<size_class> class_to_evacuate(urgency how) const noexcept;
+
+  std::size_t walk_slab(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
+                        function_ref<void(walked_entry&)> visit) noexcept;
+
+  stripe* owner_of(std::uint32_t index) const noexcept;
+  std::byte* slab_start(std::uint32_t index) const noexcept {
+    return pool_.base() + std::size_t{index} * slab_bytes;
+  }
+  static entry_handle handle_of(std::uint32_t index, std::size_t offset) noexcept {
+    return static_cast<entry_handle>(index * handles_per_slab + offset / handle_unit_bytes);
+  }
+
+  budget& budget_;
+  memory_source& source_;
+  slab_pool pool_;
+  slab* slabs_ = nullptr; // one for each slab of the pool; touched as the frontier advances
+  unsigned stripe_count_;
+  std::unique_ptr<stripe[]> stripes_;
+  std::atomic<std::uint32_t> described_{0}; // slabs whose descriptor has been charged
+};
+
+} // namespace kvcache

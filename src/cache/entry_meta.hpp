@@ -1,0 +1,86 @@
+// The first word of every entry: what may change while an entry lives, and the flags that tell how
+// to read the rest. A plain value; entry.hpp knows where it is kept and how it is loaded and
+// stored.
+//
+//   bit  0       live: the block holds a complete entry (0 in a free or unfinished block)
+//   bit  1       has_expiry: a tick follows the lengths
+//   bit  2       extended: the lengths did not fit their word and follow as two words
+//   bits 3..4    references: 2-bit counter for CLOCK, 0 at insertion, raised by hits, lowered by
+//   the hand bits 5..31   stamp: the epoch of the last access, modulo 2^27 (compare with age(),
+//   never with <)
+//
+// The flags never change while the entry lives; references and stamp are hints: an update lost to a
+// race costs a little eviction quality and nothing else.
+#pragma once
+
+#include <cstdint>
+
+namespace kvcache {
+
+// The logical clock of accesses. The eviction room advances it; only its low 27 bits are kept.
+using epoch = std::uint32_t;
+
+class entry_meta {
+public:
+  static constexpr unsigned max_references = 3;
+  static constexpr unsigned references_per_access = 2;
+  static constexpr unsigned stamp_bits = 27;
+  static constexpr epoch stamp_mask = (epoch{1} << stamp_bits) - 1;
+
+  constexpr entry_meta() noexcept = default; // not live
+  constexpr explicit entry_meta(std::uint32_t bits) noexcept : bits_(bits) {}
+
+  // The word of a new entry: live, never referenced, accessed now.
+  static constexpr entry_meta for_new_entry(epoch now, bool has_expiry, bool extended) noexcept {
+    return entry_meta{live_bit | (has_expiry ? expiry_bit : 0U) | (extended ? extended_bit : 0U)}
+        .with_stamp(now);
+  }
+
+  constexpr std::uint32_t bits() const noexcept { return bits_; }
+  constexpr bool live() const noexcept { return (bits_ & live_bit) != 0; }
+  constexpr bool has_expiry() const noexcept { return (bits_ & expiry_bit) != 0; }
+  constexpr bool extended() const noexcept { return (bits_ & extended_bit) != 0; }
+  constexpr unsigned references() const noexcept {
+    return (bits_ >> reference_shift) & max_references;
+  }
+  constexpr epoch stamp() const noexcept { return bits_ >> stamp_shift; }
+
+  // How many epochs ago the last access was, right across a wrap-around of the epoch.
+  constexpr epoch age(epoch now) const noexcept { return (now - stamp()) & stamp_mask; }
+
+  constexpr entry_meta with_references(unsigned count) const noexcept {
+    return entry_meta{(bits_ & ~(max_references << reference_shift)) |
+                      ((count & max_references) << reference_shift)};
+  }
+  constexpr entry_meta with_stamp(epoch now) const noexcept {
+    return entry_meta{(bits_ & ((1U << stamp_shift) - 1)) | ((now & stamp_mask) << stamp_shift)};
+  }
+
+  // After an access in epoch `now`. Accesses in the epoch of the insertion, or in an epoch that
+  // already counted one, change nothing: accesses so close together tell little about the next one,
+  // and hot entries are not written to by every reader. One that counts is worth two rounds of the
+  // hand: replayed traces hit up to 2 points more often than with one for each access.
+  constexpr entry_meta touched(epoch now) const noexcept {
+    if (stamp() == (now & stamp_mask)) return *this;
+    const unsigned raised = references() + references_per_access;
+    return with_references(raised < max_references ? raised : max_references).with_stamp(now);
+  }
+
+  // After the hand has passed.
+  constexpr entry_meta aged() const noexcept {
+    return with_references(references() == 0 ? 0 : references() - 1);
+  }
+
+  friend constexpr bool operator==(entry_meta, entry_meta) noexcept = default;
+
+private:
+  static constexpr std::uint32_t live_bit = 1U << 0;
+  static constexpr std::uint32_t expiry_bit = 1U << 1;
+  static constexpr std::uint32_t extended_bit = 1U << 2;
+  static constexpr unsigned reference_shift = 3;
+  static constexpr unsigned stamp_shift = 32 - stamp_bits;
+
+  std::uint32_t bits_ = 0;
+};
+
+} // namespace kvcache

@@ -1,0 +1,763 @@
+// Extendible hashing (Fagin et al., 1979) over libcuckoo tables (Fan et al., "MemC3", 2013; Li et
+// al., "Algorithmic improvements for fast concurrent cuckoo hashing", 2014).
+//
+// Why not one table that libcuckoo grows: version 0.3.1 crashes when a table is resized under
+// concurrent operations, doubles everything at once, and keeps its old lock arrays. So here every
+// table is built at its size and capped there, and libcuckoo never resizes one.
+//
+//   hash bits   0 … 10   bucket in the table (at most 2,048 buckets)
+//              11 … 18   make libcuckoo's partial (the xor of the bytes of bits 0 … 23) independent
+//                        of the bucket
+//              19 … 31   directory position: at most 2^13 segments
+//
+// Growing: the inserting thread that finds its segment full builds the next larger table (charged
+// to the budget first), takes the segment's lock exclusively, copies the slots over, swaps, and
+// frees the old table. Sizes alternate between 6 and 8 slots a bucket, so a step is by a third or a
+// half, not by two, and tables are better filled. A segment of the largest size is split in two.
+// One step moves at most max_slots slots, whatever the number of entries.
+//
+// Every operation holds its segment's lock shared while it is inside the table, and checks under
+// that lock that the segment still covers its hash; so no libcuckoo operation ever runs on a table
+// that is being replaced, and none can miss a key that is being moved.
+#include "cache/index.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <new>
+
+// libcuckoo pads each of its locks, one for every bucket, to 64 bytes: as much as the entries' own
+// overhead. The macro belongs to its utility header; here the locks are packed to 24 bytes.
+#include <libcuckoo/cuckoohash_util.hh>
+#undef LIBCUCKOO_ALIGNAS
+#define LIBCUCKOO_ALIGNAS(bytes)
+#include <libcuckoo/cuckoohash_map.hh>
+
+#include "cache/thread_cpu_time.hpp"
+
+namespace kvcache {
+namespace {
+
+// ---- what of the hash goes where ------------------------------------------------------
+constexpr unsigned tag_bits = 24; // in the slot's key; the other 8 are its mapped byte
+constexpr unsigned directory_shift = 19;
+constexpr unsigned max_depth = 32 - directory_shift;
+constexpr unsigned max_segments = 1U << max_depth;
+
+constexpr std::uint32_t tag_of(std::uint32_t hash) { return hash & ((1U << tag_bits) - 1); }
+constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
+  return static_cast<std::uint8_t>(hash >> tag_bits);
+}
+constexpr unsigned directory_bits(std::uint32_t hash) { return hash >> directory_shift; }
+constexpr unsigned low_bits(unsigned bits, unsigned count) { return bits & ((1U << count) - 1); }
+
+// ---- table sizes ----------------------------------------------------------------------
+//   shape   0   1   2   3    4  …     15     16      17
+//   slots  32  48  64  96  128  …  6,144  8,192  12,288
+constexpr std::size_t wide_slots = 8; // per bucket
+constexpr std::size_t narrow_slots = 6;
+constexpr unsigned last_shape = 17; // no segment may be larger
+
+constexpr bool is_wide(unsigned shape) { return shape % 2 == 0; }
+constexpr std::size_t buckets_of(unsigned shape) {
+  return std::size_t{1} << (is_wide(shape) ? 2 + shape / 2 : 3 + shape / 2);
+}
+constexpr std::size_t slots_of(unsigned shape) {
+  return buckets_of(shape) * (is_wide(shape) ? wide_slots : narrow_slots);
+}
+static_assert(slots_of(last_shape) == 12288);
+static_assert(buckets_of(last_shape) <= 1U << 11, "the bucket must not use the bits above");
+
+constexpr std::size_t percent_of(std::size_t slots, unsigned percent) {
+  return slots * percent / 100;
+}
+
+// Beyond this load insertions search long for a place (libcuckoo gives up at about 97 %).
+constexpr unsigned grow_percent = 94;
+// A table is replaced by a smaller one when it would fill the next smaller one to less than this;
+// well below grow_percent, so that it does not grow right back.
+constexpr unsigned shrink_percent = 75;
+// Two segments become one when that would fill a table of the split shape to less than this.
+constexpr unsigned merge_percent = 70;
+// How full a table may be that something is moved into while shrinking.
+constexpr unsigned settle_percent = 80;
+
+unsigned smallest_shape_for(std::size_t count) {
+  unsigned shape = 0;
+  while (shape < last_shape && count > percent_of(slots_of(shape), settle_percent)) ++shape;
+  return shape;
+}
+
+// ---- table memory ---------------------------------------------------------------------
+// Arrays from this size on are mapped, so that freeing them returns them to the kernel.
+constexpr std::size_t map_threshold_bytes = std::size_t{16} << 10;
+
+struct table_account {
+  memory_source* source;
+  std::size_t bytes = 0; // allocated for this table
+};
+
+template <class T>
+class table_allocator {
+public:
+  using value_type = T;
+  explicit table_allocator(table_account* account) noexcept : account_(account) {}
+  template <class U>
+  table_allocator(const table_allocator<U>& other) noexcept // NOLINT(google-explicit-constructor)
+      : account_(other.account()) {}
+
+  T* allocate(std::size_t count) {
+    const std::size_t bytes = allocated_bytes(count * sizeof(T));
+    memory_source& source = *account_->source;
+    void* memory = bytes >= map_threshold_bytes ? source.map(bytes) : source.allocate(bytes);
+    if (memory == nullptr) throw std::bad_alloc{};
+    account_->bytes += bytes;
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, std::size_t count) noexcept {
+    const std::size_t bytes = allocated_bytes(count * sizeof(T));
+    memory_source& source = *account_->source;
+    account_->bytes -= bytes;
+    bytes >= map_threshold_bytes ? source.unmap(memory, bytes) : source.deallocate(memory, bytes);
+  }
+  table_account* account() const noexcept { return account_; }
+  template <class U>
+  bool operator==(const table_allocator<U>& other) const noexcept {
+    return account_ == other.account();
+  }
+
+private:
+  static std::size_t allocated_bytes(std::size_t bytes) noexcept {
+    return bytes >= map_threshold_bytes ? round_up_to_pages(bytes) : bytes;
+  }
+  table_account* account_;
+};
+
+// ---- slots and probes -----------------------------------------------------------------
+
+// The key of a libcuckoo slot: 7 bytes, and with the mapped byte 8. The handle is no part of the
+// hash or of its place, so it may change inside the table, under the bucket's lock.
+class slot_key {
+public:
+  slot_key() noexcept {} // not trivial: else libcuckoo would not compare its partials before keys
+  slot_key(entry_handle handle, std::uint32_t tag) noexcept {
+    set_handle(handle);
+    for (auto& byte : tag_) {
+      byte = static_cast<std::uint8_t>(tag);
+      tag >>= 8;
+    }
+  }
+  entry_handle handle() const noexcept {
+    entry_handle handle = no_entry;
+    std::memcpy(&handle, handle_.data(), sizeof(handle));
+    return handle;
+  }
+  void set_handle(entry_handle handle) const noexcept {
+    std::memcpy(handle_.data(), &handle, sizeof(handle));
+  }
+  std::uint32_t tag() const noexcept {
+    return static_cast<std::uint32_t>(tag_[0] | tag_[1] << 8 | tag_[2] << 16);
+  }
+
+private:
+  mutable std::array<std::uint8_t, sizeof(entry_handle)> handle_;
+  std::array<std::uint8_t, tag_bits / 8> tag_;
+};
+static_assert(sizeof(std::pair<const slot_key, std::uint8_t>) == 8);
+
+// Looks for the entry with these key bytes; notes the slot that matched, which stays valid while
+// libcuckoo runs the functor, under the same locks.
+struct key_probe {
+  const entry_arena& arena;
+  std::string_view key;
+  std::uint32_t tag;
+  mutable const slot_key* matched = nullptr;
+
+  bool matches(const slot_key& slot) const noexcept {
+    if (slot.tag() != tag) return false;
+    const entry e = arena.at(slot.handle());
+    return e.key(e.meta()) == key;
+  }
+};
+
+// The same, and what to insert if there is none.
+struct insert_probe : key_probe {
+  entry_handle handle;
+  operator slot_key() const noexcept {
+    return {handle, tag};
+  } // NOLINT(google-explicit-constructor)
+};
+
+// Looks for the slot of one very entry, without reading the entry: it may have gone.
+struct handle_probe {
+  entry_handle handle;
+  std::uint32_t tag;
+  mutable const slot_key* matched = nullptr;
+
+  bool matches(const slot_key& slot) const noexcept {
+    return slot.handle() == handle && slot.tag() == tag;
+  }
+};
+
+struct hash_of_slot {
+  std::size_t operator()(const slot_key& slot) const noexcept { return slot.tag(); }
+  std::size_t operator()(const key_probe& probe) const noexcept { return probe.tag; }
+  std::size_t operator()(const handle_probe& probe) const noexcept { return probe.tag; }
+};
+struct equal_slots {
+  bool operator()(const slot_key& a, const slot_key& b) const noexcept {
+    return a.handle() == b.handle(); // slots moved to another table: entries are not touched
+  }
+  template <class Probe>
+  bool operator()(const slot_key& slot, const Probe& probe) const noexcept {
+    if (!probe.matches(slot)) return false;
+    probe.matched = &slot;
+    return true;
+  }
+};
+
+template <std::size_t SlotsPerBucket>
+struct table_of {
+  using allocator = table_allocator<std::pair<const slot_key, std::uint8_t>>;
+  using cuckoo_map = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
+                                               allocator, SlotsPerBucket>;
+  table_of(memory_source& source, std::size_t slots)
+      : account{&source}, map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
+    map.minimum_load_factor(0);
+    map.maximum_hashpower(map.hashpower());
+    assert(map.capacity() == slots);
+  }
+  table_account account; // before the map, which uses it to its end
+  cuckoo_map map;
+};
+using wide_table = table_of<wide_slots>;
+using narrow_table = table_of<narrow_slots>;
+
+template <class Function>
+decltype(auto) with_table(void* table, unsigned shape, Function&& function) {
+  return is_wide(shape) ? function(*static_cast<wide_table*>(table))
+                        : function(*static_cast<narrow_table*>(table));
+}
+
+// At least what a table of this shape allocates: both arrays, and its own few small objects.
+std::size_t bytes_needed(unsigned shape) noexcept {
+  constexpr std::size_t slot_and_its_partial_and_flag = 8 + 1 + 1;
+  constexpr std::size_t lock_bytes = 24;
+  constexpr std::size_t small_objects = 512;
+  const auto rounded = [](std::size_t bytes) {
+    return bytes >= map_threshold_bytes ? round_up_to_pages(bytes) : bytes;
+  };
+  return rounded(slots_of(shape) * slot_and_its_partial_and_flag) +
+         rounded(buckets_of(shape) * lock_bytes) + small_objects;
+}
+
+// Copies one slot; false if the table has no place for it.
+template <class LockedTable>
+bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
+  try {
+    to.insert(key, high_byte);
+    return true;
+  } catch (const libcuckoo::maximum_hashpower_exceeded&) {
+    return false;
+  }
+}
+
+constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
+
+} // namespace
+
+// ---- segments -------------------------------------------------------------------------
+
+// Covers the hashes whose low `depth` directory bits are `prefix`. The lock is held shared by
+// operations in the table and exclusively by whoever replaces it; all but the count belong to it.
+struct alignas(64) entry_index::segment {
+  shared_spin_lock lock;
+  std::atomic<std::uint32_t> count{0};
+  std::uint32_t grow_at = 0;
+  std::uint16_t prefix = 0;
+  std::uint16_t depth = 0;
+  table slots; // its map is null while the segment is unused
+  segment* next_unused = nullptr;
+
+  bool covers(unsigned bits) const noexcept {
+    return slots.map != nullptr && low_bits(bits, depth) == prefix;
+  }
+  void set_table(const table& fresh, std::uint32_t entries) noexcept {
+    slots = fresh;
+    grow_at = static_cast<std::uint32_t>(percent_of(slots_of(fresh.shape), grow_percent));
+    count.store(entries, std::memory_order_relaxed);
+  }
+};
+
+// The segment that covers a hash, locked shared.
+class entry_index::shared_segment {
+public:
+  shared_segment(const entry_index& index, std::uint32_t hash) noexcept {
+    for (;;) {
+      segment_ = &index.segment_of(hash);
+      segment_->lock.lock_shared();
+      if (segment_->covers(directory_bits(hash))) return;
+      segment_->lock.unlock_shared(); // it was split or merged meanwhile: look again
+    }
+  }
+  ~shared_segment() { segment_->lock.unlock_shared(); }
+  shared_segment(const shared_segment&) = delete;
+  shared_segment& operator=(const shared_segment&) = delete;
+  segment* operator->() const noexcept { return segment_; }
+
+private:
+  segment* segment_;
+};
+
+entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& source,
+                         const table_limits& limits)
+    : arena_(arena), budget_(held), source_(source), limits_(limits), depth_(limits.initial_depth) {
+  assert(limits.initial_depth <= max_depth);
+  assert(limits.largest_shape > 0 && limits.largest_shape <= last_shape);
+  directory_ = static_cast<std::atomic<segment*>*>(source_.map(round_up_to_pages(directory_bytes)));
+  segments_ = static_cast<segment*>(source_.map(round_up_to_pages(max_segments * sizeof(segment))));
+  bool whole = directory_ != nullptr && segments_ != nullptr;
+  for (unsigned prefix = 0; whole && prefix < 1U << limits.initial_depth; ++prefix) {
+    table fresh;
+    whole = build(0, charging::always, fresh) == replacement::done;
+    if (!whole) break;
+    spin_guard guard{structure_lock_};
+    segment& s = unused_segment();
+    s.prefix = static_cast<std::uint16_t>(prefix);
+    s.depth = static_cast<std::uint16_t>(limits.initial_depth);
+    s.set_table(fresh, 0);
+    directory_[prefix].store(&s, std::memory_order_relaxed);
+  }
+  if (!whole) {
+    release_memory();
+    throw std::bad_alloc{};
+  }
+}
+
+entry_index::~entry_index() { release_memory(); }
+
+void entry_index::release_memory() noexcept {
+  spin_guard guard{structure_lock_};
+  for (unsigned i = 0; segments_ != nullptr && i < segments_made_; ++i) {
+    if (segments_[i].slots.map != nullptr) destroy(segments_[i].slots);
+  }
+  if (segments_ != nullptr) {
+    source_.unmap(segments_, round_up_to_pages(max_segments * sizeof(segment)));
+  }
+  if (directory_ != nullptr) source_.unmap(directory_, round_up_to_pages(directory_bytes));
+}
+
+entry_index::segment& entry_index::segment_of(std::uint32_t hash) const noexcept {
+  const unsigned depth = depth_.load(std::memory_order_acquire);
+  return *directory_[low_bits(directory_bits(hash), depth)].load(std::memory_order_acquire);
+}
+
+entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
+  for (;;) {
+    segment& s = segment_of(hash);
+    s.lock.lock();
+    if (s.covers(directory_bits(hash))) return s;
+    s.lock.unlock();
+  }
+}
+
+// ---- operations -----------------------------------------------------------------------
+
+bool entry_index::find(std::uint32_t hash, std::string_view key,
+                       function_ref<void(entry_handle)> see) const noexcept {
+  const key_probe probe{arena_, key, tag_of(hash)};
+  const shared_segment s{*this, hash};
+  return with_table(s->slots.map, s->slots.shape, [&](auto& t) {
+    return t.map.find_fn(probe, [&](const std::uint8_t&) { see(probe.matched->handle()); });
+  });
+}
+
+bool entry_index::visit(std::uint32_t hash, std::string_view key, edit on_entry) noexcept {
+  return visit_probe(key_probe{arena_, key, tag_of(hash)}, hash, on_entry);
+}
+
+bool entry_index::visit(entry_ref ref, edit on_entry) noexcept {
+  return visit_probe(handle_probe{ref.handle, tag_of(ref.hash)}, ref.hash, on_entry);
+}
+
+template <class Probe>
+bool entry_index::visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept {
+  const shared_segment s{*this, hash};
+  bool erased = false;
+  const bool found = with_table(s->slots.map, s->slots.shape, [&](auto& t) {
+    return t.map.erase_fn(probe, [&](std::uint8_t&) {
+      entry_handle handle = probe.matched->handle();
+      erased = on_entry(handle) == fate::erase;
+      probe.matched->set_handle(handle);
+      return erased;
+    });
+  });
+  if (erased) s->count.fetch_sub(1, std::memory_order_relaxed);
+  return found;
+}
+
+entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view key,
+                                           entry_handle handle, edit if_present) noexcept {
+  insertion refusal = insertion::inserted; // none yet
+  for (;;) {
+    unsigned seen_shape = 0;
+    unsigned seen_depth = 0;
+    {
+      const shared_segment s{*this, hash};
+      seen_shape = s->slots.shape;
+      seen_depth = s->depth;
+      const bool roomy = s->count.load(std::memory_order_relaxed) < s->grow_at;
+      if (roomy || refusal != insertion::inserted) {
+        switch (insert_into(*s.operator->(), hash, key, handle, if_present)) {
+        case attempt::inserted:
+          return insertion::inserted;
+        case attempt::present:
+          return insertion::present;
+        case attempt::full:
+          break;
+        }
+        if (refusal != insertion::inserted) return refusal;
+      }
+    }
+    switch (grow(hash, seen_shape, seen_depth)) {
+    case replacement::done:
+      break;
+    // There may be a place left in the table as it is: one more try.
+    case replacement::over_limit:
+      refusal = insertion::over_limit;
+      break;
+    case replacement::out_of_memory:
+      refusal = insertion::out_of_memory;
+      break;
+    case replacement::at_maximum:
+      refusal = insertion::full;
+      break;
+    }
+  }
+}
+
+entry_index::attempt entry_index::insert_into(segment& s, std::uint32_t hash, std::string_view key,
+                                              entry_handle handle, edit if_present) noexcept {
+  insert_probe probe{{arena_, key, tag_of(hash)}, handle};
+  bool erased = false;
+  bool added = false;
+  const auto edit_present = [&](std::uint8_t&) {
+    entry_handle present = probe.matched->handle();
+    erased = if_present(present) == fate::erase;
+    probe.matched->set_handle(present);
+    return erased;
+  };
+  try {
+    added = with_table(s.slots.map, s.slots.shape, [&](auto& t) {
+      return t.map.uprase_fn(probe, edit_present, high_byte_of(hash));
+    });
+  } catch (const libcuckoo::maximum_hashpower_exceeded&) {
+    return attempt::full; // no place was found, and libcuckoo may not resize
+  }
+  if (added) s.count.fetch_add(1, std::memory_order_relaxed);
+  if (erased) s.count.fetch_sub(1, std::memory_order_relaxed);
+  return added ? attempt::inserted : attempt::present;
+}
+
+// ---- growing --------------------------------------------------------------------------
+
+entry_index::replacement entry_index::grow(std::uint32_t hash, unsigned seen_shape,
+                                           unsigned seen_depth) noexcept {
+  const longest_step measured{longest_step_ns_};
+  if (seen_shape < limits_.largest_shape) return enlarge(hash, seen_shape, seen_depth);
+  return seen_depth < max_depth ? split(hash, seen_depth) : replacement::at_maximum;
+}
+
+entry_index::replacement entry_index::enlarge(std::uint32_t hash, unsigned seen_shape,
+                                              unsigned seen_depth) noexcept {
+  table fresh;
+  if (const auto built = build(seen_shape + 1, charging::within_limit, fresh);
+      built != replacement::done) {
+    return built;
+  }
+  table obsolete = fresh;
+  replacement outcome = replacement::done;
+  segment& s = lock_exclusive(hash);
+  if (s.slots.shape == seen_shape && s.depth == seen_depth) { // else another thread was faster
+    if (copy_slots(s.slots, fresh)) {
+      obsolete = s.slots;
+      s.set_table(fresh, s.count.load(std::memory_order_relaxed));
+    } else {
+      outcome = replacement::at_maximum;
+    }
+  }
+  s.lock.unlock();
+  destroy(obsolete);
+  if (obsolete.map != fresh.map) growths_.fetch_add(1, std::memory_order_relaxed);
+  return outcome;
+}
+
+entry_index::replacement entry_index::split(std::uint32_t hash, unsigned seen_depth) noexcept {
+  table low;
+  table high;
+  if (const auto built = build(split_shape(), charging::within_limit, low);
+      built != replacement::done) {
+    return built;
+  }
+  if (const auto built = build(split_shape(), charging::within_limit, high);
+      built != replacement::done) {
+    destroy(low);
+    return built;
+  }
+  replacement outcome = replacement::done;
+  segment& s = lock_exclusive(hash);
+  const bool unchanged = s.slots.shape == limits_.largest_shape && s.depth == seen_depth;
+  std::uint32_t high_count = 0;
+  const bool copied = unchanged && distribute_slots(s.slots, s.depth, low, high, high_count);
+  if (copied) {
+    const table obsolete = s.slots;
+    s.set_table(low, s.count.load(std::memory_order_relaxed) - high_count);
+    publish_split(s, high, high_count);
+    s.lock.unlock();
+    destroy(obsolete);
+    growths_.fetch_add(1, std::memory_order_relaxed);
+    return outcome;
+  }
+  s.lock.unlock();
+  destroy(low);
+  destroy(high);
+  return unchanged ? replacement::at_maximum : outcome;
+}
+
+// Half of what `low` covered goes to a new segment. REQUIRES: low.lock held exclusively.
+void entry_index::publish_split(segment& low, const table& high,
+                                std::uint32_t high_count) noexcept {
+  spin_guard guard{structure_lock_};
+  const unsigned depth = depth_.load(std::memory_order_relaxed);
+  if (low.depth == depth) { // double the directory: both halves point to the same segments at first
+    for (unsigned i = 0; i < 1U << depth; ++i) {
+      directory_[(1U << depth) + i].store(directory_[i].load(std::memory_order_relaxed),
+                                          std::memory_order_relaxed);
+    }
+    depth_.store(depth + 1, std::memory_order_release);
+  }
+  segment& other = unused_segment();
+  // Nobody can wait for this lock while holding another: the segment is not in the directory yet.
+  other.lock.lock();
+  other.prefix = static_cast<std::uint16_t>(low.prefix | 1U << low.depth);
+  other.depth = static_cast<std::uint16_t>(low.depth + 1);
+  other.set_table(high, high_count);
+  low.depth = other.depth;
+  point_directory(other.prefix, other.depth, &other);
+  other.lock.unlock();
+}
+
+void entry_index::point_directory(unsigned prefix, unsigned depth, segment* to) noexcept {
+  const unsigned end = 1U << depth_.load(std::memory_order_relaxed);
+  for (unsigned i = prefix; i < end; i += 1U << depth) {
+    directory_[i].store(to, std::memory_order_release);
+  }
+}
+
+entry_index::segment& entry_index::unused_segment() noexcept {
+  if (unused_ != nullptr) {
+    segment& s = *unused_;
+    unused_ = s.next_unused;
+    return s;
+  }
+  assert(segments_made_ < max_segments); // each covers at least one directory position
+  budget_.charge(sizeof(segment));
+  bytes_.fetch_add(sizeof(segment), std::memory_order_relaxed);
+  return *new (&segments_[segments_made_++]) segment;
+}
+
+// ---- shrinking ------------------------------------------------------------------------
+
+bool entry_index::maintain() noexcept {
+  const unsigned positions = 1U << depth_.load(std::memory_order_acquire);
+  for (unsigned i = 0; i < positions; ++i) {
+    const unsigned position = maintain_at_++ % positions;
+    if (merge(position) || shrink(position)) return true;
+  }
+  return false;
+}
+
+bool entry_index::shrink(unsigned position) noexcept {
+  segment& s = *directory_[position].load(std::memory_order_acquire);
+  s.lock.lock_shared();
+  const unsigned shape = s.slots.shape;
+  const bool canonical = s.slots.map != nullptr && s.prefix == position;
+  const std::size_t count = s.count.load(std::memory_order_relaxed);
+  s.lock.unlock_shared();
+  const auto too_large = [](unsigned of_shape, std::size_t entries) {
+    return of_shape > 0 && entries <= percent_of(slots_of(of_shape - 1), shrink_percent);
+  };
+  if (!canonical || !too_large(shape, count)) return false;
+
+  const longest_step measured{longest_step_ns_};
+  table fresh;
+  if (build(smallest_shape_for(count), charging::always, fresh) != replacement::done) return false;
+  table obsolete = fresh;
+  s.lock.lock();
+  if (s.slots.shape == shape && too_large(shape, s.count.load(std::memory_order_relaxed)) &&
+      copy_slots(s.slots, fresh)) {
+    obsolete = s.slots;
+    s.set_table(fresh, s.count.load(std::memory_order_relaxed));
+  }
+  s.lock.unlock();
+  destroy(obsolete);
+  if (obsolete.map == fresh.map) return false;
+  shrinks_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+// Whether two segments with so many entries together should be one.
+bool entry_index::merges(std::size_t entries) const noexcept {
+  return entries <= percent_of(slots_of(split_shape()), merge_percent);
+}
+
+bool entry_index::merge(unsigned position) noexcept {
+  segment& low = *directory_[position].load(std::memory_order_acquire);
+  low.lock.lock_shared();
+  const unsigned depth = low.depth;
+  const bool mergeable = low.slots.map != nullptr && low.prefix == position &&
+                         depth > limits_.initial_depth && position < 1U << (depth - 1);
+  const std::size_t low_count = low.count.load(std::memory_order_relaxed);
+  low.lock.unlock_shared();
+  if (!mergeable || !merges(low_count)) return false;
+
+  segment& high = *directory_[position | 1U << (depth - 1)].load(std::memory_order_acquire);
+  const auto sum = [&] {
+    return std::size_t{low.count.load(std::memory_order_relaxed)} +
+           high.count.load(std::memory_order_relaxed);
+  };
+  if (&low == &high || !merges(sum())) return false;
+
+  const longest_step measured{longest_step_ns_};
+  table fresh;
+  if (build(smallest_shape_for(sum()), charging::always, fresh) != replacement::done) return false;
+  segment& first = std::less<>{}(&low, &high) ? low : high; // one order for all
+  segment& second = &first == &low ? high : low;
+  first.lock.lock();
+  second.lock.lock();
+  const bool done = low.slots.map != nullptr && high.slots.map != nullptr && low.depth == depth &&
+                    high.depth == depth && merges(sum()) && copy_slots(low.slots, fresh) &&
+                    copy_slots(high.slots, fresh);
+  std::array<table, 2> obsolete{fresh, table{}};
+  if (done) {
+    obsolete = {low.slots, high.slots};
+    low.set_table(fresh, static_cast<std::uint32_t>(sum()));
+    spin_guard guard{structure_lock_};
+    point_directory(high.prefix, depth, &low);
+    low.depth = static_cast<std::uint16_t>(depth - 1);
+    high.slots = table{};
+    high.next_unused = unused_;
+    unused_ = &high;
+  }
+  second.lock.unlock();
+  first.lock.unlock();
+  for (const table& old : obsolete) {
+    if (old.map != nullptr) destroy(old);
+  }
+  if (done) shrinks_.fetch_add(1, std::memory_order_relaxed);
+  return done;
+}
+
+std::size_t entry_index::drain(function_ref<void(entry_handle)> take) noexcept {
+  std::size_t taken = 0;
+  for (unsigned i = 0; i < 1U << depth_.load(std::memory_order_acquire); ++i) {
+    for (;;) {
+      segment& s = *directory_[i].load(std::memory_order_acquire);
+      s.lock.lock();
+      const bool covers = s.covers(i);
+      if (covers && s.prefix == i) {
+        with_table(s.slots.map, s.slots.shape, [&](auto& t) {
+          auto locked = t.map.lock_table();
+          for (const auto& slot : locked) {
+            take(slot.first.handle());
+            ++taken;
+          }
+          locked.clear();
+        });
+        s.count.store(0, std::memory_order_relaxed);
+      }
+      s.lock.unlock();
+      if (covers) break;
+    }
+  }
+  return taken;
+}
+
+// ---- tables ---------------------------------------------------------------------------
+
+// REQUIRES (copying): the segments' locks are held exclusively, the target is not in use.
+bool entry_index::copy_slots(const table& from, const table& to) noexcept {
+  return with_table(from.map, from.shape, [&](auto& source) {
+    return with_table(to.map, to.shape, [&](auto& target) {
+      auto reading = source.map.lock_table();
+      auto writing = target.map.lock_table();
+      return std::all_of(reading.begin(), reading.end(), [&](const auto& slot) {
+        return add_slot(writing, slot.first, slot.second);
+      });
+    });
+  });
+}
+
+bool entry_index::distribute_slots(const table& from, unsigned depth, const table& low,
+                                   const table& high, std::uint32_t& high_count) noexcept {
+  return with_table(from.map, from.shape, [&](auto& source) {
+    return with_table(low.map, low.shape, [&]<class Table>(Table& low_half) {
+      auto& high_half = *static_cast<Table*>(high.map); // of the same shape
+      auto reading = source.map.lock_table();
+      auto writing_low = low_half.map.lock_table();
+      auto writing_high = high_half.map.lock_table();
+      return std::all_of(reading.begin(), reading.end(), [&](const auto& slot) {
+        const std::uint32_t hash = slot.first.tag() | std::uint32_t{slot.second} << tag_bits;
+        const bool goes_high = (directory_bits(hash) >> depth & 1U) != 0;
+        high_count += goes_high ? 1 : 0;
+        return add_slot(goes_high ? writing_high : writing_low, slot.first, slot.second);
+      });
+    });
+  });
+}
+
+entry_index::replacement entry_index::build(unsigned shape, charging how, table& fresh) noexcept {
+  const auto make = [&]<class Table>(std::type_identity<Table>) -> replacement {
+    const std::size_t charged = bytes_needed(shape) + sizeof(Table);
+    if (how == charging::always) {
+      budget_.charge(charged);
+    } else if (!budget_.try_charge(charged)) {
+      return replacement::over_limit;
+    }
+    void* memory = source_.allocate(sizeof(Table));
+    try {
+      if (memory == nullptr) throw std::bad_alloc{};
+      const auto* made = new (memory) Table{source_, slots_of(shape)};
+      const std::size_t bytes = made->account.bytes + sizeof(Table);
+      assert(bytes <= charged);
+      budget_.refund(charged - bytes);
+      bytes_.fetch_add(bytes, std::memory_order_relaxed);
+      fresh = {memory, shape};
+      return replacement::done;
+    } catch (const std::bad_alloc&) {
+      if (memory != nullptr) source_.deallocate(memory, sizeof(Table));
+      budget_.refund(charged);
+      return replacement::out_of_memory;
+    }
+  };
+  return is_wide(shape) ? make(std::type_identity<wide_table>{})
+                        : make(std::type_identity<narrow_table>{});
+}
+
+void entry_index::destroy(const table& old) noexcept {
+  with_table(old.map, old.shape, [&]<class Table>(Table& t) {
+    const std::size_t bytes = t.account.bytes + sizeof(Table);
+    t.~Table();
+    source_.deallocate(&t, sizeof(Table));
+    budget_.refund(bytes);
+    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  });
+}
+
+std::size_t entry_index::growth_step_bytes() const noexcept {
+  const std::size_t objects = sizeof(wide_table) + sizeof(narrow_table);
+  return std::max(bytes_needed(limits_.largest_shape), 2 * bytes_needed(split_shape())) + objects;
+}
+
+} // namespace kvcache

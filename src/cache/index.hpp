@@ -1,0 +1,152 @@
+// Finds entries by key: extendible hashing over many small segments, each a libcuckoo table of its
+// own that never resizes itself. index.cpp is the only file that names libcuckoo; how growth is
+// made safe with it is told there.
+//
+// A slot is 8 bytes: a handle and the 32 bits of hash that place it, so that tables are replaced
+// without touching an entry.
+//
+// Thread-safety: every member may be called by any thread at any time, except maintain (one caller
+// at a time, and not together with drain). An edit runs under the locks of the entry's two buckets:
+// it must be short, and must not call the index, allocate, block or log. Ownership: owns its
+// tables; the handles in them stay the caller's.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "cache/budget.hpp"
+#include "cache/entry_arena.hpp"
+#include "cache/memory_source.hpp"
+#include "cache/spin_lock.hpp"
+#include "cache/walk.hpp"
+#include "kvcache/function_ref.hpp"
+
+namespace kvcache {
+
+// How many tables there are at first, and how large one may become before it is split. The defaults
+// are what the daemon runs with (a step of growth moves at most 12 k slots, well under a
+// millisecond); tests choose smaller tables, to see many splits and merges.
+struct table_limits {
+  unsigned initial_depth = 4;  // 2^4 tables
+  unsigned largest_shape = 17; // 12,288 slots; see index.cpp
+};
+
+class entry_index {
+public:
+  enum class fate : std::uint8_t { keep, erase };
+  // May change the handle; `erase` removes the slot. What the handle named is then the caller's.
+  using edit = function_ref<fate(entry_handle& handle)>;
+
+  enum class insertion : std::uint8_t {
+    inserted,
+    present,       // the key was there: the edit ran instead
+    over_limit,    // a larger table would pass the budget
+    out_of_memory, // the kernel refused a larger table
+    full           // the index is as large as it can be: about 90 million entries
+  };
+
+  // Throws std::bad_alloc if the first, small tables cannot be had.
+  entry_index(const entry_arena& arena, budget& held, memory_source& source,
+              const table_limits& limits = {});
+  ~entry_index();
+  entry_index(const entry_index&) = delete;
+  entry_index& operator=(const entry_index&) = delete;
+
+  // Runs `see` on the entry of that key; false if there is none.
+  bool find(std::uint32_t hash, std::string_view key,
+            function_ref<void(entry_handle)> see) const noexcept;
+
+  // Runs the edit on the entry of that key, or on that very entry; false if there is none.
+  bool visit(std::uint32_t hash, std::string_view key, edit on_entry) noexcept;
+  bool visit(entry_ref ref, edit on_entry) noexcept;
+
+  // Adds the entry `handle`, unless its key is there already: then runs the edit.
+  insertion insert(std::uint32_t hash, std::string_view key, entry_handle handle,
+                   edit if_present) noexcept;
+
+  // Replaces at most one table, or pair of tables, by a smaller one; false if none is too large.
+  bool maintain() noexcept;
+
+  // Removes all slots, table by table, and hands their handles over. `take` runs under the lock of
+  // the whole segment. Returns how many there were.
+  std::size_t drain(function_ref<void(entry_handle)> take) noexcept;
+
+  // How large a table the next insertion may have to add, at most.
+  std::size_t growth_step_bytes() const noexcept;
+
+  std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
+  std::uint64_t growths() const noexcept { return growths_.load(std::memory_order_relaxed); }
+  std::uint64_t shrinks() const noexcept { return shrinks_.load(std::memory_order_relaxed); }
+  std::uint64_t longest_step_ns() const noexcept {
+    return longest_step_ns_.load(std::memory_order_relaxed);
+  }
+
+private:
+  struct segment;
+  struct table { // one of two types, told by its shape
+    void* map = nullptr;
+    unsigned shape = 0;
+  };
+  class shared_segment;
+  enum class replacement : std::uint8_t { done, over_limit, out_of_memory, at_maximum };
+  enum class charging : std::uint8_t { within_limit, always };
+
+  template <class Probe>
+  bool visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept;
+
+  segment& segment_of(std::uint32_t hash) const noexcept;
+  segment& lock_exclusive(std::uint32_t hash) noexcept;
+
+  enum class attempt : std::uint8_t { inserted, present, full };
+  attempt insert_into(segment& s, std::uint32_t hash, std::string_view key, entry_handle handle,
+                      edit if_present) noexcept;
+
+  replacement grow(std::uint32_t hash, unsigned seen_shape, unsigned seen_depth) noexcept;
+  replacement enlarge(std::uint32_t hash, unsigned seen_shape, unsigned seen_depth) noexcept;
+  replacement split(std::uint32_t hash, unsigned seen_depth) noexcept;
+  void publish_split(segment& low, const table& high, std::uint32_t high_count) noexcept
+      KVCACHE_EXCLUDES(structure_lock_);
+  bool shrink(unsigned position) noexcept;
+  bool merge(unsigned position) noexcept;
+  void point_directory(unsigned prefix, unsigned depth, segment* to) noexcept
+      KVCACHE_REQUIRES(structure_lock_);
+  segment& unused_segment() noexcept KVCACHE_REQUIRES(structure_lock_);
+
+  // Of both halves of a segment that was full at the largest shape.
+  unsigned split_shape() const noexcept { return limits_.largest_shape - 1; }
+  bool merges(std::size_t entries) const noexcept;
+
+  static bool copy_slots(const table& from, const table& to) noexcept;
+  static bool distribute_slots(const table& from, unsigned depth, const table& low,
+                               const table& high, std::uint32_t& high_count) noexcept;
+
+  replacement build(unsigned shape, charging how, table& fresh) noexcept;
+  void destroy(const table& old) noexcept;
+  void release_memory() noexcept;
+
+  const entry_arena& arena_;
+  budget& budget_;
+  memory_source& source_;
+  const table_limits limits_;
+
+  // Indexed by the low `depth_` directory bits of a hash. Segments are never freed, only reused, so
+  // a stale pointer is harmless: whoever follows it checks, under the segment's lock, what it
+  // covers.
+  std::atomic<segment*>* directory_ = nullptr;
+  std::atomic<unsigned> depth_;
+  segment* segments_ = nullptr;
+
+  spin_lock structure_lock_; // directory and segment list; taken inside segment locks
+  unsigned segments_made_ KVCACHE_GUARDED_BY(structure_lock_) = 0;
+  segment* unused_ KVCACHE_GUARDED_BY(structure_lock_) = nullptr;
+
+  unsigned maintain_at_ = 0; // directory position; maintain's only
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::uint64_t> growths_{0};
+  std::atomic<std::uint64_t> shrinks_{0};
+  std::atomic<std::uint64_t> longest_step_ns_{0};
+};
+
+} // namespace kvcache

@@ -1,0 +1,60 @@
+// Address space for entries, handed out in slabs of 64 KiB or runs of them. One large range is
+// reserved at the start (address space, not memory); slabs are made usable as they are first
+// needed, and the lowest free ones are used first, so that the range in use stays short.
+//
+// Thread-safety: every member may be called by any thread at any time.
+// The pool charges nothing: what is touched inside a slab is the arena's account.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "cache/memory_source.hpp"
+#include "cache/spin_lock.hpp"
+
+namespace kvcache {
+
+inline constexpr std::size_t slab_bytes = std::size_t{64} << 10;
+
+class slab_pool {
+public:
+  explicit slab_pool(memory_source& source); // throws std::bad_alloc if no range can be reserved
+  ~slab_pool();
+  slab_pool(const slab_pool&) = delete;
+  slab_pool& operator=(const slab_pool&) = delete;
+
+  // The first of `count` neighbouring slabs, all zeros; empty if the kernel refuses or the range is
+  // used up.
+  std::optional<std::uint32_t> take(std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);
+
+  // REQUIRES: the slabs are from take(), and what was touched in them has been given back.
+  void give(std::uint32_t first, std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);
+
+  std::byte* base() const noexcept { return base_; }
+  std::uint32_t slab_count() const noexcept { return slab_count_; }
+
+  // All slabs ever handed out are below this.
+  std::uint32_t frontier() const noexcept { return frontier_.load(std::memory_order_acquire); }
+
+private:
+  std::optional<std::uint32_t> find_free_run(std::uint32_t count) noexcept KVCACHE_REQUIRES(lock_);
+  bool advance_frontier(std::uint32_t to) noexcept KVCACHE_REQUIRES(lock_);
+  bool is_free(std::uint32_t slab) const noexcept KVCACHE_REQUIRES(lock_);
+  void mark(std::uint32_t first, std::uint32_t count, bool free) noexcept KVCACHE_REQUIRES(lock_);
+
+  memory_source& source_;
+  std::byte* base_ = nullptr;
+  std::uint32_t slab_count_ = 0;
+  std::atomic<std::uint32_t> frontier_{first_slab};
+  spin_lock lock_;
+  std::uint32_t committed_ KVCACHE_GUARDED_BY(lock_) = first_slab;
+  std::uint32_t search_from_ KVCACHE_GUARDED_BY(lock_) = first_slab; // no free slab lies below
+  std::uint64_t* free_bits_ KVCACHE_GUARDED_BY(lock_) = nullptr;
+
+  // Slab 0 stays unused, so that no entry has the handle 0.
+  static constexpr std::uint32_t first_slab = 1;
+};
+
+} // namespace kvcache

@@ -1,0 +1,102 @@
+// Two small locks for critical sections of well under a microsecond. Both spin a little and then
+// yield, because this daemon shares few processors with its clients: a waiter that only spins would
+// burn the time slice that the holder needs.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <sched.h>
+
+#include "cache/thread_annotations.hpp"
+
+namespace kvcache {
+
+// One step of waiting: the first steps cost a few cycles, the later ones give the processor away.
+class spin_wait {
+public:
+  void step() noexcept {
+    if (++steps_ % spins_before_yield == 0) {
+      ::sched_yield();
+    } else {
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      asm volatile("yield");
+#endif
+    }
+  }
+
+private:
+  static constexpr unsigned spins_before_yield = 64;
+  unsigned steps_ = 0;
+};
+
+// Mutual exclusion in one word. Not fair, not recursive.
+class KVCACHE_CAPABILITY("mutex") spin_lock {
+public:
+  spin_lock() noexcept = default;
+  spin_lock(const spin_lock&) = delete;
+  spin_lock& operator=(const spin_lock&) = delete;
+
+  void lock() noexcept KVCACHE_ACQUIRE() {
+    spin_wait wait;
+    while (!try_lock()) {
+      do {
+        wait.step();
+      } while (held_.load(std::memory_order_relaxed));
+    }
+  }
+  bool try_lock() noexcept KVCACHE_TRY_ACQUIRE(true) {
+    return !held_.exchange(true, std::memory_order_acquire);
+  }
+  void unlock() noexcept KVCACHE_RELEASE() { held_.store(false, std::memory_order_release); }
+
+private:
+  std::atomic<bool> held_{false};
+};
+
+class KVCACHE_SCOPED_CAPABILITY spin_guard {
+public:
+  explicit spin_guard(spin_lock& lock) noexcept KVCACHE_ACQUIRE(lock) : lock_(lock) {
+    lock_.lock();
+  }
+  ~spin_guard() KVCACHE_RELEASE() { lock_.unlock(); }
+  spin_guard(const spin_guard&) = delete;
+  spin_guard& operator=(const spin_guard&) = delete;
+
+private:
+  spin_lock& lock_;
+};
+
+// Many readers or one writer, in one word. A waiting writer keeps new readers out, so it waits only
+// for the operations under way. Not recursive: a reader that locks again may wait for ever.
+class shared_spin_lock {
+public:
+  shared_spin_lock() noexcept = default;
+  shared_spin_lock(const shared_spin_lock&) = delete;
+  shared_spin_lock& operator=(const shared_spin_lock&) = delete;
+
+  void lock_shared() noexcept {
+    spin_wait wait;
+    while ((state_.fetch_add(1, std::memory_order_acquire) & writer) != 0) {
+      state_.fetch_sub(1, std::memory_order_relaxed);
+      do {
+        wait.step();
+      } while ((state_.load(std::memory_order_relaxed) & writer) != 0);
+    }
+  }
+  void unlock_shared() noexcept { state_.fetch_sub(1, std::memory_order_release); }
+
+  void lock() noexcept {
+    spin_wait wait;
+    while ((state_.fetch_or(writer, std::memory_order_acquire) & writer) != 0) wait.step();
+    while (state_.load(std::memory_order_acquire) != writer) wait.step();
+  }
+  void unlock() noexcept { state_.fetch_and(~writer, std::memory_order_release); }
+
+private:
+  static constexpr std::uint32_t writer = 1U << 31;
+  std::atomic<std::uint32_t> state_{0};
+};
+
+} // namespace kvcache

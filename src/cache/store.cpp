@@ -1,0 +1,399 @@
+// How readers, writers, eviction and the mover are kept apart
+// ============================================================
+// One rule carries everything: *an entry may be read and changed only under the lock of its bucket
+// in the index, and the index is the only authority on what lives.* libcuckoo takes the locks of a
+// key's two buckets for every operation; finding a handle there means that the block it names is
+// complete and cannot be freed before the lock is let go, because a block is freed only after its
+// handle has been removed or replaced under that lock. So there is no reference count, no epoch and
+// no grace period, and a freed block can be reused at once.
+//
+//   get      finds the handle and copies the value out, under the bucket's lock.
+//   put      a value that fits the block is written in place, under the lock. Else the new block is
+//            written outside all locks, its handle swapped in under the lock, and the old block
+//            freed after it.
+//   evict    knows an entry by hash and handle only (walk.hpp). Under the bucket's lock it looks
+//   for
+//            exactly that handle: if it is not there, the entry has gone, moved, or was replaced,
+//            and nothing is read from memory that may have been reused. If it is there, the
+//            predicate decides on what the entry looks like now.
+//   move     the same check; then copies the block and changes the handle, under the lock. A reader
+//            sees the old block or the new one, never half of one.
+//   walk     reads what may be read without the bucket's lock: meta, lengths and expiry, which are
+//            atomic, and the key, which never changes. It holds the lock of the stripe that owns
+//            the slab, so no block there can be freed and reused under its eyes.
+//
+// Rejected: epoch-based reclamation and per-thread in-operation flags (each keeps freed blocks for
+// a while, which the accounting would have to chase, for the 10 ns that a segment's lock costs);
+// reference counts (four bytes an entry and a shared write for every read).
+//
+// Lock order: segment → bucket (libcuckoo) and segment → stripe (drain) and segment → structure.
+// Never: stripe → segment, bucket → stripe. The budget, the page pool and the counters are leaves.
+// The room_maker is called under no lock at all.
+#include "cache/store.hpp"
+
+#include <algorithm>
+#include <random>
+
+#include "cache/thread_cpu_time.hpp"
+
+namespace kvcache {
+namespace {
+
+// How often a write that does not fit asks for room before it is refused.
+constexpr unsigned max_room_attempts = 8;
+
+// A request for room grows from try to try, up to this: freed blocks help another size only once a
+// whole slab of them can be emptied.
+constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
+
+// Entries that one write may move to gain room: about half a millisecond.
+constexpr std::size_t max_moves_per_write = 2048;
+
+// Entries moved between two looks at the clock.
+constexpr std::size_t moves_per_step = 256;
+
+keyed_hash make_hash(const cache_options& options) {
+  if (options.hash_seed) return {options.hash_seed->first, options.hash_seed->second};
+  std::random_device random;
+  const auto draw = [&] { return std::uint64_t{random()} << 32 | random(); };
+  const std::uint64_t k0 = draw();
+  return {k0, draw()};
+}
+
+} // namespace
+
+store::store(const cache_options& options, memory_source& source, const table_limits& tables)
+    : hash_(make_hash(options)),
+      max_entries_(options.max_entries),
+      budget_(options.hold_limit_bytes),
+      arena_(options.stripes, budget_, source),
+      index_(arena_, budget_, source, tables),
+      compactor_(arena_, index_, hash_),
+      entries_(std::max(options.stripes, 1U)),
+      accesses_(options.stripes) {}
+
+// ---- reading --------------------------------------------------------------------------
+
+bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
+  const std::uint32_t hash = hash_(key);
+  bool hit = false;
+  const bool found = index_.find(hash, key, [&](entry_handle handle) {
+    entry e = arena_.at(handle);
+    const entry_meta meta = e.meta();
+    if (has_expired(e, meta)) return;
+    hit = true;
+    e.touch(current_epoch());
+    visit(e.value(meta));
+  });
+  if (hit) accesses_.count_access();
+  if (found && !hit) collect_expired(hash, key);
+  return hit;
+}
+
+bool store::peek(std::string_view key, cache::value_visitor visit) const noexcept {
+  bool hit = false;
+  index_.find(hash_(key), key, [&](entry_handle handle) {
+    const entry e = arena_.at(handle);
+    const entry_meta meta = e.meta();
+    if (has_expired(e, meta)) return;
+    hit = true;
+    visit(e.value(meta));
+  });
+  return hit;
+}
+
+bool store::has_expired(entry e, entry_meta meta) const noexcept {
+  return meta.has_expiry() && e.expires_at(meta) <= now();
+}
+
+void store::collect_expired(std::uint32_t hash, std::string_view key) noexcept {
+  entry_handle gone = no_entry;
+  index_.visit(hash, key, [&](entry_handle& handle) {
+    const entry e = arena_.at(handle);
+    if (!has_expired(e, e.meta())) return entry_index::fate::keep; // replaced meanwhile
+    gone = handle;
+    return entry_index::fate::erase;
+  });
+  if (gone == no_entry) return;
+  arena_.release(gone);
+  entries_.add(-1);
+  count_eviction(eviction_cause::expired);
+}
+
+// ---- writing --------------------------------------------------------------------------
+
+put_outcome store::put(std::string_view key, std::string_view value, tick expires_at) noexcept {
+  return write({key, value, expires_at});
+}
+
+put_outcome store::put_if_absent(std::string_view key, std::string_view value,
+                                 tick expires_at) noexcept {
+  return write({key, value, expires_at, condition::if_absent});
+}
+
+put_outcome store::compare_and_swap(std::string_view key, std::string_view expected,
+                                    std::string_view desired, tick expires_at) noexcept {
+  return write({key, desired, expires_at, condition::if_equal, expected});
+}
+
+put_outcome store::write(write_request request) noexcept {
+  accesses_.count_access();
+  if (std::max(request.key.size(), request.value.size()) > cache::max_item_bytes) {
+    return put_outcome::too_large;
+  }
+  request.hash = hash_(request.key);
+  request.shape = {request.key.size(), request.value.size(), request.expires_at != never};
+
+  finding found;
+  bool done = false;
+  index_.visit(request.hash, request.key, [&](entry_handle& handle) {
+    found = examine(request, handle);
+    done = found.allowed && overwrite_in_place(request, handle);
+    return entry_index::fate::keep;
+  });
+  if (!found.present) found.allowed = request.when != condition::if_equal;
+  if (done || !found.allowed) return outcome_of(request, found);
+  if (!found.present && !reserve_entry()) return put_outcome::no_room;
+  return write_new_block(request);
+}
+
+store::finding store::examine(const write_request& request, entry_handle present) const noexcept {
+  const entry e = arena_.at(present);
+  const entry_meta meta = e.meta();
+  finding f{.present = true, .expired = has_expired(e, meta)};
+  switch (request.when) {
+  case condition::always:
+    f.allowed = true;
+    break;
+  case condition::if_absent:
+    f.allowed = f.expired;
+    break;
+  case condition::if_equal:
+    f.allowed = !f.expired && e.value(meta) == request.expected;
+    break;
+  }
+  return f;
+}
+
+// REQUIRES: the bucket's lock is held.
+bool store::overwrite_in_place(const write_request& request, entry_handle present) noexcept {
+  entry e = arena_.at(present);
+  const entry_meta meta = e.meta();
+  if (!e.same_layout(meta, request.shape)) return false;
+  // The same block size, not just a sufficient one: a shorter value gives its room back.
+  if (entry_arena::block_bytes_for(request.shape.total_bytes()) != arena_.block_bytes(present)) {
+    return false;
+  }
+  e.assign_value(request.shape, request.value, request.expires_at);
+  e.touch(current_epoch());
+  return true;
+}
+
+put_outcome store::outcome_of(const write_request& request, const finding& f) noexcept {
+  if (f.allowed) {
+    if (f.present && f.expired) count_eviction(eviction_cause::expired);
+    return f.present && !f.expired ? put_outcome::replaced : put_outcome::inserted;
+  }
+  return request.when == condition::if_absent ? put_outcome::exists : put_outcome::mismatch;
+}
+
+put_outcome store::write_new_block(const write_request& request) noexcept {
+  const std::size_t bytes = request.shape.total_bytes();
+  entry_arena::allocation block = arena_.allocate(bytes);
+  for (unsigned attempt = 0; block.outcome == entry_arena::status::over_limit; ++attempt) {
+    if (attempt == max_room_attempts || !make_room(entry_arena::block_bytes_for(bytes), attempt)) {
+      return put_outcome::no_room;
+    }
+    block = arena_.allocate(bytes);
+  }
+  if (block.outcome != entry_arena::status::ok) return put_outcome::out_of_memory;
+  entry fresh = arena_.at(block.handle);
+  fresh.write(request.key, request.value, request.expires_at);
+  fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
+                                          request.shape.extended()));
+  return link_block(request, block.handle);
+}
+
+// Puts the written block into the index, or frees it.
+put_outcome store::link_block(const write_request& request, entry_handle fresh) noexcept {
+  finding found;
+  entry_handle unused = fresh; // to be freed: the new block, or the one it replaces
+  const auto replace = [&](entry_handle& handle) {
+    found = examine(request, handle);
+    if (!found.allowed) return entry_index::fate::keep;
+    entry e = arena_.at(fresh);
+    const entry_meta before = arena_.at(handle).meta();
+    if (!found.expired) {
+      e.store_meta(e.meta().with_references(before.touched(current_epoch()).references()));
+    }
+    unused = handle;
+    handle = fresh;
+    return entry_index::fate::keep;
+  };
+  const auto insert = [&] { return index_.insert(request.hash, request.key, fresh, replace); };
+
+  if (request.when == condition::if_equal) { // must not insert
+    index_.visit(request.hash, request.key, replace);
+    arena_.release(unused);
+    return outcome_of(request, found);
+  }
+  entry_index::insertion outcome = insert();
+  for (unsigned attempt = 0;
+       outcome == entry_index::insertion::over_limit && attempt < max_room_attempts &&
+       make_room(index_.growth_step_bytes(), attempt);
+       ++attempt) {
+    outcome = insert();
+  }
+  switch (outcome) {
+  case entry_index::insertion::inserted:
+    entries_.add(1);
+    return put_outcome::inserted;
+  case entry_index::insertion::present:
+    arena_.release(unused);
+    return outcome_of(request, found);
+  case entry_index::insertion::out_of_memory:
+    arena_.release(fresh);
+    return put_outcome::out_of_memory;
+  case entry_index::insertion::over_limit:
+  case entry_index::insertion::full:
+    break;
+  }
+  arena_.release(fresh);
+  return put_outcome::no_room;
+}
+
+bool store::erase(std::string_view key) noexcept {
+  entry_handle gone = no_entry;
+  bool expired = false;
+  index_.visit(hash_(key), key, [&](entry_handle& handle) {
+    const entry e = arena_.at(handle);
+    expired = has_expired(e, e.meta());
+    gone = handle;
+    return entry_index::fate::erase;
+  });
+  if (gone == no_entry) return false;
+  arena_.release(gone);
+  entries_.add(-1);
+  if (expired) count_eviction(eviction_cause::expired);
+  return !expired;
+}
+
+std::size_t store::clear() noexcept {
+  const std::lock_guard lock{maintenance_}; // merging would carry entries past the sweep
+  const std::size_t gone = index_.drain([&](entry_handle handle) { arena_.release(handle); });
+  entries_.add(-static_cast<std::int64_t>(gone));
+  return gone;
+}
+
+// ---- room -----------------------------------------------------------------------------
+
+// Before a new key: under the limit of entries, if there is one. Who had to evict one goes on without
+// another look: what it freed may be taken by others meanwhile, again and again, but each of them
+// evicts for what is over then. So the limit is passed by one for each thread at most.
+bool store::reserve_entry() noexcept {
+  if (max_entries_ == 0) return true;
+  const std::size_t entries = size();
+  if (entries < max_entries_) return true;
+  room_maker* maker = room_maker_.load(std::memory_order_acquire);
+  return maker != nullptr && maker->make_room(0, entries + 1 - max_entries_);
+}
+
+bool store::make_room(std::size_t wanted_bytes, unsigned attempt) noexcept {
+  if (reclaim(wanted_bytes)) return true; // costs no entry
+  room_maker* maker = room_maker_.load(std::memory_order_acquire);
+  const std::size_t asked = attempt == 0 ? wanted_bytes
+                                         : std::clamp(slab_bytes << attempt, wanted_bytes,
+                                                      std::max(wanted_bytes, max_wanted_bytes));
+  if (maker == nullptr || !maker->make_room(asked, 0)) return false;
+  return true;
+}
+
+// Gives whole slabs back that hold only, or mostly, free blocks; true if that made enough room.
+bool store::reclaim(std::size_t wanted_bytes) noexcept {
+  const std::size_t before = budget_.held_bytes();
+  if (arena_.trim() && budget_.held_bytes() + wanted_bytes <= before) return true;
+  const std::uint64_t moved_before = compactor_.entries_moved();
+  std::size_t gained = 0;
+  while (gained < wanted_bytes && compactor_.entries_moved() - moved_before < max_moves_per_write) {
+    if (compactor_.step(entry_arena::urgency::pressing, max_moves_per_write) !=
+        compactor::progress::slab_given_back) {
+      break;
+    }
+    gained += slab_bytes;
+  }
+  return gained >= wanted_bytes;
+}
+
+bool store::maintain(unsigned budget_us) noexcept {
+  const std::unique_lock lock{maintenance_, std::try_to_lock};
+  if (!lock.owns_lock()) return true; // a clear() is under way
+  const std::uint64_t end_ns = thread_cpu_ns() + std::uint64_t{budget_us} * 1000;
+  const auto time_left = [&] { return thread_cpu_ns() < end_ns; };
+  while (index_.maintain()) {
+    if (!time_left()) return true;
+  }
+  while (compactor_.step(entry_arena::urgency::background, moves_per_step) !=
+         compactor::progress::none) {
+    if (!time_left()) return true;
+  }
+  arena_.trim();
+  return false;
+}
+
+// ---- eviction -------------------------------------------------------------------------
+
+std::size_t store::walk(walk_cursor& cursor, std::size_t max_slots,
+                        function_ref<void(walked_entry&)> visit) noexcept {
+  return arena_.walk(cursor, max_slots, hash_, visit);
+}
+
+std::size_t store::evict(entry_ref ref, eviction_cause cause,
+                         function_ref<bool(const entry_state&)> still) noexcept {
+  bool gone = false;
+  index_.visit(ref, [&](entry_handle& handle) {
+    const entry e = arena_.at(handle);
+    const entry_meta meta = e.meta();
+    gone = still({meta, e.expires_at(meta)});
+    return gone ? entry_index::fate::erase : entry_index::fate::keep;
+  });
+  if (!gone) return 0;
+  const std::size_t bytes = arena_.block_bytes(ref.handle);
+  arena_.release(ref.handle);
+  entries_.add(-1);
+  count_eviction(cause);
+  return bytes;
+}
+
+void store::count_eviction(eviction_cause cause) noexcept {
+  evictions_[static_cast<std::size_t>(cause)].fetch_add(1, std::memory_order_relaxed);
+}
+
+// ---- time and figures -----------------------------------------------------------------
+
+void store::advance_clock(tick now) noexcept {
+  tick before = now_.load(std::memory_order_relaxed);
+  while (before < now && !now_.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+  }
+}
+
+std::size_t store::size() const noexcept { return entries_.value(); }
+
+cache_stats store::stats() const noexcept {
+  cache_stats s;
+  s.entries = size();
+  s.live_bytes = live_bytes();
+  s.free_bytes = free_bytes();
+  s.index_bytes = index_bytes();
+  s.held_bytes = held_bytes();
+  for (std::size_t i = 0; i < eviction_cause_count; ++i) {
+    s.evictions[i] = evictions_[i].load(std::memory_order_relaxed);
+  }
+  s.index_growths = index_.growths();
+  s.index_shrinks = index_.shrinks();
+  s.entries_moved = compactor_.entries_moved();
+  s.longest_growth_step_ns = index_.longest_step_ns();
+  s.longest_move_slice_ns = compactor_.longest_step_ns();
+  return s;
+}
+
+} // namespace kvcache

@@ -1,0 +1,147 @@
+// The store: joins index and entry arena into the operations of kvcache::cache, and gives eviction
+// what it needs to pick and remove entries. The essay on how readers, writers, eviction and the
+// mover are kept apart stands at the top of store.cpp.
+//
+// Thread-safety: every member may be called by any thread at any time unless it says otherwise.
+// Ownership: owns all entry memory and tables; borrows the memory_source and the room_maker, which
+// must outlive it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <string_view>
+
+#include "cache/access_clock.hpp"
+#include "cache/budget.hpp"
+#include "cache/compactor.hpp"
+#include "cache/entry.hpp"
+#include "cache/entry_arena.hpp"
+#include "cache/index.hpp"
+#include "cache/memory_source.hpp"
+#include "cache/siphash.hpp"
+#include "cache/striped_counter.hpp"
+#include "cache/walk.hpp"
+#include "kvcache/cache.hpp"
+#include "kvcache/cache_options.hpp"
+#include "kvcache/cache_stats.hpp"
+#include "kvcache/function_ref.hpp"
+#include "kvcache/room_maker.hpp"
+
+namespace kvcache {
+
+class store {
+public:
+  // Throws std::bad_alloc if the first tables or the address range cannot be had.
+  explicit store(const cache_options& options, memory_source& source = system_memory_source(),
+                 const table_limits& tables = {});
+  store(const store&) = delete;
+  store& operator=(const store&) = delete;
+
+  // ---- operations: see kvcache/cache.hpp ----------------------------------------------
+  bool get(std::string_view key, cache::value_visitor visit) noexcept;
+  bool peek(std::string_view key, cache::value_visitor visit) const noexcept;
+  put_outcome put(std::string_view key, std::string_view value, tick expires_at) noexcept;
+  put_outcome put_if_absent(std::string_view key, std::string_view value, tick expires_at) noexcept;
+  put_outcome compare_and_swap(std::string_view key, std::string_view expected,
+                               std::string_view desired, tick expires_at) noexcept;
+  bool erase(std::string_view key) noexcept;
+  std::size_t clear() noexcept;
+  bool maintain(unsigned budget_us) noexcept; // one caller at a time
+
+  // ---- time ---------------------------------------------------------------------------
+  tick now() const noexcept { return now_.load(std::memory_order_relaxed); }
+  void advance_clock(tick now) noexcept;
+
+  // The logical clock that accesses are stamped with: see access_clock.
+  epoch current_epoch() const noexcept { return accesses_.now(); }
+  void advance_epoch() noexcept { accesses_.advance(); }
+  void set_epoch_accesses(std::uint32_t accesses) noexcept {
+    accesses_.set_epoch_accesses(accesses);
+  }
+
+  // ---- eviction -----------------------------------------------------------------------
+  // Visits the live entries in up to `max_slots` slots (about: an empty slab counts as one) from
+  // the cursor on, in the order of addresses, and advances the cursor. Returns how many it visited.
+  // `visit` runs under a lock that puts and frees of that stripe wait for: it must be short and
+  // must not call the store. Collect refs and evict them after the walk returns.
+  std::size_t walk(walk_cursor& cursor, std::size_t max_slots,
+                   function_ref<void(walked_entry&)> visit) noexcept;
+
+  // All slabs a walk can meet are below this.
+  std::uint32_t walk_end() const noexcept { return arena_.walk_end(); }
+
+  // What an entry looks like at the moment it would go.
+  struct entry_state {
+    entry_meta meta;
+    tick expires_at = never;
+  };
+  // Removes the entry if `ref` still names one and `still` agrees; counts it under `cause`. `still`
+  // runs under the bucket's lock. Returns the bytes of the freed block, 0 if nothing was removed.
+  std::size_t evict(entry_ref ref, eviction_cause cause,
+                    function_ref<bool(const entry_state&)> still) noexcept;
+
+  // ---- figures, each a few relaxed loads ----------------------------------------------
+  std::size_t size() const noexcept;
+  std::size_t max_entries() const noexcept { return max_entries_; }
+  std::size_t live_bytes() const noexcept { return arena_.live_bytes(); }
+  std::size_t free_bytes() const noexcept { return arena_.free_bytes(); }
+  std::size_t index_bytes() const noexcept { return index_.bytes(); }
+  std::size_t held_bytes() const noexcept { return budget_.held_bytes(); }
+  cache_stats stats() const noexcept;
+
+  // ---- limits and who makes room ------------------------------------------------------
+  void set_hold_limit_bytes(std::size_t bytes) noexcept { budget_.set_limit_bytes(bytes); }
+  std::size_t hold_limit_bytes() const noexcept { return budget_.limit_bytes(); }
+  void set_room_maker(room_maker* maker) noexcept { room_maker_.store(maker); }
+
+private:
+  enum class condition : std::uint8_t { always, if_absent, if_equal };
+  struct write_request {
+    std::string_view key;
+    std::string_view value;
+    tick expires_at;
+    condition when = condition::always;
+    std::string_view expected{}; // of if_equal
+    std::uint32_t hash = 0;
+    entry_shape shape{};
+  };
+  // What a write finds at its key, and whether it may go on.
+  struct finding {
+    bool present = false; // an entry is there
+    bool expired = false; // … but counts as absent
+    bool allowed = false; // the condition holds
+  };
+
+  put_outcome write(write_request request) noexcept;
+  put_outcome write_new_block(const write_request& request) noexcept;
+  put_outcome link_block(const write_request& request, entry_handle fresh) noexcept;
+  finding examine(const write_request& request, entry_handle present) const noexcept;
+  bool overwrite_in_place(const write_request& request, entry_handle present) noexcept;
+  put_outcome outcome_of(const write_request& request, const finding& f) noexcept;
+
+  bool has_expired(entry e, entry_meta meta) const noexcept;
+  void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
+  void count_eviction(eviction_cause cause) noexcept;
+
+  bool reserve_entry() noexcept;
+  bool make_room(std::size_t wanted_bytes, unsigned attempt) noexcept;
+  bool reclaim(std::size_t wanted_bytes) noexcept;
+
+  const keyed_hash hash_;
+  const std::size_t max_entries_;
+  budget budget_;
+  entry_arena arena_;
+  entry_index index_;
+  compactor compactor_;
+  striped_counter entries_;
+  access_clock accesses_;
+  std::atomic<tick> now_{0};
+  std::atomic<room_maker*> room_maker_{nullptr};
+  std::array<std::atomic<std::uint64_t>, eviction_cause_count> evictions_{};
+  std::mutex maintenance_; // moving and shrinking exclude clear()
+};
+
+} // namespace kvcache

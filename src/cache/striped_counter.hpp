@@ -1,0 +1,40 @@
+// A sum that many threads add to without sharing a cache line, and which threads use which stripe.
+//
+// Thread-safety: every member may be called by any thread at any time. value() is exact when nobody
+// is adding; while others add it may lag by the additions under way.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace kvcache {
+
+// A small number for each thread, counted up as threads first ask: threads that started one after
+// the other land on different stripes of anything striped.
+unsigned this_thread_number() noexcept;
+
+class striped_counter {
+public:
+  explicit striped_counter(unsigned stripes)
+      : stripes_(stripes), cells_(std::make_unique<cell[]>(stripes)) {}
+
+  void add(std::int64_t delta) noexcept {
+    cells_[this_thread_number() % stripes_].sum.fetch_add(delta, std::memory_order_relaxed);
+  }
+  std::size_t value() const noexcept {
+    std::int64_t sum = 0;
+    for (unsigned i = 0; i < stripes_; ++i) sum += cells_[i].sum.load(std::memory_order_relaxed);
+    return sum < 0 ? 0 : static_cast<std::size_t>(sum);
+  }
+
+private:
+  struct alignas(64) cell {
+    std::atomic<std::int64_t> sum{0};
+  };
+  unsigned stripes_;
+  std::unique_ptr<cell[]> cells_;
+};
+
+} // namespace kvcache

@@ -1,0 +1,61 @@
+// What the eviction room sees of entries: a walk over entry memory, slab by slab, and references to
+// entries that stay safe to use after the walk has let go of its locks.
+//
+// The order of a walk is the order of addresses. A freed slot is reused in place and survivors move
+// only to fill other slots, so an entry is met about once in a lap; one that moves meanwhile may be
+// met twice or not at all in that lap. Slots being written are skipped.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cache/entry.hpp"
+#include "cache/siphash.hpp"
+
+namespace kvcache {
+
+// Where an entry lives, in units of 8 bytes from the start of the arena; 0 is no entry.
+using entry_handle = std::uint32_t;
+inline constexpr entry_handle no_entry = 0;
+
+// Names an entry from outside all locks. It may have gone, moved, or given its room to another
+// entry by the time it is used: store::evict checks it against the index, which is the only
+// authority.
+struct entry_ref {
+  entry_handle handle = no_entry;
+  std::uint32_t hash = 0;
+};
+
+// A place in the walk. Starts anywhere; `laps` counts how often the end of entry memory was passed.
+struct walk_cursor {
+  std::uint32_t slab = 0;
+  std::uint32_t slot = 0;
+  std::uint64_t laps = 0;
+};
+
+// One live entry, valid only inside the callback it is handed to.
+class walked_entry {
+public:
+  walked_entry(entry e, entry_handle handle, entry_meta meta, std::size_t block_bytes,
+               const keyed_hash& hash) noexcept
+      : entry_(e), handle_(handle), meta_(meta), block_bytes_(block_bytes), hash_(hash) {}
+
+  entry_meta meta() const noexcept { return meta_; }
+  tick expires_at() const noexcept { return entry_.expires_at(meta_); } // `never` if it does not
+  std::size_t block_bytes() const noexcept { return block_bytes_; }     // what evicting it frees
+
+  // Stores a new stamp or reference count, unless an access came between: then the access stands.
+  void set_meta(entry_meta desired) noexcept { entry_.exchange_meta(meta_, desired); }
+
+  // Hashes the key: call it for those you mean to evict, not for all you pass.
+  entry_ref ref() const noexcept { return {handle_, hash_(entry_.key(meta_))}; }
+
+private:
+  entry entry_;
+  entry_handle handle_;
+  entry_meta meta_;
+  std::size_t block_bytes_;
+  const keyed_hash& hash_;
+};
+
+} // namespace kvcache

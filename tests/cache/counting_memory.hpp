@@ -1,0 +1,85 @@
+// A memory_source for tests: counts what is out, and refuses requests on demand.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <limits>
+
+#include "cache/memory_source.hpp"
+
+namespace kvcache::test {
+
+class counting_memory final : public memory_source {
+public:
+  // Requests are counted from 1. From the first refused one on, `count` of them are refused.
+  void refuse(std::size_t first_request, std::size_t count) noexcept {
+    requests_ = 0;
+    refuse_from_ = first_request;
+    refuse_until_ = count == all ? all : first_request + count;
+  }
+  void refuse_nothing() noexcept { refuse(all, 0); }
+  static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
+
+  std::size_t requests() const noexcept { return requests_; }
+  std::size_t refused() const noexcept { return refused_; }
+  std::size_t reserved_bytes() const noexcept { return reserved_; }
+  std::size_t mapped_bytes() const noexcept { return mapped_; }
+  std::size_t allocated_bytes() const noexcept { return allocated_; }
+  std::size_t given_back_bytes() const noexcept { return given_back_; }
+
+  void* reserve(std::size_t bytes) noexcept override {
+    if (refused_now()) return nullptr;
+    return counted(kernel_.reserve(bytes), bytes, reserved_);
+  }
+  void unreserve(void* start, std::size_t bytes) noexcept override {
+    reserved_ -= bytes;
+    kernel_.unreserve(start, bytes);
+  }
+  bool commit(void* start, std::size_t bytes) noexcept override {
+    return !refused_now() && kernel_.commit(start, bytes);
+  }
+  void give_back(void* start, std::size_t bytes) noexcept override {
+    given_back_ += bytes;
+    kernel_.give_back(start, bytes);
+  }
+  void* map(std::size_t bytes) noexcept override {
+    if (refused_now()) return nullptr;
+    return counted(kernel_.map(bytes), bytes, mapped_);
+  }
+  void unmap(void* start, std::size_t bytes) noexcept override {
+    mapped_ -= bytes;
+    kernel_.unmap(start, bytes);
+  }
+  void* allocate(std::size_t bytes) noexcept override {
+    if (refused_now()) return nullptr;
+    return counted(kernel_.allocate(bytes), bytes, allocated_);
+  }
+  void deallocate(void* start, std::size_t bytes) noexcept override {
+    allocated_ -= bytes;
+    kernel_.deallocate(start, bytes);
+  }
+
+private:
+  bool refused_now() noexcept {
+    const std::size_t request = ++requests_;
+    if (request < refuse_from_ || request >= refuse_until_) return false;
+    ++refused_;
+    return true;
+  }
+  static void* counted(void* memory, std::size_t bytes, std::atomic<std::size_t>& sum) noexcept {
+    if (memory != nullptr) sum += bytes;
+    return memory;
+  }
+
+  memory_source& kernel_ = system_memory_source();
+  std::atomic<std::size_t> requests_{0};
+  std::atomic<std::size_t> refused_{0};
+  std::atomic<std::size_t> refuse_from_{all};
+  std::atomic<std::size_t> refuse_until_{0};
+  std::atomic<std::size_t> reserved_{0};
+  std::atomic<std::size_t> mapped_{0};
+  std::atomic<std::size_t> allocated_{0};
+  std::atomic<std::size_t> given_back_{0};
+};
+
+} // namespace kvcache::test

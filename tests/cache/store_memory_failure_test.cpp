@@ -1,0 +1,139 @@
+// Refused memory, at every point where memory is asked for: an error outcome, and the store whole.
+#include "cache/store.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "cache/counting_memory.hpp"
+#include "cache/store_support.hpp"
+
+namespace kvcache {
+namespace {
+
+using test::counting_memory;
+using test::numbered;
+using test::settle;
+using test::value_of;
+
+// A run that grows, replaces, shrinks and moves, checked against a plain map after every write.
+class scenario {
+public:
+  explicit scenario(counting_memory& memory)
+      : store_{cache_options{.hash_seed = std::pair{3U, 4U}}, memory} {}
+
+  void run() {
+    for (std::size_t i = 0; i < 2500; ++i) put(i, 100 + i % 64);
+    put(1, 40'000);
+    put(2, 3'000'000); // spans slabs that are not committed yet
+    for (std::size_t i = 0; i < 2500; i += 3) put(i, 400);
+    for (std::size_t i = 0; i < 2500; ++i) {
+      if (i % 8 != 0) erase(i);
+    }
+    settle(store_);
+    for (std::size_t i = 0; i < 500; ++i) put(i, 700);
+    check_all();
+  }
+  std::size_t refusals() const noexcept { return refusals_; }
+
+private:
+  void put(std::size_t i, std::size_t length) {
+    const std::string key = numbered("key", i);
+    const std::string value(length, static_cast<char>('a' + length % 26));
+    const put_outcome outcome = store_.put(key, value, never);
+    if (outcome == put_outcome::out_of_memory) {
+      ++refusals_;
+    } else {
+      EXPECT_EQ(outcome, expected_.contains(key) ? put_outcome::replaced : put_outcome::inserted);
+      expected_[key] = value;
+    }
+    check(key);
+  }
+  void erase(std::size_t i) {
+    const std::string key = numbered("key", i);
+    EXPECT_EQ(store_.erase(key), expected_.erase(key) == 1);
+  }
+  void check(const std::string& key) {
+    const auto found = expected_.find(key);
+    EXPECT_EQ(value_of(store_, key), found == expected_.end() ? "(miss)" : found->second);
+  }
+  void check_all() {
+    for (const auto& [key, value] : expected_) ASSERT_EQ(value_of(store_, key), value);
+    EXPECT_EQ(store_.size(), expected_.size());
+  }
+
+  store store_;
+  std::map<std::string, std::string> expected_;
+  std::size_t refusals_ = 0;
+};
+
+// Returns how many requests were refused.
+std::size_t run_refusing(std::size_t first_request, std::size_t count) {
+  counting_memory memory;
+  memory.refuse(first_request, count);
+  try {
+    scenario{memory}.run();
+  } catch (const std::bad_alloc&) {
+    // the store could not even start; only its constructor may throw
+  }
+  EXPECT_EQ(memory.reserved_bytes(), 0U);
+  EXPECT_EQ(memory.mapped_bytes(), 0U);
+  EXPECT_EQ(memory.allocated_bytes(), 0U);
+  return memory.refused();
+}
+
+TEST(store_memory_failure, a_single_refusal_anywhere_leaves_the_store_whole) {
+  std::size_t request = 1;
+  while (run_refusing(request, 1) != 0) {
+    if (HasFailure()) FAIL() << "request " << request;
+    request += request < 100 ? 1 : 23; // the first ones are all different, the later ones alike
+  }
+  EXPECT_GT(request, 300U);
+}
+
+TEST(store_memory_failure, refusals_that_never_end_leave_the_store_whole) {
+  for (std::size_t request = 1; run_refusing(request, counting_memory::all) != 0;
+       request += request < 80 ? 20 : 150) {
+    if (HasFailure()) FAIL() << "from request " << request;
+  }
+}
+
+TEST(store_memory_failure, the_old_value_stays_when_a_replacement_is_refused) {
+  counting_memory memory;
+  store s{cache_options{}, memory};
+  ASSERT_EQ(s.put("k", "old", never), put_outcome::inserted);
+  memory.refuse(1, counting_memory::all);
+  EXPECT_EQ(s.put("k", std::string(10'000'000, 'n'), never), put_outcome::out_of_memory);
+  EXPECT_EQ(s.compare_and_swap("k", "old", std::string(10'000'000, 'n'), never),
+            put_outcome::out_of_memory);
+  EXPECT_EQ(value_of(s, "k"), "old");
+  EXPECT_TRUE(s.erase("k"));
+  EXPECT_EQ(s.put_if_absent("k", std::string(10'000'000, 'n'), never), put_outcome::out_of_memory);
+  EXPECT_EQ(s.size(), 0U);
+  memory.refuse_nothing();
+  EXPECT_EQ(s.put("k", std::string(10'000'000, 'n'), never), put_outcome::inserted);
+}
+
+TEST(store_memory_failure, everything_is_charged_and_everything_is_returned) {
+  counting_memory memory;
+  {
+    store s{cache_options{}, memory};
+    const std::size_t fixed = memory.mapped_bytes(); // tables of addresses, touched as needed
+    for (std::size_t i = 0; i < 50'000; ++i) s.put(numbered("key", i), "value", never);
+    EXPECT_GE(s.index_bytes(), memory.mapped_bytes() - fixed + memory.allocated_bytes());
+    EXPECT_GE(s.held_bytes(), s.index_bytes() + s.live_bytes() + s.free_bytes());
+    s.clear();
+    settle(s);
+    EXPECT_LT(memory.mapped_bytes() - fixed + memory.allocated_bytes(), std::size_t{64} << 10);
+    EXPECT_LT(s.held_bytes(), std::size_t{128} << 10);
+  }
+  EXPECT_EQ(memory.reserved_bytes(), 0U);
+  EXPECT_EQ(memory.mapped_bytes(), 0U);
+  EXPECT_EQ(memory.allocated_bytes(), 0U);
+}
+
+} // namespace
+} // namespace kvcache
