@@ -1,0 +1,265 @@
+#include "eviction/evictor.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+#include <thread>
+#include <utility>
+
+#include "cache/thread_cpu_time.hpp"
+
+namespace kvcache {
+
+namespace {
+
+constexpr std::uint64_t ns_per_us = 1000;
+constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
+
+// After this much processor time the thread lets others run. Half a millisecond is promised.
+constexpr std::uint64_t slice_ns = 250 * ns_per_us;
+constexpr unsigned slice_us = slice_ns / ns_per_us;
+constexpr unsigned evictions_between_looks = 8;
+
+// Processor time of one run that may go into moving survivors: a quarter of the usual interval.
+constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
+
+// All entries are looked at for expiry about once in a minute, a few thousand at a time.
+constexpr std::uint64_t sweep_ms = 60'000;
+constexpr std::size_t min_sweep_slots = 64;
+constexpr std::size_t max_sweep_slots = 65'536;
+constexpr std::size_t sweep_slots_between_looks = 1024;
+
+// What an index that fits its entries takes at most.
+constexpr std::size_t index_bytes_per_entry_max = 24;
+constexpr std::size_t smallest_index_bytes = 64 << 10;
+
+// Entries that one PUT evicts at most before it is asked to come again.
+constexpr unsigned max_evictions_per_call = 4096;
+constexpr std::size_t max_entries_per_call = 16;
+
+} // namespace
+
+std::optional<std::string> find_fault(const evictor_options& options) {
+  if (options.interval_ms < 10 || options.interval_ms > 10'000) {
+    return "--eviction-interval-ms must be from 10 to 10000, not " +
+           std::to_string(options.interval_ms);
+  }
+  return find_fault(options.pressure);
+}
+
+evictor::evictor(store& entries, const evictor_options& options, evictor_surroundings surroundings)
+    : store_(entries),
+      options_(options),
+      surroundings_(std::move(surroundings)),
+      clock_(entries, options.threads + 1),
+      lru_(entries, options.threads + 1),
+      evictions_by_tier_{striped_counter(options.threads + 1), striped_counter(options.threads + 1),
+                         striped_counter(options.threads + 1)},
+      sweep_(entries),
+      started_ns_(surroundings_.now_ns()) {}
+
+// ---- the periodic run
+// -------------------------------------------------------------------------------
+
+void evictor::run() noexcept {
+  advance_clock();
+  store_.set_epoch_accesses(epoch_accesses_for(store_.size()));
+  try {
+    obey_law();
+  } catch (const std::bad_alloc&) {
+    // Not even the few bytes of a path could be had: what was decided last stands until the next
+    // run.
+    const std::lock_guard lock(status_mutex_);
+    ++status_.failed_readings;
+  }
+  move_survivors();
+  collect_expired();
+}
+
+void evictor::advance_clock() noexcept {
+  store_.advance_clock(static_cast<tick>((surroundings_.now_ns() - started_ns_) / ns_per_tick));
+}
+
+void evictor::obey_law() {
+  pressure_decision decision;
+  do {
+    const std::uint64_t held_before = store_.held_bytes();
+    const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
+    const memory_report& report = surroundings_.read_memory(held_before + buffers);
+    own_bytes own = measure_own();
+    own.buffers = buffers;
+    // What was given back while the reading was taken must not look like the use of others.
+    own.held = std::max(own.held, held_before);
+
+    const pressure_tier before = history_.tier;
+    decision = decide(report.decisive_level(), own, options_.pressure, history_);
+    history_ = decision.history;
+    tier_.store(decision.tier, std::memory_order_relaxed);
+    const std::uint64_t hold_limit =
+        hold_limit_bytes(report.levels, own, decision.tier, options_.pressure);
+    store_.set_hold_limit_bytes(hold_limit);
+    publish(report, decision, hold_limit);
+    announce(before, report);
+    evict(decision.evict_bytes);
+  } while (decision.confirm);
+}
+
+own_bytes evictor::measure_own() const noexcept {
+  // An index that is too large for its entries, as after a purge, is about to shrink: what it will
+  // give back is room, not content, or it would be paid for with entries.
+  const std::size_t index_due = store_.size() * index_bytes_per_entry_max + smallest_index_bytes;
+  return {.held = store_.held_bytes(),
+          .content = store_.live_bytes() + std::min(store_.index_bytes(), index_due)};
+}
+
+void evictor::announce(pressure_tier from, const memory_report& report) {
+  if (report.estimate_began && surroundings_.on_estimate) {
+    surroundings_.on_estimate(report.decisive_level());
+  }
+  if (from != history_.tier && surroundings_.on_tier_change) {
+    surroundings_.on_tier_change(
+        {.from = from, .to = history_.tier, .reading = report.decisive_level()});
+  }
+}
+
+void evictor::publish(const memory_report& report, const pressure_decision& decision,
+                      std::uint64_t hold_limit) {
+  const std::lock_guard lock(status_mutex_);
+  status_.tier_changes += status_.tier == decision.tier ? 0 : 1;
+  status_.tier = decision.tier;
+  status_.reading = report.decisive_level();
+  status_.estimated = report.estimated;
+  status_.allowance_bytes = decision.allowance_bytes;
+  status_.hold_limit_bytes = hold_limit;
+  status_.purges += decision.purge ? 1 : 0;
+}
+
+// Runs `work` again and again until it returns false, and lets others run after every slice.
+template <class Work>
+void evictor::in_slices(Work&& work) {
+  for (bool more = true; more;) {
+    const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
+    std::uint64_t length_ns = 0;
+    do {
+      more = work();
+      length_ns = surroundings_.thread_cpu_ns() - begin_ns;
+    } while (more && length_ns < slice_ns);
+    {
+      const std::lock_guard lock(status_mutex_);
+      status_.last_slice_ns = length_ns;
+      status_.longest_slice_ns = std::max(status_.longest_slice_ns, length_ns);
+    }
+    if (more) std::this_thread::yield();
+  }
+}
+
+void evictor::evict(std::uint64_t bytes) noexcept {
+  if (bytes == 0) return;
+  // The index shrinks with the entries, a little later: what it will give must not be evicted
+  // twice.
+  const auto live = static_cast<double>(store_.live_bytes());
+  const auto index = static_cast<double>(store_.index_bytes());
+  const auto wanted =
+      static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
+  std::uint64_t freed = 0;
+  in_slices([&] {
+    for (unsigned i = 0; i < evictions_between_looks && freed < wanted; ++i) {
+      const std::size_t block = evict_least_recent();
+      if (block == 0) return false;
+      freed += block;
+    }
+    return freed < wanted;
+  });
+}
+
+void evictor::move_survivors() noexcept {
+  const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
+  in_slices([&] {
+    return store_.maintain(slice_us) && surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
+  });
+}
+
+void evictor::collect_expired() noexcept {
+  std::size_t slots =
+      std::clamp(static_cast<std::size_t>(store_.size() * options_.interval_ms / sweep_ms),
+                 min_sweep_slots, max_sweep_slots);
+  in_slices([&] {
+    const std::size_t now = std::min(slots, sweep_slots_between_looks);
+    sweep_.advance(now);
+    slots -= now;
+    return slots > 0;
+  });
+}
+
+// ---- room for one PUT
+// ---------------------------------------------------------------------------------
+
+bool evictor::make_room(std::size_t wanted_bytes, std::size_t entries_over) noexcept {
+  return entries_over > 0 ? make_room_for_entries(entries_over) : make_room_for_bytes(wanted_bytes);
+}
+
+bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
+  // More than a few over means that as many threads are here, each of which evicts its own.
+  const std::size_t wanted = std::min(entries_over, max_entries_per_call);
+  std::size_t evicted = 0;
+  while (evicted < wanted && clock_.evict_one(eviction_cause::max_entries) != 0) {
+    ++evicted;
+    count_eviction();
+  }
+  return evicted > 0;
+}
+
+bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
+  // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
+  if (wanted_bytes > store_.hold_limit_bytes() / 2) return false;
+  std::size_t freed = 0;
+  for (unsigned evicted = 0; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
+    const std::size_t block = evict_least_recent();
+    if (block == 0) break;
+    freed += block;
+  }
+  return freed > 0;
+}
+
+// The hand of the clock steps in where the oldest entries cannot be told apart in bounded time.
+std::size_t evictor::evict_least_recent() noexcept {
+  const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
+  std::size_t block = lru_.evict_one(emergency ? eviction_cause::emergency : eviction_cause::lru);
+  if (block == 0) block = clock_.evict_one(eviction_cause::clock);
+  if (block != 0) count_eviction();
+  return block;
+}
+
+void evictor::count_eviction() noexcept {
+  const pressure_tier tier = tier_.load(std::memory_order_relaxed);
+  evictions_by_tier_[static_cast<std::size_t>(tier)].add(1);
+}
+
+eviction_status evictor::status() const {
+  const std::lock_guard lock(status_mutex_);
+  eviction_status status = status_;
+  for (std::size_t i = 0; i < pressure_tier_count; ++i) {
+    status.evictions_by_tier[i] = evictions_by_tier_[i].value();
+  }
+  return status;
+}
+
+evictor_surroundings system_surroundings(memory_monitor& monitor) {
+  return {
+      .read_memory = [&monitor](std::uint64_t own) -> const memory_report& {
+        return monitor.read(own);
+      },
+      .now_ns =
+          [] {
+            return static_cast<std::uint64_t>(
+                std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch())
+                    .count());
+          },
+      .thread_cpu_ns = [] { return thread_cpu_ns(); },
+      .buffer_bytes = {},
+      .on_tier_change = {},
+      .on_estimate = {},
+  };
+}
+
+} // namespace kvcache

@@ -1,0 +1,135 @@
+// Joins the readings, the control law and the pickers: reads memory every so often, decides, evicts
+// in slices, tells the store how much it may hold, and makes room for PUTs that stand at a mark.
+//
+//   run()        the periodic work, on one thread (periodic_worker calls it): clock → reading →
+//                decision → hold limit → eviction → moving survivors → expiry → status
+//   make_room()  called by the threads that PUT: evicts just what is missing, in a bounded number
+//   of
+//                steps; the least recently used for bytes, CLOCK for the limit of entries
+//
+// Thread-safety: make_room() and status() may be called by any thread at any time; run() by one
+// thread at a time. Ownership: borrows the store, which must outlive it and must have lost it as
+// room_maker (set_room_maker(nullptr), no PUT running) before it goes. Reads no clock and no file
+// itself: everything of the outside is injected.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+
+#include "cache/store.hpp"
+#include "cache/striped_counter.hpp"
+#include "cache/thread_annotations.hpp"
+#include "eviction/clock_hand.hpp"
+#include "eviction/expiry_sweep.hpp"
+#include "eviction/lru.hpp"
+#include "eviction/pressure.hpp"
+#include "kvcache/room_maker.hpp"
+#include "memory/memory_monitor.hpp"
+
+namespace kvcache {
+
+struct evictor_options {
+  pressure_options pressure;
+
+  // Time between two runs. Shorter reacts sooner and costs a few reads of /proc and /sys each time;
+  // longer leaves more to the hold limit, at which PUTs make their own room.
+  unsigned interval_ms = 100;
+
+  // Threads that PUT: each may make room at the same time.
+  unsigned threads = 2;
+};
+
+// What is wrong with the options, in words for whoever set the flags; nothing if they are sound.
+std::optional<std::string> find_fault(const evictor_options& options);
+
+struct tier_change {
+  pressure_tier from = pressure_tier::normal;
+  pressure_tier to = pressure_tier::normal;
+  memory_reading reading; // that caused it
+};
+
+// What an evictor needs of the outside.
+struct evictor_surroundings {
+  // The memory there is; the argument is what the cache holds by its own account. REQUIRED
+  std::function<const memory_report&(std::uint64_t own_bytes)> read_memory;
+  // Nanoseconds of a clock that never goes back. REQUIRED
+  std::function<std::uint64_t()> now_ns;
+  // Nanoseconds of processor time of the calling thread: how long slices last. REQUIRED
+  std::function<std::uint64_t()> thread_cpu_ns;
+  // Buffers of connections and the like, which follow load and cannot be evicted.
+  std::function<std::uint64_t()> buffer_bytes;
+  // Told on the evictor's thread, after the change. Must not throw.
+  std::function<void(const tier_change&)> on_tier_change;
+  // Told once, when no reading could be had and an estimate stands for it. Must not throw.
+  std::function<void(const memory_reading&)> on_estimate;
+};
+
+// One consistent picture of the last run.
+struct eviction_status {
+  pressure_tier tier = pressure_tier::normal;
+  std::uint64_t tier_changes = 0;
+  memory_reading reading;            // the decisive one, with its source
+  bool estimated = false;            // the reading is an estimate from the cache's own bytes
+  std::uint64_t allowance_bytes = 0; // what content may have
+  std::uint64_t hold_limit_bytes = 0;
+  std::uint64_t purges = 0;
+  std::uint64_t failed_readings = 0;
+  std::uint64_t last_slice_ns = 0; // processor time
+  std::uint64_t longest_slice_ns = 0;
+  std::array<std::uint64_t, pressure_tier_count> evictions_by_tier{};
+};
+
+class evictor final : public room_maker {
+public:
+  // REQUIRES: !find_fault(options).
+  evictor(store& entries, const evictor_options& options, evictor_surroundings surroundings);
+
+  // One run. Call it once before the first PUT, so that the store has its limit.
+  void run() noexcept;
+
+  bool make_room(std::size_t wanted_bytes, std::size_t entries_over) noexcept override;
+
+  eviction_status status() const;
+
+private:
+  void advance_clock() noexcept;
+  void obey_law();
+  own_bytes measure_own() const noexcept;
+  void announce(pressure_tier from, const memory_report& report);
+  void evict(std::uint64_t bytes) noexcept;
+  std::size_t evict_least_recent() noexcept;
+  void move_survivors() noexcept;
+  void collect_expired() noexcept;
+  void publish(const memory_report& report, const pressure_decision& decision,
+               std::uint64_t hold_limit);
+  bool make_room_for_entries(std::size_t entries_over) noexcept;
+  bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;
+  void count_eviction() noexcept;
+  template <class Work>
+  void in_slices(Work&& work_until);
+
+  store& store_;
+  const evictor_options options_;
+  const evictor_surroundings surroundings_;
+  clock_hand clock_;
+  lru lru_;
+  std::atomic<pressure_tier> tier_{pressure_tier::normal};
+  std::array<striped_counter, pressure_tier_count> evictions_by_tier_;
+
+  // The evictor's thread only.
+  expiry_sweep sweep_;
+  pressure_history history_;
+  const std::uint64_t started_ns_;
+
+  mutable std::mutex status_mutex_;
+  eviction_status status_; // guarded by status_mutex_
+};
+
+// The clocks of this machine; the rest is to be filled in.
+evictor_surroundings system_surroundings(memory_monitor& monitor);
+
+} // namespace kvcache

@@ -1,0 +1,41 @@
+#include "eviction/expiry_sweep.hpp"
+
+#include "eviction/lru.hpp"
+
+namespace kvcache {
+
+namespace {
+constexpr epoch oldest_age = entry_meta::stamp_mask / 4;
+}
+
+std::size_t expiry_sweep::advance(std::size_t max_slots) noexcept {
+  std::size_t evicted = 0;
+  for (std::size_t slots = 0; slots < max_slots; slots += hand_batch_slots) {
+    evicted += look_at_batch();
+  }
+  return evicted;
+}
+
+std::size_t expiry_sweep::look_at_batch() noexcept {
+  const tick now = store_.now();
+  const epoch now_epoch = store_.current_epoch();
+  expired_.clear();
+  store_.walk(cursor_, hand_batch_slots, [&](walked_entry& entry) {
+    const entry_meta meta = entry.meta();
+    if (has_expired(entry.expires_at(), now)) {
+      expired_.add({.ref = entry.ref(), .seen = meta, .expired = true});
+    } else if (age_of(meta, now_epoch) > oldest_age) {
+      entry.set_meta(meta.with_stamp(now_epoch - oldest_age));
+    }
+  });
+  std::size_t evicted = 0;
+  while (!expired_.empty()) {
+    const auto still = [&](const store::entry_state& entry) {
+      return has_expired(entry.expires_at, now);
+    };
+    if (store_.evict(expired_.take().ref, eviction_cause::expired, still) != 0) ++evicted;
+  }
+  return evicted;
+}
+
+} // namespace kvcache

@@ -1,0 +1,77 @@
+// Least recently used, for memory pressure. Every entry carries the epoch of its last access (the
+// logical clock of the store, epochs of at most 1/64 of a turnover). In a dozen lines:
+//
+//   now and then (each 1/128 of a turnover): sample the ages of entries all over the cache; the
+//     threshold is the age that only the oldest 1/32 of them reach
+//   to evict one: look at the entries in the order of their addresses, from where the hand stands
+//     expired                    → it goes
+//     at least threshold old     → it goes
+//     younger                    → go on
+//   and the hand stays behind it
+//
+// So victims are among the oldest thirty-second of the cache, at about 16 entries looked at for
+// each, with no list to keep, nothing written by the search and no scan of everything. A list
+// through the entries would be exact, and would cost 8 to 16 bytes each and a write to two
+// neighbours on every access; picking the oldest of a few at random needs as many looks, each of
+// them a cache miss.
+//
+// Thread-safety: every member may be called by any thread at any time. No call waits for another
+// thread but for the store's own short locks. Borrows the store, which must outlive it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "cache/store.hpp"
+#include "eviction/hand.hpp"
+
+namespace kvcache {
+
+class lru {
+public:
+  // As many hands as threads may evict at the same time, at least 1.
+  lru(store& entries, unsigned hands);
+
+  // Evicts one entry, counted under `cause`, or as expired if it was. Returns the bytes it freed; 0
+  // if no entry was found in a bounded number of steps.
+  std::size_t evict_one(eviction_cause cause) noexcept;
+
+private:
+  struct alignas(64) hand {
+    spin_lock lock;
+    walk_cursor cursor KVCACHE_GUARDED_BY(lock);
+    picked_victims picked KVCACHE_GUARDED_BY(lock);
+    epoch threshold_age KVCACHE_GUARDED_BY(lock) = 0;
+    std::size_t victims_until_sample KVCACHE_GUARDED_BY(lock) = 0;
+    std::uint64_t random KVCACHE_GUARDED_BY(lock) = 0;
+  };
+
+  std::optional<victim> choose() noexcept;
+  std::optional<victim> advance(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+  void sample_ages(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+
+  store& store_;
+  unsigned hand_count_;
+  std::unique_ptr<hand[]> hands_;
+};
+
+// How many accesses an epoch of the store should last with so many entries: 1/96 of a turnover.
+// Finer would tell ages no better that matter, and let more GETs write a stamp.
+constexpr std::uint32_t epoch_accesses_for(std::size_t entries) noexcept {
+  constexpr std::size_t epochs_per_turnover = 96;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::size_t>(entries / epochs_per_turnover, 1, UINT32_MAX));
+}
+
+// How many epochs ago an entry was accessed; 0 for a stamp that seems to lie ahead, which a racing
+// access can leave. Half the range of stamps lies ahead, so older entries must be given a younger
+// stamp in time: expiry_sweep does.
+constexpr epoch age_of(entry_meta meta, epoch now) noexcept {
+  const epoch age = meta.age(now);
+  return age > entry_meta::stamp_mask / 2 ? 0 : age;
+}
+
+} // namespace kvcache

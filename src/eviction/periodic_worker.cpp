@@ -1,0 +1,60 @@
+#include "eviction/periodic_worker.hpp"
+
+#include <utility>
+
+namespace kvcache {
+
+namespace {
+constexpr unsigned max_lock_tries = 1000;
+}
+
+periodic_worker::periodic_worker(std::function<void()> work, timing when)
+    : work_(std::move(work)), when_(when), thread_([this] { loop(); }) {}
+
+periodic_worker::~periodic_worker() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void periodic_worker::poke() noexcept {
+  if (poked_.exchange(true)) return;
+  // Having held the mutex proves that the worker is not between its check and its wait, where it
+  // would miss this. It holds it for a few instructions only; should it have been stopped just
+  // there, the poke is noticed an interval later, which is better than to wait for it.
+  for (unsigned tries = 0; tries < max_lock_tries; ++tries) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock.owns_lock()) break;
+  }
+  changed_.notify_all();
+}
+
+std::uint64_t periodic_worker::runs() const noexcept {
+  const std::lock_guard lock(mutex_);
+  return runs_;
+}
+
+bool periodic_worker::await_runs(std::uint64_t count, std::chrono::milliseconds at_most) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, at_most, [&] { return runs_ >= count; });
+}
+
+void periodic_worker::loop() {
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    poked_.store(false);
+    lock.unlock();
+    work_();
+    lock.lock();
+    ++runs_;
+    changed_.notify_all();
+    if (changed_.wait_for(lock, when_.rest, [&] { return stopping_; })) break;
+    changed_.wait_for(lock, when_.interval - when_.rest,
+                      [&] { return stopping_ || poked_.load(); });
+  }
+}
+
+} // namespace kvcache

@@ -1,0 +1,174 @@
+#include "eviction/pressure.hpp"
+
+#include <algorithm>
+
+namespace kvcache {
+
+namespace {
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+
+// A tier is left only when use has fallen this far below where it was entered.
+constexpr unsigned hysteresis_percent = 2;
+
+// Shares of the band that one tick may evict: just above its lower end, and at its upper end.
+constexpr double gentlest_share = 0.005;
+constexpr double fastest_share = 0.05;
+
+// One reading can be a glitch; a purge on its account could not be taken back.
+constexpr unsigned readings_to_confirm = 2;
+
+// Where in the band the store's mark stands (72 % of L with the default options), and up to where
+// free room that nobody can use yet may stretch it in the normal tier (75 %) and in the others (73
+// %).
+constexpr double mark_share = 0.08;
+constexpr double stretch_share_normal = 0.20;
+constexpr double stretch_share_pressed = 0.12;
+
+// A store needs a few pages for each size of entry before it can hold any; below this a percentage
+// of a tiny limit would leave it none.
+constexpr std::uint64_t smallest_floor_bytes = mib;
+
+std::uint64_t percent_of(std::uint64_t bytes, unsigned percent) noexcept {
+  return bytes / 100 * percent + bytes % 100 * percent / 100;
+}
+
+std::uint64_t less(std::uint64_t a, std::uint64_t b) noexcept { return a > b ? a - b : 0; }
+
+std::uint64_t share_of(std::uint64_t bytes, double share) noexcept {
+  return static_cast<std::uint64_t>(static_cast<double>(bytes) * share);
+}
+
+// One level's figures, in the letters of the header.
+struct level {
+  level(const memory_reading& reading, const own_bytes& own,
+        const pressure_options& options) noexcept
+      : use(reading.used_bytes),
+        limit(reading.limit_bytes),
+        pressure_mark(percent_of(limit, options.pressure_percent)),
+        emergency_mark(percent_of(limit, options.emergency_percent)),
+        band(emergency_mark - pressure_mark),
+        not_content(less(use, own.held + own.buffers) + own.buffers),
+        effective_use(not_content + own.content),
+        allowance(std::max(less(pressure_mark, not_content), floor_bytes(limit, options))),
+        excess(less(own.content, allowance)) {}
+
+  std::uint64_t use;
+  std::uint64_t limit;
+  std::uint64_t pressure_mark;
+  std::uint64_t emergency_mark;
+  std::uint64_t band;
+  std::uint64_t not_content;   // O + B
+  std::uint64_t effective_use; // E
+  std::uint64_t allowance;     // A, or the floor
+  std::uint64_t excess;
+};
+
+pressure_tier next_tier(const level& at, pressure_tier before, std::uint64_t hysteresis) noexcept {
+  const std::uint64_t danger = std::max(at.use, at.effective_use);
+  const bool was_emergency = before == pressure_tier::emergency;
+  if (danger >= (was_emergency ? less(at.emergency_mark, hysteresis) : at.emergency_mark)) {
+    return pressure_tier::emergency;
+  }
+  // Left only when U is low as well: while free room waits to be given back, E alone would flicker.
+  const bool stays =
+      before != pressure_tier::normal &&
+      (at.effective_use > less(at.pressure_mark, hysteresis) || at.use > at.pressure_mark);
+  if (stays || at.effective_use > at.pressure_mark) return pressure_tier::pressure;
+  return pressure_tier::normal;
+}
+
+// What one tick may evict: more, the further through the band.
+std::uint64_t tick_share_bytes(const level& at) noexcept {
+  const double way = std::min(1.0, static_cast<double>(less(at.effective_use, at.pressure_mark)) /
+                                       static_cast<double>(std::max<std::uint64_t>(at.band, 1)));
+  const double share = gentlest_share + (fastest_share - gentlest_share) * way * way;
+  return std::max<std::uint64_t>(share_of(at.band, share), 1);
+}
+
+std::uint64_t mark_bytes(const level& at, const own_bytes& own, pressure_tier tier,
+                         const pressure_options& options) noexcept {
+  const double stretch_share =
+      tier == pressure_tier::normal ? stretch_share_normal : stretch_share_pressed;
+  const std::uint64_t mark = at.pressure_mark + share_of(at.band, mark_share);
+  const std::uint64_t stretch = at.pressure_mark + share_of(at.band, stretch_share);
+  const std::uint64_t free_room = less(own.held, own.content);
+  const std::uint64_t wanted = std::min(mark + free_room, stretch);
+  const std::uint64_t hold = std::max(less(wanted, at.not_content), floor_bytes(at.limit, options));
+  // Whatever the floor asks for, holding more must not carry use past the emergency mark.
+  return std::min(hold, own.held + less(at.emergency_mark, at.use));
+}
+
+std::string in_mib(std::uint64_t bytes) { return std::to_string((bytes + mib - 1) / mib) + " MiB"; }
+
+} // namespace
+
+std::optional<std::string> find_fault(const pressure_options& options) {
+  if (options.pressure_percent < 10 || options.pressure_percent > 95) {
+    return "--pressure-percent must be from 10 to 95, not " +
+           std::to_string(options.pressure_percent);
+  }
+  if (options.emergency_percent < 11 || options.emergency_percent > 98) {
+    return "--emergency-percent must be from 11 to 98, not " +
+           std::to_string(options.emergency_percent);
+  }
+  if (options.pressure_percent >= options.emergency_percent) {
+    return "--pressure-percent (" + std::to_string(options.pressure_percent) +
+           ") must be below --emergency-percent (" + std::to_string(options.emergency_percent) +
+           ")";
+  }
+  if (options.floor_percent < 1 || options.floor_percent >= options.pressure_percent) {
+    return "--floor-percent must be from 1 to below --pressure-percent (" +
+           std::to_string(options.pressure_percent) + "), not " +
+           std::to_string(options.floor_percent);
+  }
+  return std::nullopt;
+}
+
+pressure_decision decide(const memory_reading& reading, const own_bytes& own,
+                         const pressure_options& options,
+                         const pressure_history& history) noexcept {
+  const level at(reading, own, options);
+  pressure_decision decision;
+  decision.tier = next_tier(at, history.tier, percent_of(at.limit, hysteresis_percent));
+  decision.allowance_bytes = at.allowance;
+  decision.history.tier = decision.tier;
+  if (decision.tier == pressure_tier::normal) return decision;
+
+  // The excess is 0 up to 70 % and at the floor: then nothing goes, whatever the tier is called.
+  decision.evict_bytes = std::min(at.excess, tick_share_bytes(at));
+  if (std::max(at.use, at.effective_use) < at.emergency_mark || at.excess == 0) return decision;
+
+  const unsigned readings = history.emergency_readings + 1;
+  decision.purge = readings >= readings_to_confirm;
+  decision.confirm = !decision.purge;
+  if (decision.purge) decision.evict_bytes = at.excess;
+  decision.history.emergency_readings = decision.purge ? 0 : readings;
+  return decision;
+}
+
+std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own_bytes& own,
+                               pressure_tier tier, const pressure_options& options) noexcept {
+  std::uint64_t lowest = UINT64_MAX;
+  for (const memory_reading& reading : levels) {
+    lowest = std::min(lowest, mark_bytes(level(reading, own, options), own, tier, options));
+  }
+  return std::max<std::uint64_t>(lowest, 1);
+}
+
+std::uint64_t floor_bytes(std::uint64_t limit_bytes, const pressure_options& options) noexcept {
+  return std::max(percent_of(limit_bytes, options.floor_percent), smallest_floor_bytes);
+}
+
+std::optional<std::string> find_limit_too_small(std::span<const memory_reading> levels,
+                                                std::uint64_t resident_bytes,
+                                                const pressure_options& options) {
+  for (const memory_reading& reading : levels) {
+    if (resident_bytes < percent_of(reading.limit_bytes, options.emergency_percent)) continue;
+    return "the memory limit of " + in_mib(reading.limit_bytes) + " (" + reading.source +
+           ") leaves no room for entries: the empty server needs " + in_mib(resident_bytes);
+  }
+  return std::nullopt;
+}
+
+} // namespace kvcache

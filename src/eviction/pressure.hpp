@@ -1,0 +1,103 @@
+// The control law: from what is in use and what the cache holds to how much must go. Pure: no I/O,
+// no clock, no state of its own. Everything it needs is passed in, history included.
+//
+//   L  the limit of a level
+//   U  the use at that level
+//   H  what the store holds from the kernel: content and free room
+//   C  its content: live entries and index
+//   B  other buffers of this process that follow load (connections)
+//   O  = U − H − B, what others use
+//
+//   0                                          70 %   72 %            95 %  L
+//   |------ others O ------|- B -|-- content C --|······|---- band ----|-----|
+//                                |<---- A ------>|      mark        emergency
+//
+// The content may have A = 70 %·L − O − B, and never has to go below a floor (5 % of L). Free room
+// is reusable, so it is not use: the law looks at E = O + B + C. Evicting lowers C and E, not U;
+// pages go back to the kernel by the store's own moving, and until then the next PUTs live in them.
+//
+//   normal     E ≤ 70 %       nothing leaves
+//   pressure   E > 70 %       C shrinks towards A, at each tick by at most a share of the band from
+//                             70 to 95 % that grows with the square of the way through it;
+//                             left again when E is below 68 % and U not above 70 %
+//   emergency  U or E ≥ 95 %  confirmed by a second reading, C shrinks to A at once, and the next
+//                             purge needs two new readings; left again below 93 %
+//
+// A is the byte target in every tier, so nothing can overshoot: what has been evicted is counted in
+// C at once, whether or not U has fallen. Where others hold the memory A falls under the floor,
+// content stops there, and no more is evicted however high U is.
+//
+// Between two ticks the store is bounded by its hold limit: 72 % of L less what others use. At that
+// mark a PUT makes its own room, one in, one out; so under endless PUTs use comes to rest at about
+// 72 %. Free room of sizes that nobody asks for may stretch the mark a little (to 75 % in the
+// normal tier, 73 % in the others) until it has been given back, and nothing is ever allowed to
+// grow past 95 %. The mark holds at every level, not only at the fullest: 30 % of a small container
+// can be fewer bytes than 20 % of its host.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "kvcache/memory_reading.hpp"
+
+namespace kvcache {
+
+struct pressure_options {
+  // Percent of the limit above which entries begin to leave. Higher holds more and leaves less time
+  // to react to others' growth.
+  unsigned pressure_percent = 70;
+  // Percent of the limit at which room is made at once. Higher brings the kernel's killer nearer.
+  unsigned emergency_percent = 95;
+  // Percent of the limit that content may always have, whatever others use. Higher keeps more of
+  // the cache where others crowd it, and leaves them less.
+  unsigned floor_percent = 5;
+};
+
+// What is wrong with the options, in words for whoever set the flags; nothing if they are sound.
+std::optional<std::string> find_fault(const pressure_options& options);
+
+enum class pressure_tier : std::uint8_t { normal, pressure, emergency };
+inline constexpr std::size_t pressure_tier_count = 3;
+
+struct own_bytes {
+  std::uint64_t held = 0;    // H
+  std::uint64_t content = 0; // C; the rest of `held` is free room
+  std::uint64_t buffers = 0; // B
+};
+
+// What the law remembers from one reading to the next.
+struct pressure_history {
+  pressure_tier tier = pressure_tier::normal;
+  unsigned emergency_readings = 0; // in a row, and since the last purge
+};
+
+struct pressure_decision {
+  pressure_tier tier = pressure_tier::normal;
+  std::uint64_t allowance_bytes = 0; // what content may have now
+  std::uint64_t evict_bytes = 0;     // to evict before the next reading; 0 means none
+  bool purge = false;                // evict_bytes is an emergency purge
+  bool confirm = false;              // read again at once: one more such reading is a purge
+  pressure_history history;          // for the next call
+};
+
+// REQUIRES: reading.limit_bytes > 0 and !find_fault(options).
+pressure_decision decide(const memory_reading& reading, const own_bytes& own,
+                         const pressure_options& options, const pressure_history& history) noexcept;
+
+// The hold limit of the store that follows from all levels: the lowest of their marks. Never 0
+// (which would mean no limit).
+std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own_bytes& own,
+                               pressure_tier tier, const pressure_options& options) noexcept;
+
+// The content that is never evicted for memory's sake at a level.
+std::uint64_t floor_bytes(std::uint64_t limit_bytes, const pressure_options& options) noexcept;
+
+// What is wrong with the limits, if the process alone, still empty, already reaches the emergency
+// mark of one of them: it could never hold an entry.
+std::optional<std::string> find_limit_too_small(std::span<const memory_reading> levels,
+                                                std::uint64_t resident_bytes,
+                                                const pressure_options& options);
+
+} // namespace kvcache

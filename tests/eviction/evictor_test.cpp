@@ -1,0 +1,355 @@
+#include "eviction/evictor.hpp"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "eviction/store_fixture.hpp"
+
+namespace kvcache {
+namespace {
+
+using namespace test;
+using ::testing::HasSubstr;
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+constexpr std::uint64_t ns_per_ms = 1'000'000;
+
+// A store with its evictor on a machine in figures: use is what others have and what the store
+// holds.
+class machine {
+public:
+  explicit machine(std::uint64_t limit_bytes,
+                   const cache_options& store_options = repeatable_options(),
+                   evictor_options options = {})
+      : limit(limit_bytes), entries(store_options), evict(entries, options, surroundings()) {
+    entries.set_room_maker(&evict);
+  }
+  ~machine() { entries.set_room_maker(nullptr); }
+
+  // An interval passes.
+  void tick() {
+    now_ns += 100 * ns_per_ms;
+    evict.run();
+  }
+
+  std::uint64_t use() const { return others + buffers + entries.held_bytes(); }
+  double use_percent() const {
+    return 100.0 * static_cast<double>(use()) / static_cast<double>(limit);
+  }
+  std::uint64_t evicted() const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t count : entries.stats().evictions) sum += count;
+    return sum;
+  }
+
+  std::uint64_t limit;
+  std::uint64_t others = 0;
+  std::uint64_t buffers = 0;
+  std::uint64_t now_ns = 0;
+  bool readable = true;
+  std::vector<tier_change> changes;
+  unsigned estimates_told = 0;
+  memory_report report;
+  store entries;
+  evictor evict;
+
+private:
+  evictor_surroundings surroundings() {
+    return {
+        .read_memory = [this](std::uint64_t own) -> const memory_report& {
+          const bool estimate = !readable;
+          report.estimate_began = estimate && !report.estimated;
+          report.estimated = estimate;
+          report.levels = {{.used_bytes = estimate ? own : use(),
+                            .limit_bytes = limit,
+                            .source = estimate ? "estimate" : "fake"}};
+          return report;
+        },
+        .now_ns = [this] { return now_ns; },
+        .thread_cpu_ns = [] { return std::uint64_t{0}; },
+        .buffer_bytes = [this] { return buffers; },
+        .on_tier_change = [this](const tier_change& change) { changes.push_back(change); },
+        .on_estimate = [this](const memory_reading&) { ++estimates_told; },
+    };
+  }
+};
+
+TEST(evictor, evicts_nothing_below_seventy_percent) {
+  machine m(16 * mib);
+  m.others = 4 * mib;
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 69) {
+    for (int i = 0; i < 200; ++i) ASSERT_TRUE(put_number(m.entries, number++, 400));
+    m.tick();
+  }
+  EXPECT_EQ(m.evicted(), 0U);
+  EXPECT_EQ(m.entries.size(), number);
+  for (std::size_t i = 0; i < number; ++i) ASSERT_TRUE(holds_number(m.entries, i)) << i;
+  EXPECT_EQ(m.evict.status().tier, pressure_tier::normal);
+  EXPECT_TRUE(m.changes.empty());
+}
+
+TEST(evictor, under_endless_puts_use_stays_between_68_and_75_percent_and_nothing_is_refused) {
+  machine m(24 * mib);
+  m.others = 4 * mib;
+  m.tick();
+  std::size_t number = 0;
+  std::size_t refused = 0;
+  for (int run = 0; run < 150; ++run) {
+    for (int i = 0; i < 500; ++i) {
+      refused += put_number(m.entries, number, 300 + number % 200) ? 0 : 1;
+      ++number;
+    }
+    m.tick();
+    if (run > 100) {
+      EXPECT_GE(m.use_percent(), 68) << run;
+    }
+    ASSERT_LE(m.use_percent(), 75) << run;
+  }
+  EXPECT_EQ(refused, 0U);
+  EXPECT_GT(m.evicted(), 0U);
+  EXPECT_GT(evictions_of(m.entries, eviction_cause::lru), 0U);
+  EXPECT_LE(m.evict.status().tier_changes, 4U);
+  EXPECT_EQ(m.evict.status().purges, 0U);
+  EXPECT_GT(m.entries.live_bytes(), 9 * mib);
+}
+
+TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) {
+  machine m(32 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) put_number(m.entries, number++, 300);
+  m.tick();
+  ASSERT_EQ(m.evicted(), 0U);
+  m.others = 10 * mib; // from 65 % to over 96 %
+  m.tick();
+  const eviction_status status = m.evict.status();
+  EXPECT_EQ(status.tier, pressure_tier::emergency);
+  EXPECT_EQ(status.purges, 1U);
+  EXPECT_GT(evictions_of(m.entries, eviction_cause::emergency), 0U);
+  const std::uint64_t content = m.entries.live_bytes() + m.entries.index_bytes();
+  const std::uint64_t allowed = 32 * mib * 70 / 100 - m.others;
+  EXPECT_LE(content, allowed + mib / 2); // the index may have more to give
+  EXPECT_GE(content, allowed - mib / 2);
+  for (int run = 0; run < 30; ++run) m.tick(); // survivors move, pages go back
+  EXPECT_LE(m.use_percent(), 75);
+  EXPECT_GE(m.entries.live_bytes() + m.entries.index_bytes(), allowed - mib);
+  EXPECT_EQ(m.evict.status().purges, 1U);
+}
+
+TEST(evictor, the_oldest_go_first) {
+  machine m(32 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 69) {
+    for (int i = 0; i < 500; ++i) put_number(m.entries, number++, 300);
+    m.tick();
+  }
+  for (std::size_t i = 0; i < number / 4; ++i) access_number(m.entries, i);
+  m.others = 4 * mib;
+  for (int run = 0; run < 200; ++run) m.tick();
+  ASSERT_GT(m.evicted(), 0U);
+  ASSERT_LT(m.evicted(), number / 2);
+  std::size_t young_lost = 0;
+  for (std::size_t i = 0; i < number / 4; ++i) young_lost += holds_number(m.entries, i) ? 0 : 1;
+  EXPECT_LT(young_lost, number / 4 / 50);
+}
+
+TEST(evictor, others_that_crowd_it_leave_it_the_floor) {
+  machine m(64 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 50) put_number(m.entries, number++, 500);
+  m.others = 60 * mib;
+  for (int run = 0; run < 100; ++run) m.tick();
+  const std::uint64_t content = m.entries.live_bytes() + m.entries.index_bytes();
+  EXPECT_GE(content, floor_bytes(m.limit, {}) * 95 / 100);
+  EXPECT_LE(content, floor_bytes(m.limit, {}));
+  const std::uint64_t evicted = m.evicted();
+  for (int run = 0; run < 50; ++run) m.tick();
+  EXPECT_EQ(m.evicted(), evicted);
+}
+
+TEST(evictor, buffers_of_connections_take_from_what_entries_may_have) {
+  machine m(32 * mib);
+  m.buffers = 10 * mib;
+  m.tick();
+  std::size_t number = 0;
+  for (int run = 0; run < 60; ++run) {
+    for (int i = 0; i < 1000; ++i) put_number(m.entries, number++, 400);
+    m.tick();
+    ASSERT_LE(m.use_percent(), 75) << run;
+  }
+  EXPECT_LE(m.entries.held_bytes(), 14 * mib);
+}
+
+TEST(evictor, the_tier_comes_and_goes_with_what_others_use_and_each_change_is_told) {
+  machine m(32 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 60) put_number(m.entries, number++, 300);
+  m.others = 5 * mib;
+  for (int run = 0; run < 100; ++run) m.tick();
+  m.others = 0;
+  for (int run = 0; run < 100; ++run) m.tick();
+  ASSERT_EQ(m.changes.size(), 2U);
+  EXPECT_EQ(m.changes[0].from, pressure_tier::normal);
+  EXPECT_EQ(m.changes[0].to, pressure_tier::pressure);
+  EXPECT_EQ(m.changes[0].reading.source, "fake");
+  EXPECT_EQ(m.changes[1].to, pressure_tier::normal);
+  EXPECT_EQ(m.evict.status().tier_changes, 2U);
+}
+
+TEST(evictor, a_limit_that_is_lowered_and_raised_moves_the_hold_limit) {
+  machine m(64 * mib);
+  m.tick();
+  EXPECT_NEAR(static_cast<double>(m.entries.hold_limit_bytes()), 46.0 * mib, 1.0 * mib);
+  m.limit = 32 * mib;
+  m.tick();
+  EXPECT_NEAR(static_cast<double>(m.entries.hold_limit_bytes()), 23.0 * mib, 0.5 * mib);
+  m.limit = 128 * mib;
+  m.tick();
+  EXPECT_NEAR(static_cast<double>(m.entries.hold_limit_bytes()), 92.0 * mib, 2.0 * mib);
+}
+
+TEST(evictor, refuses_a_value_that_would_empty_the_cache_for_itself) {
+  machine m(32 * mib);
+  m.tick();
+  std::size_t number = 0;
+  for (int i = 0; i < 60'000; ++i) put_number(m.entries, number++, 400);
+  const std::size_t before = m.entries.size();
+  EXPECT_EQ(m.entries.put("huge", std::string(20 * mib, 'x'), never), put_outcome::no_room);
+  EXPECT_GE(m.entries.size(), before * 9 / 10);
+  EXPECT_EQ(m.entries.put("large", std::string(mib / 2, 'x'), never), put_outcome::inserted);
+}
+
+TEST(evictor, the_limit_of_entries_is_kept_by_evicting_just_the_excess) {
+  cache_options options = repeatable_options();
+  options.max_entries = 1000;
+  machine m(1024 * mib, options);
+  m.tick();
+  for (std::size_t i = 0; i < 1500; ++i) {
+    ASSERT_TRUE(put_number(m.entries, i));
+    ASSERT_LE(m.entries.size(), 1000U);
+  }
+  EXPECT_EQ(m.entries.size(), 1000U);
+  EXPECT_EQ(evictions_of(m.entries, eviction_cause::max_entries), 500U);
+  EXPECT_EQ(m.evicted(), 500U);
+  EXPECT_EQ(m.evict.status().evictions_by_tier[0], 500U);
+}
+
+TEST(evictor, the_limit_of_entries_is_passed_by_no_more_than_the_threads_that_put) {
+  constexpr unsigned threads = 4;
+  cache_options options = repeatable_options();
+  options.max_entries = 2000;
+  options.stripes = threads;
+  machine m(1024 * mib, options, {.pressure = {}, .interval_ms = 100, .threads = threads});
+  m.tick();
+  std::atomic<bool> stop{false};
+  std::atomic<std::size_t> refused{0};
+  std::vector<std::thread> workers;
+  for (unsigned t = 0; t < threads; ++t) {
+    workers.emplace_back([&, t] {
+      for (std::size_t i = 0; i < 10'000; ++i) {
+        refused += put_number(m.entries, t * 1'000'000 + i) ? 0U : 1U;
+      }
+    });
+  }
+  std::size_t most = 0;
+  std::thread watcher([&] {
+    while (!stop) most = std::max(most, m.entries.size());
+  });
+  for (auto& worker : workers) worker.join();
+  stop = true;
+  watcher.join();
+  EXPECT_LE(most, 2000U + threads);
+  EXPECT_LE(m.entries.size(), 2000U + threads);
+  EXPECT_GE(m.entries.size(), 2000U - 16 * threads);
+  EXPECT_EQ(refused, 0U);
+}
+
+TEST(evictor, advances_the_clock_of_expiry_and_collects_what_expired) {
+  machine m(1024 * mib);
+  for (std::size_t i = 0; i < 1000; ++i) put_number(m.entries, i, 20, 10);
+  for (int run = 0; run < 9; ++run) m.tick();
+  EXPECT_EQ(m.entries.now(), 9U);
+  EXPECT_TRUE(holds_number(m.entries, 1));
+  for (int run = 0; run < 91; ++run) m.tick();
+  EXPECT_EQ(m.entries.size(), 0U);
+  EXPECT_EQ(evictions_of(m.entries, eviction_cause::expired), 1000U);
+}
+
+TEST(evictor, works_from_an_estimate_where_nothing_can_be_read_and_says_so_once) {
+  machine m(32 * mib);
+  m.readable = false;
+  m.tick();
+  std::size_t number = 0;
+  for (int run = 0; run < 60; ++run) {
+    for (int i = 0; i < 1000; ++i) put_number(m.entries, number++, 500);
+    m.tick();
+  }
+  EXPECT_EQ(m.estimates_told, 1U);
+  EXPECT_TRUE(m.evict.status().estimated);
+  EXPECT_LE(m.entries.held_bytes(), 24 * mib);
+  EXPECT_GE(m.entries.held_bytes(), 21 * mib);
+}
+
+TEST(evictor, keeps_its_last_decision_when_a_reading_cannot_even_be_stored) {
+  store entries(repeatable_options());
+  bool fail = false;
+  memory_report report{.levels = {{.used_bytes = 0, .limit_bytes = 64 * mib, .source = "fake"}}};
+  evictor evict(entries, {},
+                {.read_memory = [&](std::uint64_t) -> const memory_report& {
+                   if (fail) throw std::bad_alloc();
+                   return report;
+                 },
+                 .now_ns = [] { return std::uint64_t{0}; },
+                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
+                 .buffer_bytes = {},
+                 .on_tier_change = {},
+                 .on_estimate = {}});
+  evict.run();
+  const std::size_t limit = entries.hold_limit_bytes();
+  EXPECT_GT(limit, 0U);
+  fail = true;
+  evict.run();
+  EXPECT_EQ(entries.hold_limit_bytes(), limit);
+  EXPECT_EQ(evict.status().failed_readings, 1U);
+}
+
+TEST(evictor, slices_end_when_their_time_is_up) {
+  store entries(repeatable_options());
+  std::uint64_t cpu_ns = 0;
+  memory_report report{
+      .levels = {{.used_bytes = 40 * mib, .limit_bytes = 40 * mib, .source = "fake"}}};
+  evictor evict(entries, {},
+                {.read_memory = [&](std::uint64_t) -> const memory_report& { return report; },
+                 .now_ns = [] { return std::uint64_t{0}; },
+                 .thread_cpu_ns = [&] { return cpu_ns += 100'000; }, // each look costs 0.1 ms
+                 .buffer_bytes = {},
+                 .on_tier_change = {},
+                 .on_estimate = {}});
+  for (std::size_t i = 0; i < 20'000; ++i) put_number(entries, i, 600);
+  evict.run();
+  EXPECT_GT(entries.stats().evictions[static_cast<std::size_t>(eviction_cause::emergency)], 1000U);
+  EXPECT_GT(evict.status().longest_slice_ns, 0U);
+  EXPECT_LT(evict.status().longest_slice_ns, 500'000U);
+}
+
+TEST(evictor_options, are_checked) {
+  EXPECT_EQ(find_fault(evictor_options{}), std::nullopt);
+  EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 9}).value_or(""),
+              HasSubstr("--eviction-interval-ms"));
+  EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 10'001}).value_or(""),
+              HasSubstr("--eviction-interval-ms"));
+  EXPECT_THAT(find_fault(evictor_options{.pressure = {.pressure_percent = 99}}).value_or(""),
+              HasSubstr("--pressure-percent"));
+}
+
+} // namespace
+} // namespace kvcache

@@ -1,0 +1,172 @@
+#include "eviction/lru.hpp"
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "eviction/expiry_sweep.hpp"
+#include "eviction/store_fixture.hpp"
+
+namespace kvcache {
+namespace {
+
+using namespace test;
+
+constexpr auto cause = eviction_cause::lru;
+
+// Puts the numbers [from, to), ten to an epoch.
+void put_in_order(store& entries, std::size_t from, std::size_t to) {
+  for (std::size_t i = from; i < to; ++i) {
+    put_number(entries, i);
+    if (i % 10 == 0) entries.advance_epoch();
+  }
+}
+
+TEST(lru, evicts_the_oldest) {
+  store entries(repeatable_options());
+  lru oldest(entries, 1);
+  put_in_order(entries, 0, 10'000);
+  for (int i = 0; i < 2000; ++i) ASSERT_GT(oldest.evict_one(cause), 0U);
+  EXPECT_EQ(evictions_of(entries, cause), 2000U);
+  // Victims come from the oldest 32nd: everything further from the border than that is as it must
+  // be.
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < 1600; ++i) wrong += holds_number(entries, i) ? 1 : 0;
+  for (std::size_t i = 2400; i < 10'000; ++i) wrong += holds_number(entries, i) ? 0 : 1;
+  EXPECT_EQ(wrong, 0U);
+}
+
+TEST(lru, an_access_makes_an_entry_young) {
+  store entries(repeatable_options());
+  lru oldest(entries, 1);
+  put_in_order(entries, 0, 5000);
+  for (std::size_t i = 0; i < 1000; ++i) access_number(entries, i);
+  for (int i = 0; i < 2000; ++i) oldest.evict_one(cause);
+  for (std::size_t i = 0; i < 1000; ++i) EXPECT_TRUE(holds_number(entries, i)) << i;
+  for (std::size_t i = 1000; i < 2500; ++i) EXPECT_FALSE(holds_number(entries, i)) << i;
+}
+
+TEST(lru, spares_a_picked_entry_that_was_accessed_before_its_turn) {
+  store entries(repeatable_options());
+  lru oldest(entries, 1);
+  for (std::size_t i = 0; i < 64; ++i)
+    put_number(entries, i); // of one age: one batch picks them all
+  entries.advance_epoch();
+  ASSERT_GT(oldest.evict_one(cause), 0U);
+  entries.advance_epoch();
+  for (std::size_t i = 0; i < 64; i += 2) access_number(entries, i);
+  const std::size_t accessed = 32 - (holds_number(entries, 0) ? 0 : 1);
+  while (entries.size() > accessed) ASSERT_GT(oldest.evict_one(cause), 0U);
+  for (std::size_t i = 2; i < 64; i += 2) EXPECT_TRUE(holds_number(entries, i)) << i;
+}
+
+TEST(lru, can_evict_everything_and_then_finds_nothing) {
+  store entries(repeatable_options());
+  lru oldest(entries, 1);
+  put_in_order(entries, 0, 3000);
+  for (int i = 0; i < 3000; ++i) ASSERT_GT(oldest.evict_one(cause), 0U) << i;
+  EXPECT_EQ(entries.size(), 0U);
+  EXPECT_EQ(oldest.evict_one(cause), 0U);
+}
+
+TEST(lru, finds_victims_where_all_are_of_one_age) {
+  store entries(repeatable_options());
+  lru oldest(entries, 1);
+  for (std::size_t i = 0; i < 5000; ++i) put_number(entries, i);
+  for (int i = 0; i < 1000; ++i) ASSERT_GT(oldest.evict_one(cause), 0U);
+}
+
+TEST(lru, counts_what_had_expired_as_expired) {
+  store entries(repeatable_options());
+  lru oldest(entries, 1);
+  for (std::size_t i = 0; i < 64; ++i) put_number(entries, i, 20, 5);
+  entries.advance_clock(5);
+  EXPECT_GT(oldest.evict_one(cause), 0U);
+  EXPECT_EQ(evictions_of(entries, eviction_cause::expired), 1U);
+  EXPECT_EQ(evictions_of(entries, cause), 0U);
+}
+
+TEST(lru, several_threads_evict_at_once_while_others_put) {
+  store entries(repeatable_options());
+  constexpr unsigned threads = 3;
+  lru oldest(entries, threads);
+  put_in_order(entries, 0, 20'000);
+  std::atomic<unsigned> evicted{0};
+  std::vector<std::thread> workers;
+  for (unsigned t = 0; t < threads; ++t) {
+    workers.emplace_back([&, t] {
+      for (std::size_t i = 0; i < 2000; ++i) {
+        evicted += oldest.evict_one(cause) != 0 ? 1U : 0U;
+        put_number(entries, 100'000 + t * 10'000 + i);
+      }
+    });
+  }
+  for (auto& worker : workers) worker.join();
+  EXPECT_EQ(evicted, threads * 2000U);
+  EXPECT_EQ(entries.size(), 20'000U);
+}
+
+// ---- stamps wrap around
+// ---------------------------------------------------------------------------------
+
+constexpr entry_meta stamped(epoch at) { return entry_meta::for_new_entry(at, false, false); }
+
+TEST(age_of, is_right_across_the_wrap_around_of_the_clock) {
+  EXPECT_EQ(age_of(stamped(entry_meta::stamp_mask - 1), entry_meta::stamp_mask + epoch{5}), 6U);
+  EXPECT_EQ(age_of(stamped(UINT32_MAX), epoch{3}), 4U);
+  EXPECT_EQ(age_of(stamped(7), epoch{7}), 0U);
+}
+
+TEST(age_of, takes_a_stamp_from_the_future_for_a_young_one) {
+  EXPECT_EQ(age_of(stamped(9), epoch{7}), 0U);
+}
+
+TEST(epoch_accesses, are_at_most_a_64th_of_a_turnover) {
+  for (const std::size_t count : {std::size_t{64}, std::size_t{1000}, std::size_t{5'000'000}}) {
+    EXPECT_LE(epoch_accesses_for(count), count / 64);
+  }
+  EXPECT_EQ(epoch_accesses_for(0), 1U);
+}
+
+// ---- the sweep
+// -------------------------------------------------------------------------------------------
+
+TEST(expiry_sweep, collects_what_has_expired_and_nothing_else) {
+  store entries(repeatable_options());
+  expiry_sweep sweep(entries);
+  for (std::size_t i = 0; i < 3000; ++i) put_number(entries, i, 20, i % 3 == 0 ? 10 : never);
+  EXPECT_EQ(sweep.advance(4000), 0U);
+  entries.advance_clock(10);
+  EXPECT_EQ(sweep.advance(8000), 1000U);
+  EXPECT_EQ(entries.size(), 2000U);
+  EXPECT_EQ(evictions_of(entries, eviction_cause::expired), 1000U);
+}
+
+TEST(expiry_sweep, keeps_stamps_within_half_the_range_of_the_clock) {
+  store entries(repeatable_options());
+  expiry_sweep sweep(entries);
+  put_number(entries, 1);
+  constexpr epoch quarter = entry_meta::stamp_mask / 4;
+  const auto age = [&] {
+    epoch found = 0;
+    walk_cursor cursor;
+    while (cursor.laps == 0) {
+      entries.walk(cursor, 64,
+                   [&](walked_entry& e) { found = age_of(e.meta(), entries.current_epoch()); });
+    }
+    return found;
+  };
+  // An entry stamped long ago, as if the clock had gone on.
+  walk_cursor cursor;
+  entries.walk(cursor, 64, [&](walked_entry& e) {
+    e.set_meta(e.meta().with_stamp(entries.current_epoch() - quarter - 1000));
+  });
+  ASSERT_EQ(age(), quarter + 1000);
+  sweep.advance(200);
+  EXPECT_EQ(age(), quarter);
+}
+
+} // namespace
+} // namespace kvcache

@@ -1,0 +1,82 @@
+// The textbook policies, exact and slow, that ours are measured against: a cache of so many
+// entries, read through (look it up; store it on a miss). Keys are numbers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <unordered_map>
+#include <vector>
+
+namespace kvcache::test {
+
+using key_id = std::uint32_t;
+
+// Exact LRU, or FIFO if an access changes nothing.
+class list_policy {
+public:
+  enum class order : std::uint8_t { lru, fifo };
+  list_policy(std::size_t entries_max, order by) : entries_max_(entries_max), by_(by) {}
+
+  bool access(key_id key) {
+    if (const auto found = where_.find(key); found != where_.end()) {
+      if (by_ == order::lru) entries_.splice(entries_.begin(), entries_, found->second);
+      return true;
+    }
+    if (where_.size() == entries_max_) {
+      where_.erase(entries_.back());
+      entries_.pop_back();
+    }
+    entries_.push_front(key);
+    where_[key] = entries_.begin();
+    return false;
+  }
+
+private:
+  std::size_t entries_max_;
+  order by_;
+  std::list<key_id> entries_;
+  std::unordered_map<key_id, std::list<key_id>::iterator> where_;
+};
+
+// CLOCK with counters up to `references_max` (1: one bit, 3: two bits), inserted with 0.
+class clock_policy {
+public:
+  clock_policy(std::size_t entries_max, unsigned references_max)
+      : entries_max_(entries_max), references_max_(references_max) {}
+
+  bool access(key_id key) {
+    if (const auto found = where_.find(key); found != where_.end()) {
+      unsigned& references = ring_[found->second].references;
+      if (references < references_max_) ++references;
+      return true;
+    }
+    if (ring_.size() < entries_max_) {
+      where_[key] = ring_.size();
+      ring_.push_back({key, 0});
+      return false;
+    }
+    while (ring_[hand_].references > 0) {
+      --ring_[hand_].references;
+      hand_ = (hand_ + 1) % entries_max_;
+    }
+    where_.erase(ring_[hand_].key);
+    where_[key] = hand_;
+    ring_[hand_] = {key, 0};
+    hand_ = (hand_ + 1) % entries_max_;
+    return false;
+  }
+
+private:
+  struct slot {
+    key_id key;
+    unsigned references;
+  };
+  std::size_t entries_max_;
+  unsigned references_max_;
+  std::vector<slot> ring_;
+  std::size_t hand_ = 0;
+  std::unordered_map<key_id, std::size_t> where_;
+};
+
+} // namespace kvcache::test
