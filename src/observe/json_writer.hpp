@@ -1,0 +1,46 @@
+// Writes one JSON text into a string, front to back. It knows commas and escapes, nothing else:
+// that names are distinct and that what begins also ends is up to the caller.
+//
+//   json_writer json{out};
+//   json.begin_object();
+//   json.member("entries", 17);
+//   json.begin_object("memory"); … json.end_object();
+//   json.end_object();
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kvcache::observe {
+
+class json_writer {
+public:
+  // Appends to `out`, which must outlive the writer.
+  explicit json_writer(std::string& out) noexcept : out_(out) {}
+
+  void begin_object();                      // the whole text, or an element
+  void begin_object(std::string_view name); // a member
+  void end_object();
+
+  void member(std::string_view name, std::string_view value);
+  void member(std::string_view name, const char* value) { member(name, std::string_view{value}); }
+  void member(std::string_view name, std::unsigned_integral auto value) {
+    write_integer(name, value);
+  }
+  // The shortest text that reads back as the same number; null for nothing and for what JSON cannot
+  // express (infinities, not-a-number).
+  void member(std::string_view name, std::optional<double> value);
+
+private:
+  void write_integer(std::string_view name, std::uint64_t value);
+  void write_name(std::string_view name);
+  void write_string(std::string_view text);
+
+  std::string& out_;
+  bool first_ = true; // the next member is the first of its object
+};
+
+} // namespace kvcache::observe

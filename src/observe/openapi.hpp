@@ -1,0 +1,12 @@
+// The body of GET /openapi.json: the OpenAPI 3.1 document of every endpoint. It is written in
+// openapi.json beside this file and embedded by the build; the version is filled in there.
+#pragma once
+
+#include <string_view>
+
+namespace kvcache::observe {
+
+// ASCII only. The view is good for ever.
+std::string_view openapi_json() noexcept;
+
+} // namespace kvcache::observe

@@ -1,0 +1,185 @@
+#include "observe/prometheus_text.hpp"
+
+#include "observe/metrics_writer.hpp"
+
+namespace kvcache::observe {
+namespace {
+
+constexpr std::size_t expected_size =
+    std::size_t{24} * 1024; // of the whole body; saves regrowing, no limit
+
+double seconds(std::uint64_t ns) noexcept { return static_cast<double>(ns) / 1e9; }
+
+double share(unsigned percent) noexcept { return percent / 100.0; }
+
+void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
+  metrics.family("keyvalue_cache_build_info", metric_type::gauge,
+                 "Always 1; the version that runs is in the label.");
+  metrics.sample({{"version", snapshot.version}}, 1);
+  metrics.single("keyvalue_cache_uptime_seconds", metric_type::gauge, "Time since the start.",
+                 seconds(static_cast<std::uint64_t>(snapshot.counters.uptime.count())));
+  metrics.family("keyvalue_cache_state", metric_type::gauge,
+                 "1 for the state the service is in, 0 for the others.");
+  for (std::size_t state = 0; state < service_state_names.size(); ++state)
+    metrics.sample({{"state", service_state_names[state]}},
+                   static_cast<std::size_t>(snapshot.state) == state ? 1 : 0);
+  metrics.single("keyvalue_cache_worker_threads", metric_type::gauge,
+                 "Threads that serve requests.", snapshot.configuration.threads);
+}
+
+void write_store(metrics_writer& metrics, const cache_stats& store,
+                 const configuration_facts& configuration) {
+  metrics.single("keyvalue_cache_entries", metric_type::gauge,
+                 "Entries stored, expired ones that were not collected yet included.",
+                 store.entries);
+  metrics.single("keyvalue_cache_max_entries", metric_type::gauge,
+                 "Entries allowed by --max-entries; 0 means no such limit.",
+                 configuration.max_entries);
+  metrics.single("keyvalue_cache_index_growths_total", metric_type::counter,
+                 "Index tables replaced by larger ones.", store.index_growths);
+  metrics.single("keyvalue_cache_index_shrinks_total", metric_type::counter,
+                 "Index tables replaced by smaller ones.", store.index_shrinks);
+  metrics.single("keyvalue_cache_entries_moved_total", metric_type::counter,
+                 "Entries moved so that memory could be given back.", store.entries_moved);
+  metrics.single("keyvalue_cache_index_growth_step_max_seconds", metric_type::gauge,
+                 "Longest single step of growing the index since the start.",
+                 seconds(store.longest_growth_step_ns));
+  metrics.single("keyvalue_cache_move_slice_max_seconds", metric_type::gauge,
+                 "Longest slice of moving entries since the start.",
+                 seconds(store.longest_move_slice_ns));
+}
+
+void write_memory(metrics_writer& metrics, const service_snapshot& snapshot) {
+  metrics.single(
+      "keyvalue_cache_memory_used_bytes", metric_type::gauge,
+      "Memory in use where it is fullest: the container or the machine, others included.",
+      snapshot.memory.used_bytes);
+  metrics.single("keyvalue_cache_memory_limit_bytes", metric_type::gauge,
+                 "Memory limit at that place; 0 before the first reading.",
+                 snapshot.memory.limit_bytes);
+  metrics.family("keyvalue_cache_memory_source_info", metric_type::gauge,
+                 "Always 1; where use and limit were read is in the label.");
+  metrics.sample({{"source", snapshot.memory.source}}, 1);
+  metrics.single("keyvalue_cache_pressure_threshold_ratio", metric_type::gauge,
+                 "Share of the limit above which least recently used entries are evicted.",
+                 share(snapshot.configuration.pressure_percent));
+  metrics.single("keyvalue_cache_emergency_threshold_ratio", metric_type::gauge,
+                 "Share of the limit at which room is made at once.",
+                 share(snapshot.configuration.emergency_percent));
+  metrics.single("keyvalue_cache_held_bytes", metric_type::gauge,
+                 "Memory the store holds from the kernel.", snapshot.store.held_bytes);
+  metrics.single("keyvalue_cache_hold_limit_bytes", metric_type::gauge,
+                 "Memory the store may hold; 0 means unlimited.", snapshot.hold_limit_bytes);
+  metrics.family("keyvalue_cache_store_bytes", metric_type::gauge,
+                 "What the held memory is used for: live entries, reusable room, the index.");
+  metrics.sample({{"use", "live"}}, snapshot.store.live_bytes);
+  metrics.sample({{"use", "free"}}, snapshot.store.free_bytes);
+  metrics.sample({{"use", "index"}}, snapshot.store.index_bytes);
+  metrics.single("keyvalue_cache_connection_buffer_bytes", metric_type::gauge,
+                 "Memory that all connections hold in buffers.", snapshot.buffer_bytes);
+  metrics.single("keyvalue_cache_allowance_bytes", metric_type::gauge,
+                 "Bytes of live entries and index above which entries are evicted.",
+                 snapshot.eviction.allowance_bytes);
+}
+
+void write_eviction(metrics_writer& metrics, const service_snapshot& snapshot) {
+  metrics.family("keyvalue_cache_memory_tier", metric_type::gauge,
+                 "1 for the tier that eviction works in, 0 for the others.");
+  for (std::size_t tier = 0; tier < pressure_tier_names.size(); ++tier)
+    metrics.sample({{"tier", pressure_tier_names[tier]}},
+                   static_cast<std::size_t>(snapshot.eviction.tier) == tier ? 1 : 0);
+  metrics.single("keyvalue_cache_memory_tier_changes_total", metric_type::counter,
+                 "Changes from one tier to another.", snapshot.eviction.tier_changes);
+
+  const auto& evictions = snapshot.store.evictions;
+  metrics.family("keyvalue_cache_evictions_total", metric_type::counter,
+                 "Entries evicted to make room, by cause.");
+  for (std::size_t cause = 0; cause < evictions.size(); ++cause)
+    if (static_cast<eviction_cause>(cause) != eviction_cause::expired)
+      metrics.sample({{"cause", eviction_cause_names[cause]}}, evictions[cause]);
+  metrics.single("keyvalue_cache_expired_entries_total", metric_type::counter,
+                 "Entries collected because their time to live was over.",
+                 evictions[static_cast<std::size_t>(eviction_cause::expired)]);
+  metrics.single("keyvalue_cache_evictor_runs_total", metric_type::counter,
+                 "Times the evictor woke and read the memory.", snapshot.eviction.runs);
+  metrics.single("keyvalue_cache_eviction_slice_seconds", metric_type::gauge,
+                 "Length of the evictor's latest slice of work.",
+                 seconds(snapshot.eviction.last_slice_ns));
+  metrics.single("keyvalue_cache_eviction_slice_max_seconds", metric_type::gauge,
+                 "Longest slice of the evictor since the start.",
+                 seconds(snapshot.eviction.longest_slice_ns));
+}
+
+void write_requests(metrics_writer& metrics, const counters_snapshot& counters) {
+  metrics.family("keyvalue_cache_gets_total", metric_type::counter,
+                 "GETs of a key that reached the store, by result.");
+  metrics.sample({{"result", "hit"}}, counters.of(event::hit));
+  metrics.sample({{"result", "miss"}}, counters.of(event::miss));
+  metrics.family("keyvalue_cache_puts_total", metric_type::counter,
+                 "PUTs that reached the store, by result.");
+  for (std::size_t outcome = 0; outcome < put_outcome_names.size(); ++outcome)
+    metrics.sample({{"result", put_outcome_names[outcome]}},
+                   counters.of(event_of(static_cast<put_outcome>(outcome))));
+  metrics.family("keyvalue_cache_deletes_total", metric_type::counter,
+                 "Deletes that reached the store, by result.");
+  metrics.sample({{"result", "deleted"}}, counters.of(event::erased));
+  metrics.sample({{"result", "not_found"}}, counters.of(event::erase_missed));
+  metrics.single("keyvalue_cache_flushes_total", metric_type::counter,
+                 "Times the whole cache was emptied by request.", counters.of(event::flush));
+  metrics.single("keyvalue_cache_other_requests_total", metric_type::counter,
+                 "Answered requests for statistics, health and documentation.",
+                 counters.of(event::other_request));
+  metrics.family("keyvalue_cache_refused_requests_total", metric_type::counter,
+                 "Requests answered with an error, by status; missed keys are none.");
+  for (std::size_t slot = 0; slot < refusal_slot_count; ++slot)
+    metrics.sample({{"status", refusal_name(slot)}}, counters.refusals[slot]);
+  metrics.single("keyvalue_cache_received_bytes_total", metric_type::counter,
+                 "Bytes read from clients.", counters.of(event::bytes_received));
+  metrics.single("keyvalue_cache_sent_bytes_total", metric_type::counter,
+                 "Bytes written to clients.", counters.of(event::bytes_sent));
+}
+
+void write_latencies(metrics_writer& metrics, const counters_report& counters) {
+  metrics.family("keyvalue_cache_request_duration_seconds", metric_type::histogram,
+                 "Time from reading a request to having its reply ready, by operation.");
+  metrics.distribution({"operation", "get"}, counters.since_start.get_latency);
+  metrics.distribution({"operation", "put"}, counters.since_start.put_latency);
+  metrics.family("keyvalue_cache_request_duration_max_seconds", metric_type::gauge,
+                 "Longest of these over the last minute, by operation.");
+  metrics.sample({{"operation", "get"}}, seconds(counters.last_minute.get_latency.max_ns()));
+  metrics.sample({{"operation", "put"}}, seconds(counters.last_minute.put_latency.max_ns()));
+}
+
+void write_connections(metrics_writer& metrics, const counters_snapshot& counters,
+                       const configuration_facts& configuration) {
+  metrics.single("keyvalue_cache_connections", metric_type::gauge, "Connections open now.",
+                 counters.connections_now());
+  metrics.single("keyvalue_cache_max_connections", metric_type::gauge,
+                 "Connections allowed at the same time.", configuration.max_connections);
+  metrics.single("keyvalue_cache_connections_opened_total", metric_type::counter,
+                 "Connections accepted.", counters.of(event::connection_opened));
+  metrics.single("keyvalue_cache_connections_refused_total", metric_type::counter,
+                 "Connections answered with 503 and closed because there were too many.",
+                 counters.of(event::connection_refused));
+  metrics.single("keyvalue_cache_accept_failures_total", metric_type::counter,
+                 "Failed attempts to accept a connection (no descriptors left, for one).",
+                 counters.of(event::accept_failed));
+}
+
+} // namespace
+
+std::string prometheus_text(const service_snapshot& snapshot) {
+  std::string body;
+  body.reserve(expected_size);
+  metrics_writer metrics{body};
+  write_service(metrics, snapshot);
+  write_store(metrics, snapshot.store, snapshot.configuration);
+  write_memory(metrics, snapshot);
+  write_eviction(metrics, snapshot);
+  write_requests(metrics, snapshot.counters.since_start);
+  write_latencies(metrics, snapshot.counters);
+  write_connections(metrics, snapshot.counters.since_start, snapshot.configuration);
+  return body;
+}
+
+} // namespace kvcache::observe

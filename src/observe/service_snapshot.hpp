@@ -1,0 +1,69 @@
+// Everything the service tells about itself, at one moment, as plain values. Whoever owns the parts
+// fills it in; stats_json and prometheus_text turn it into text and read nothing else.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "eviction/pressure.hpp"
+#include "kvcache/cache_stats.hpp"
+#include "kvcache/memory_reading.hpp"
+#include "observe/registry.hpp"
+
+namespace kvcache::observe {
+
+enum class service_state : std::uint8_t { starting, ready, draining };
+
+// How the names above, and those of the store, are written in every text about the service.
+inline constexpr std::array<std::string_view, 3> service_state_names{"starting", "ready",
+                                                                     "draining"};
+inline constexpr std::array<std::string_view, pressure_tier_count> pressure_tier_names{
+    "normal", "pressure", "emergency"};
+inline constexpr std::array<std::string_view, eviction_cause_count> eviction_cause_names{
+    "clock", "lru", "emergency", "expired", "max_entries"};
+// The outcomes of a PUT, in the order of put_outcome.
+inline constexpr std::array<std::string_view, 7> put_outcome_names{
+    "inserted", "replaced", "exists", "mismatch", "no_room", "out_of_memory", "too_large"};
+
+// The options that explain the figures.
+struct configuration_facts {
+  std::string bind_address;
+  std::uint16_t port = 0; // the one that is listened on, also where 0 was asked for
+  std::size_t threads = 0;
+  std::size_t max_key_chars = 0;
+  std::size_t max_value_chars = 0;
+  std::size_t max_entries = 0; // 0: no such limit
+  std::size_t max_connections = 0;
+  unsigned default_ttl_s = 0;           // 0: entries do not expire by themselves
+  std::uint64_t memory_limit_bytes = 0; // as asked for; 0: auto
+  unsigned pressure_percent = 0;
+  unsigned emergency_percent = 0;
+  unsigned floor_percent = 0;
+  unsigned eviction_interval_ms = 0;
+};
+
+struct eviction_facts {
+  pressure_tier tier = pressure_tier::normal;
+  std::uint64_t tier_changes = 0;
+  std::uint64_t runs = 0;             // times the evictor woke and looked
+  std::uint64_t allowance_bytes = 0;  // live and index bytes above which it evicts
+  std::uint64_t last_slice_ns = 0;    // length of the evictor's latest slice of work
+  std::uint64_t longest_slice_ns = 0; // … and of its longest one so far
+};
+
+struct service_snapshot {
+  std::string_view version;
+  service_state state = service_state::starting;
+  configuration_facts configuration;
+  cache_stats store;
+  std::uint64_t hold_limit_bytes = 0; // what the store may hold from the kernel; 0: unlimited
+  std::uint64_t buffer_bytes = 0;     // what all connections hold in buffers
+  memory_reading memory;              // limit_bytes 0: not read yet
+  eviction_facts eviction;
+  counters_report counters;
+};
+
+} // namespace kvcache::observe

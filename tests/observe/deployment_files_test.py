@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""The files in docker/ are valid, by the judgement of the tools that will read them.
+
+    deployment_files_test.py PRINT_SAMPLE_METRICS
+
+PRINT_SAMPLE_METRICS prints a /metrics body: every metric that the dashboard and the alerts ask for must
+be in it. Needs Debian's packages prometheus (promtool), haproxy, openssl, systemd, python3-yaml; a
+missing one is a failure, not a skip.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import yaml
+
+DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
+DASHBOARD = DOCKER / "grafana/dashboards/keyvalue-cache.json"
+ALERTS = DOCKER / "prometheus/alerts.yml"
+METRIC = re.compile(r"\bkeyvalue_cache_\w+")
+
+
+def run(*command, **more):
+    """Runs a command; gives its whole output, and fails the test if the command fails or is missing."""
+    if shutil.which(command[0]) is None:
+        raise AssertionError(f"{command[0]} is missing: see the packages named in {__file__}")
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          timeout=60, **more)
+    if done.returncode != 0:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+def dashboard_queries():
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+
+
+def alerts():
+    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
+        yield from group["rules"]
+
+
+class Prometheus(unittest.TestCase):
+    def test_configuration_and_rules_are_valid(self):
+        run("promtool", "check", "config", str(DOCKER / "prometheus/prometheus.yml"))
+
+    def test_each_alert_fires_when_it_should_and_only_then(self):
+        test = pathlib.Path(__file__).with_name("alert_rules_test.yml")
+        run("promtool", "test", "rules", str(test))
+        tested = test.read_text()
+        for alert in alerts():
+            self.assertIn(alert["alert"], tested)
+
+    def test_each_alert_says_how_bad_it_is_and_what_it_means(self):
+        page = (DOCKER / "README.md").read_text()
+        for alert in alerts():
+            self.assertIn(alert["labels"]["severity"], {"critical", "warning", "info"})
+            self.assertTrue(alert["annotations"]["summary"])
+            self.assertTrue(alert["annotations"]["description"])
+            self.assertIn(f"`{alert['alert']}`", page)
+
+
+class Metrics(unittest.TestCase):
+    exposed = ""  # set by main
+
+    def names(self):
+        return set(re.findall(r"^(\w+)", self.exposed, re.MULTILINE))
+
+    def test_dashboard_and_alerts_ask_only_for_metrics_that_exist(self):
+        for where, query in [*dashboard_queries(), *((a["alert"], a["expr"]) for a in alerts())]:
+            asked = set(METRIC.findall(query))
+            self.assertTrue(asked or "up{" in query, where)
+            self.assertLessEqual(asked, self.names(), where)
+
+    def test_each_metric_is_explained_to_the_operator(self):
+        families = set(re.findall(r"^# TYPE (\w+)", self.exposed, re.MULTILINE))
+        explained = set(METRIC.findall((DOCKER / "README.md").read_text()))
+        self.assertEqual(families - explained, set())
+        self.assertEqual(explained - families, set())
+
+
+class Grafana(unittest.TestCase):
+    def test_dashboard_has_distinct_panels_that_do_not_overlap(self):
+        panels = json.loads(DASHBOARD.read_text())["panels"]
+        self.assertEqual(len({p["id"] for p in panels}), len(panels))
+        cells = [(x, y) for p in panels
+                 for x in range(p["gridPos"]["x"], p["gridPos"]["x"] + p["gridPos"]["w"])
+                 for y in range(p["gridPos"]["y"], p["gridPos"]["y"] + p["gridPos"]["h"])]
+        self.assertEqual(len(cells), len(set(cells)))
+        self.assertLess(max(x for x, _ in cells), 24)
+
+    def test_dashboard_uses_the_provisioned_data_source(self):
+        text = (DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text()
+        uids = {source["uid"] for source in yaml.safe_load(text)["datasources"]}
+        used = set(re.findall(r'"type": "prometheus",\s*"uid": "([^"]*)"', DASHBOARD.read_text()))
+        self.assertEqual(used, uids)
+
+    def test_compose_mounts_what_the_provisioning_refers_to(self):
+        provider = yaml.safe_load(
+            (DOCKER / "grafana/provisioning/dashboards/keyvalue-cache.yaml").read_text())
+        path = provider["providers"][0]["options"]["path"]
+        services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
+        mounts = dict(volume.split(":")[1::-1] for volume in services["grafana"]["volumes"])
+        self.assertTrue((DOCKER / mounts[path] / DASHBOARD.name).is_file())
+        home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+        self.assertEqual(home, f"{path}/{DASHBOARD.name}")
+
+
+class Compose(unittest.TestCase):
+    def setUp(self):
+        self.services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
+
+    def test_every_service_is_confined(self):
+        for name, service in self.services.items():
+            self.assertTrue(service["read_only"], name)
+            self.assertEqual(service["cap_drop"], ["ALL"], name)
+            self.assertIn("no-new-privileges:true", service["security_opt"], name)
+            self.assertIn("mem_limit", service, name)
+
+    def test_every_port_is_published_to_this_machine_only(self):
+        for name, service in self.services.items():
+            for port in service["ports"]:
+                self.assertTrue(port.startswith("127.0.0.1:"), name)
+
+    def test_the_cache_has_a_health_check_and_no_swap(self):
+        cache = self.services["cache"]
+        self.assertEqual(cache["healthcheck"]["test"],
+                         ["CMD", "keyvalue-cache", "--health-check"])
+        self.assertEqual(cache["mem_limit"], cache["memswap_limit"])
+
+    def test_prometheus_scrapes_the_cache_where_compose_has_it(self):
+        config = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())
+        targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
+        self.assertEqual(targets, ["cache:7171"])
+        self.assertIn("127.0.0.1:7171:7171", self.services["cache"]["ports"])
+
+
+class Haproxy(unittest.TestCase):
+    def test_example_is_valid(self):
+        with tempfile.TemporaryDirectory() as folder:
+            key, certificate, both = (f"{folder}/{name}.pem" for name in ("key", "cert", "both"))
+            run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+                "-subj", "/CN=localhost", "-keyout", key, "-out", certificate)
+            pathlib.Path(both).write_text(
+                pathlib.Path(certificate).read_text() + pathlib.Path(key).read_text())
+            output = run("haproxy", "-c", "-V", "-f", str(DOCKER / "haproxy/haproxy.cfg"),
+                         env={**os.environ, "KVCACHE_TLS_PEM": both})
+            self.assertNotIn("WARNING", output.upper())
+
+
+class Systemd(unittest.TestCase):
+    def setUp(self):
+        # The unit is judged on a machine where nothing is installed: another program stands in.
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.unit = f"{folder.name}/keyvalue-cache.service"
+        text = (DOCKER / "systemd/keyvalue-cache.service").read_text()
+        self.assertIn("ExecStart=/usr/local/bin/keyvalue-cache\n", text)
+        pathlib.Path(self.unit).write_text(
+            text.replace("ExecStart=/usr/local/bin/keyvalue-cache", "ExecStart=/bin/true"))
+
+    def test_unit_is_valid(self):
+        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit).strip(), "")
+
+    def test_unit_is_sandboxed(self):
+        # systemd's own score, times ten: from 0 (sealed) to 100 (open); it calls up to 20 "OK".
+        run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20",
+            self.unit)
+
+
+if __name__ == "__main__":
+    Metrics.exposed = run(sys.argv.pop(1))
+    unittest.main(verbosity=2)

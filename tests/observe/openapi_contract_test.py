@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""The server keeps what /openapi.json promises.
+
+    openapi_contract_test.py KEYVALUE_CACHE
+
+Starts the daemon, asks it for the document, sends every request that an example carries (x-request), and
+holds the answer against the documented status, content type, schema and message. Needs Debian's
+package python3-jsonschema.
+"""
+
+import json
+import pathlib
+import socket
+import sys
+import tempfile
+import unittest
+
+import jsonschema
+
+from running import daemon
+
+TIMEOUT_S = 10
+FLUSH = "--enable-flush"
+
+
+class Answer:
+    def __init__(self, text):
+        head, _, self.body = text.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split(" ")[1])
+        self.fields = {name.lower(): value.strip()
+                       for name, _, value in (line.partition(":") for line in lines[1:])}
+
+
+def send(port, data):
+    """Sends the bytes, and gives the first answer on the connection, read until it is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        connection.sendall(data)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    return Answer(received)
+
+
+def ask(port, method, target, body=None, headers=None):
+    """One request as a client would send it, on a connection of its own."""
+    fields = {"Host": f"127.0.0.1:{port}", "Connection": "close", **(headers or {})}
+    content = (body or "").encode()
+    if body is not None:
+        fields["Content-Length"] = str(len(content))
+    head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields.items())
+    return send(port, head.encode() + b"\r\n" + content)
+
+
+class Contract(unittest.TestCase):
+    program = ""  # set by main
+
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        plain = cls.enterClassContext(daemon(cls.program, folder / "plain.log"))
+        flushing = cls.enterClassContext(daemon(cls.program, folder / "flush.log", FLUSH))
+        cls.ports = {f"no {FLUSH}": plain.port, FLUSH: flushing.port}
+        cls.port = cls.ports[f"no {FLUSH}"]
+        cls.document = json.loads(ask(cls.port, "GET", "/openapi.json").body)
+
+    def resolved(self, part):
+        while "$ref" in part:
+            found = self.document
+            for step in part["$ref"].removeprefix("#/").split("/"):
+                found = found[step.replace("~1", "/").replace("~0", "~")]
+            part = found
+        return part
+
+    def operations(self):
+        for path, methods in self.document["paths"].items():
+            for method, operation in methods.items():
+                yield path, method.upper(), operation
+
+    def examples(self):
+        """Every documented answer: path, method, status, content type, schema and example."""
+        for path, method, operation in self.operations():
+            for status, answer in operation["responses"].items():
+                for content_type, content in self.resolved(answer)["content"].items():
+                    for name, example in content["examples"].items():
+                        yield (f"{method} {path} {status} {name}", path, method, int(status),
+                               content_type, content["schema"], self.resolved(example))
+
+    def assert_fits(self, value, schema):
+        jsonschema.Draft202012Validator(
+            {"components": self.document["components"], **schema}).validate(value)
+
+    def answer_to(self, request, path, method):
+        port = self.ports[request["needs"]] if "needs" in request else self.port
+        for earlier in request.get("before", []):
+            self.assertEqual(
+                ask(port, earlier["method"], earlier["target"], earlier["body"]).status, 200)
+
+        def filled(text):
+            return (text.replace("{operation}", f"{method} {path}").replace("{target}", path)
+                    .replace("{pad}", request.get("pad", "") * request.get("pad_times", 0)))
+
+        if "raw" in request:
+            return send(port, filled(request["raw"]).encode())
+        body = request.get("body")
+        return ask(port, method, filled(request["target"]),
+                   None if body is None else filled(body), request.get("headers"))
+
+    def test_every_documented_answer_is_given(self):
+        tried = 0
+        for name, path, method, status, content_type, schema, example in self.examples():
+            if "x-request" not in example:
+                continue
+            tried += 1
+            with self.subTest(name):
+                answer = self.answer_to(example["x-request"], path, method)
+                self.assertEqual(answer.status, status, answer.body)
+                self.assertEqual(answer.fields["content-type"], content_type)
+                if content_type == "application/json":
+                    value = json.loads(answer.body)
+                    self.assert_fits(value, schema)
+                    if "message" in value:  # which may go on to tell the place
+                        self.assertTrue(
+                            value["message"].startswith(example["value"]["message"].rstrip(".")),
+                            value["message"])
+        self.assertGreater(tried, 100)
+
+    def test_every_example_fits_its_schema(self):
+        for name, *_, content_type, schema, example in self.examples():
+            if content_type == "application/json":
+                with self.subTest(name):
+                    self.assert_fits(example["value"], schema)
+
+    def test_every_path_allows_the_documented_methods(self):
+        for path, method, _ in self.operations():
+            with self.subTest(path):
+                allowed = {method, "OPTIONS"} | ({"HEAD"} if method == "GET" else set())
+                answer = ask(self.port, "OPTIONS", path)
+                self.assertEqual(answer.status, 204)
+                self.assertEqual(set(answer.fields["allow"].split(", ")), allowed)
+
+    def test_a_path_that_is_not_documented_is_not_found(self):
+        answer = ask(self.port, "GET", "/not-documented")
+        self.assertEqual(answer.status, 404)
+        self.assert_fits(json.loads(answer.body), {"$ref": "#/components/schemas/Error"})
+
+    def test_the_answer_to_head_has_no_body(self):
+        for path, method, _ in self.operations():
+            if method == "GET":
+                with self.subTest(path):
+                    self.assertEqual(ask(self.port, "HEAD", path).body, b"")
+
+
+if __name__ == "__main__":
+    Contract.program = sys.argv.pop(1)
+    unittest.main(verbosity=2)

@@ -1,0 +1,181 @@
+#include "observe/prometheus_text.hpp"
+
+#include <limits>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "observe/sample_snapshot.hpp"
+
+namespace kvcache::observe {
+namespace {
+
+// Series with labels as written → value.
+std::map<std::string, double> samples_of(const std::string& text) {
+  std::map<std::string, double> samples;
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    const std::size_t blank = line.rfind(' ');
+    EXPECT_NE(blank, std::string::npos) << line;
+    EXPECT_TRUE(samples.emplace(line.substr(0, blank), std::stod(line.substr(blank + 1))).second)
+        << "twice: " << line;
+  }
+  return samples;
+}
+
+double value_of(const std::string& series) {
+  const auto samples = samples_of(prometheus_text(sample_snapshot()));
+  const auto found = samples.find("keyvalue_cache_" + series);
+  EXPECT_NE(found, samples.end()) << series;
+  return found == samples.end() ? -1 : found->second;
+}
+
+TEST(prometheus_text, tells_the_facts_of_the_store) {
+  EXPECT_EQ(value_of("entries"), 1001);
+  EXPECT_EQ(value_of("held_bytes"), 5005);
+  EXPECT_EQ(value_of("hold_limit_bytes"), 6006);
+  EXPECT_EQ(value_of("store_bytes{use=\"live\"}"), 2002);
+  EXPECT_EQ(value_of("store_bytes{use=\"free\"}"), 303);
+  EXPECT_EQ(value_of("store_bytes{use=\"index\"}"), 404);
+  EXPECT_EQ(value_of("index_growths_total"), 16);
+  EXPECT_EQ(value_of("index_shrinks_total"), 17);
+  EXPECT_EQ(value_of("entries_moved_total"), 18);
+}
+
+TEST(prometheus_text, uses_base_units) {
+  EXPECT_EQ(value_of("uptime_seconds"), 95.5);
+  EXPECT_EQ(value_of("index_growth_step_max_seconds"), 0.0019);
+  EXPECT_EQ(value_of("move_slice_max_seconds"), 0.00045);
+  EXPECT_EQ(value_of("eviction_slice_seconds"), 0.000123);
+  EXPECT_EQ(value_of("eviction_slice_max_seconds"), 0.000456);
+  EXPECT_EQ(value_of("pressure_threshold_ratio"), 0.7);
+  EXPECT_EQ(value_of("emergency_threshold_ratio"), 0.95);
+}
+
+TEST(prometheus_text, tells_memory_and_eviction) {
+  EXPECT_EQ(value_of("memory_used_bytes"), 300);
+  EXPECT_EQ(value_of("memory_limit_bytes"), 400);
+  EXPECT_EQ(value_of("allowance_bytes"), 7007);
+  EXPECT_EQ(value_of("connection_buffer_bytes"), 8008);
+  EXPECT_EQ(value_of("memory_tier{tier=\"normal\"}"), 0);
+  EXPECT_EQ(value_of("memory_tier{tier=\"pressure\"}"), 1);
+  EXPECT_EQ(value_of("memory_tier{tier=\"emergency\"}"), 0);
+  EXPECT_EQ(value_of("memory_tier_changes_total"), 21);
+  EXPECT_EQ(value_of("evictor_runs_total"), 22);
+  EXPECT_EQ(value_of("evictions_total{cause=\"clock\"}"), 11);
+  EXPECT_EQ(value_of("evictions_total{cause=\"lru\"}"), 12);
+  EXPECT_EQ(value_of("evictions_total{cause=\"emergency\"}"), 13);
+  EXPECT_EQ(value_of("expired_entries_total"), 14);
+  EXPECT_EQ(value_of("evictions_total{cause=\"max_entries\"}"), 15);
+}
+
+TEST(prometheus_text, counts_requests_since_the_start) {
+  EXPECT_EQ(value_of("gets_total{result=\"hit\"}"), 1003);
+  EXPECT_EQ(value_of("gets_total{result=\"miss\"}"), 1011);
+  EXPECT_EQ(value_of("puts_total{result=\"inserted\"}"), 1020);
+  EXPECT_EQ(value_of("puts_total{result=\"no_room\"}"), 1060);
+  EXPECT_EQ(value_of("deletes_total{result=\"deleted\"}"), 1090);
+  EXPECT_EQ(value_of("deletes_total{result=\"not_found\"}"), 1100);
+  EXPECT_EQ(value_of("flushes_total"), 1110);
+  EXPECT_EQ(value_of("other_requests_total"), 1120);
+  EXPECT_EQ(value_of("refused_requests_total{status=\"400\"}"), 2);
+  EXPECT_EQ(value_of("refused_requests_total{status=\"405\"}"), 0);
+  EXPECT_EQ(value_of("refused_requests_total{status=\"other\"}"), 1);
+  EXPECT_EQ(value_of("received_bytes_total"), 1170);
+  EXPECT_EQ(value_of("sent_bytes_total"), 1180);
+}
+
+TEST(prometheus_text, tells_connections) {
+  EXPECT_EQ(value_of("connections"), 0);
+  EXPECT_EQ(value_of("max_connections"), 10000);
+  EXPECT_EQ(value_of("connections_opened_total"), 1130);
+  EXPECT_EQ(value_of("connections_refused_total"), 1150);
+  EXPECT_EQ(value_of("accept_failures_total"), 1160);
+}
+
+TEST(prometheus_text, tells_version_state_and_source_in_labels) {
+  EXPECT_EQ(value_of("build_info{version=\"1.2.3\"}"), 1);
+  EXPECT_EQ(value_of("state{state=\"ready\"}"), 1);
+  EXPECT_EQ(value_of("state{state=\"draining\"}"), 0);
+  EXPECT_EQ(value_of("memory_source_info{source=\"cgroup v2 /sys/fs/cgroup/"
+                     "\\\"odd\\\\name\\\"\\n\xef\xbf\xbd\"}"),
+            1);
+}
+
+TEST(prometheus_text, has_cumulative_buckets_that_end_in_the_count) {
+  const auto samples = samples_of(prometheus_text(sample_snapshot()));
+  const std::string name = "keyvalue_cache_request_duration_seconds";
+  std::map<double, double> buckets;
+  for (const auto& [series, value] : samples) {
+    const std::string begin = name + "_bucket{operation=\"get\",le=\"";
+    if (series.starts_with(begin)) buckets[std::stod(series.substr(begin.size()))] = value;
+  }
+  ASSERT_EQ(buckets.size(), 25U);
+  double previous = 0;
+  for (const auto& [bound, value] : buckets) {
+    EXPECT_GE(value, previous) << bound;
+    previous = value;
+  }
+  EXPECT_EQ(buckets[1024e-9], 0);
+  EXPECT_EQ(buckets[16384e-9], 1);
+  EXPECT_EQ(buckets[32768e-9], 99);
+  EXPECT_EQ(buckets[4194304e-9], 101);
+  EXPECT_EQ(buckets[std::numeric_limits<double>::infinity()], 101);
+  EXPECT_EQ(samples.at(name + "_count{operation=\"get\"}"), 101);
+  EXPECT_DOUBLE_EQ(samples.at(name + "_sum{operation=\"get\"}"), 98 * 20e-6 + 2 * 3e-3 + 15e-6);
+  EXPECT_EQ(samples.at(name + "_count{operation=\"put\"}"), 10);
+  EXPECT_NEAR(value_of("request_duration_max_seconds{operation=\"get\"}"), 15e-6, 1e-6);
+}
+
+TEST(prometheus_text, gives_every_family_one_help_and_one_type_before_its_samples) {
+  std::set<std::string> helped;
+  std::set<std::string> typed;
+  std::string current;
+  std::istringstream lines{prometheus_text(sample_snapshot())};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words{line};
+    std::string hash;
+    std::string kind;
+    std::string name;
+    words >> hash >> kind >> name;
+    if (line.starts_with("# HELP ")) {
+      EXPECT_TRUE(helped.insert(name).second) << name;
+      current = name;
+    } else if (line.starts_with("# TYPE ")) {
+      EXPECT_TRUE(typed.insert(name).second) << name;
+      EXPECT_EQ(name, current);
+    } else {
+      EXPECT_TRUE(line.starts_with(current)) << line;
+    }
+  }
+  EXPECT_EQ(helped, typed);
+  EXPECT_GT(helped.size(), 30U);
+}
+
+TEST(prometheus_text, has_the_same_series_before_anything_happened) {
+  std::set<std::string> first;
+  std::set<std::string> later;
+  for (const auto& [series, value] : samples_of(prometheus_text(service_snapshot{})))
+    if (!series.starts_with("keyvalue_cache_build_info") &&
+        series.find("source_info") == std::string::npos)
+      first.insert(series);
+  for (const auto& [series, value] : samples_of(prometheus_text(sample_snapshot())))
+    if (!series.starts_with("keyvalue_cache_build_info") &&
+        series.find("source_info") == std::string::npos)
+      later.insert(series);
+  EXPECT_EQ(first, later);
+}
+
+TEST(prometheus_text, ends_each_line_with_a_line_feed) {
+  const std::string text = prometheus_text(service_snapshot{});
+  EXPECT_TRUE(text.ends_with('\n'));
+  EXPECT_EQ(text.find('\r'), std::string::npos);
+  EXPECT_EQ(text.find("\n\n"), std::string::npos);
+}
+
+} // namespace
+} // namespace kvcache::observe

@@ -1,0 +1,74 @@
+// A service_snapshot with a different figure in every place, so that a swapped one is noticed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "observe/service_snapshot.hpp"
+
+namespace kvcache::observe {
+
+inline service_snapshot sample_snapshot() {
+  service_snapshot snapshot;
+  snapshot.version = "1.2.3";
+  snapshot.state = service_state::ready;
+
+  configuration_facts& configuration = snapshot.configuration;
+  configuration.bind_address = "127.0.0.1";
+  configuration.port = 7171;
+  configuration.threads = 2;
+  configuration.max_key_chars = 250;
+  configuration.max_value_chars = 255;
+  configuration.max_entries = 5'000'000;
+  configuration.max_connections = 10'000;
+  configuration.default_ttl_s = 3'600;
+  configuration.memory_limit_bytes = 536'870'912;
+  configuration.pressure_percent = 70;
+  configuration.emergency_percent = 95;
+  configuration.floor_percent = 5;
+  configuration.eviction_interval_ms = 100;
+
+  snapshot.store.entries = 1'001;
+  snapshot.store.live_bytes = 2'002;
+  snapshot.store.free_bytes = 303;
+  snapshot.store.index_bytes = 404;
+  snapshot.store.held_bytes = 5'005;
+  snapshot.store.evictions = {11, 12, 13, 14, 15};
+  snapshot.store.index_growths = 16;
+  snapshot.store.index_shrinks = 17;
+  snapshot.store.entries_moved = 18;
+  snapshot.store.longest_growth_step_ns = 1'900'000;
+  snapshot.store.longest_move_slice_ns = 450'000;
+  snapshot.hold_limit_bytes = 6'006;
+  snapshot.buffer_bytes = 8'008;
+
+  snapshot.memory = {300, 400, "cgroup v2 /sys/fs/cgroup/\"odd\\name\"\n\xff"};
+
+  snapshot.eviction.tier = pressure_tier::pressure;
+  snapshot.eviction.tier_changes = 21;
+  snapshot.eviction.runs = 22;
+  snapshot.eviction.allowance_bytes = 7'007;
+  snapshot.eviction.last_slice_ns = 123'000;
+  snapshot.eviction.longest_slice_ns = 456'000;
+
+  registry counters{1};
+  worker_counters& worker = counters.worker(0);
+  for (std::size_t e = 0; e < event_count; ++e)
+    worker.add(static_cast<event>(e), 1'000 + 10 * e);
+  worker.refuse(400);
+  worker.refuse(400);
+  worker.refuse(503);
+  worker.refuse(418);
+  worker.get_latency().record_n(20'000, 98);
+  worker.get_latency().record_n(3'000'000, 2);
+  worker.put_latency().record_n(40'000, 10);
+  counters.tick(std::chrono::seconds{30});
+  worker.add(event::hit, 3);
+  worker.add(event::miss, 1);
+  worker.refuse(404);
+  worker.get_latency().record(15'000);
+  snapshot.counters = counters.report(std::chrono::milliseconds{95'500});
+  return snapshot;
+}
+
+} // namespace kvcache::observe

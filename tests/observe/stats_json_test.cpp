@@ -1,0 +1,152 @@
+#include "observe/stats_json.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "observe/sample_snapshot.hpp"
+
+namespace kvcache::observe {
+namespace {
+
+using nlohmann::json;
+
+TEST(stats_json, tells_who_is_asked) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  EXPECT_EQ(stats["version"], "1.2.3");
+  EXPECT_EQ(stats["state"], "ready");
+  EXPECT_EQ(stats["uptime_s"], 95.5);
+  EXPECT_EQ(stats["entries"], 1001);
+}
+
+TEST(stats_json, tells_the_memory_and_where_its_limit_was_read) {
+  const json memory = json::parse(stats_json(sample_snapshot()))["memory"];
+  EXPECT_EQ(memory["used_bytes"], 300);
+  EXPECT_EQ(memory["limit_bytes"], 400);
+  EXPECT_EQ(memory["use_percent"], 75.0);
+  EXPECT_EQ(memory["source"], "cgroup v2 /sys/fs/cgroup/\"odd\\name\"\n\xef\xbf\xbd");
+  EXPECT_EQ(memory["live_bytes"], 2002);
+  EXPECT_EQ(memory["free_bytes"], 303);
+  EXPECT_EQ(memory["index_bytes"], 404);
+  EXPECT_EQ(memory["held_bytes"], 5005);
+  EXPECT_EQ(memory["hold_limit_bytes"], 6006);
+  EXPECT_EQ(memory["buffer_bytes"], 8008);
+  EXPECT_EQ(memory["index_growths"], 16);
+  EXPECT_EQ(memory["index_shrinks"], 17);
+  EXPECT_EQ(memory["entries_moved"], 18);
+  EXPECT_EQ(memory["longest_growth_step_us"], 1900.0);
+  EXPECT_EQ(memory["longest_move_slice_us"], 450.0);
+}
+
+TEST(stats_json, tells_evictions_by_cause_and_expiry_apart) {
+  const json eviction = json::parse(stats_json(sample_snapshot()))["eviction"];
+  EXPECT_EQ(eviction["tier"], "pressure");
+  EXPECT_EQ(eviction["evictions"],
+            (json{{"clock", 11}, {"lru", 12}, {"emergency", 13}, {"max_entries", 15}}));
+  EXPECT_EQ(eviction["expired"], 14);
+  EXPECT_EQ(eviction["tier_changes"], 21);
+  EXPECT_EQ(eviction["runs"], 22);
+  EXPECT_EQ(eviction["allowance_bytes"], 7007);
+  EXPECT_EQ(eviction["last_slice_us"], 123.0);
+  EXPECT_EQ(eviction["longest_slice_us"], 456.0);
+}
+
+TEST(stats_json, counts_since_the_start) {
+  const json total = json::parse(stats_json(sample_snapshot()))["since_start"];
+  EXPECT_EQ(total["seconds"], 95.5);
+  EXPECT_EQ(total["hits"], 1003);
+  EXPECT_EQ(total["misses"], 1011);
+  EXPECT_EQ(total["gets"], 2014);
+  EXPECT_DOUBLE_EQ(total["hit_ratio"].get<double>(), 1003.0 / 2014.0);
+  EXPECT_EQ(total["puts"], 1020 + 1030);
+  EXPECT_EQ(total["put_outcomes"], (json{{"inserted", 1020},
+                                         {"replaced", 1030},
+                                         {"exists", 1040},
+                                         {"mismatch", 1050},
+                                         {"no_room", 1060},
+                                         {"out_of_memory", 1070},
+                                         {"too_large", 1080}}));
+  EXPECT_EQ(total["deletes"], 1090);
+  EXPECT_EQ(total["deletes_not_found"], 1100);
+  EXPECT_EQ(total["flushes"], 1110);
+  EXPECT_EQ(total["other_requests"], 1120);
+  EXPECT_EQ(total["refused"], (json{{"400", 2}, {"404", 1}, {"503", 1}, {"other", 1}}));
+  EXPECT_EQ(total["received_bytes"], 1170);
+  EXPECT_EQ(total["sent_bytes"], 1180);
+}
+
+TEST(stats_json, tells_latencies_in_microseconds) {
+  const json total = json::parse(stats_json(sample_snapshot()))["since_start"];
+  const json& get = total["get_latency_us"];
+  EXPECT_NEAR(get["p50"].get<double>(), 20, 20.0 / 16);
+  EXPECT_NEAR(get["p90"].get<double>(), 20, 20.0 / 16);
+  EXPECT_NEAR(get["p99"].get<double>(), 3000, 3000.0 / 16);
+  EXPECT_NEAR(get["p99.9"].get<double>(), 3000, 3000.0 / 16);
+  EXPECT_EQ(get["max"], 3000.0);
+  EXPECT_EQ(total["put_latency_us"]["max"], 40.0);
+}
+
+TEST(stats_json, counts_the_last_minute_in_the_same_shape) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  const json& minute = stats["last_minute"];
+  EXPECT_EQ(minute["seconds"], 65.5);
+  EXPECT_EQ(minute["hits"], 3);
+  EXPECT_EQ(minute["misses"], 1);
+  EXPECT_EQ(minute["hit_ratio"], 0.75);
+  EXPECT_EQ(minute["puts"], 0);
+  EXPECT_EQ(minute["refused"], (json{{"404", 1}}));
+  EXPECT_NEAR(minute["get_latency_us"]["p99"].get<double>(), 15, 1);
+
+  for (const auto& [name, value] : stats["since_start"].items())
+    EXPECT_TRUE(minute.contains(name)) << name;
+  EXPECT_EQ(minute.size(), stats["since_start"].size());
+}
+
+TEST(stats_json, tells_connections_and_configuration) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  EXPECT_EQ(stats["connections"],
+            (json{{"now", 0}, {"total", 1130}, {"refused", 1150}, {"accept_failures", 1160}}));
+  EXPECT_EQ(stats["configuration"], (json{{"bind", "127.0.0.1"},
+                                          {"port", 7171},
+                                          {"threads", 2},
+                                          {"max_key_chars", 250},
+                                          {"max_value_chars", 255},
+                                          {"max_entries", 5000000},
+                                          {"max_connections", 10000},
+                                          {"default_ttl_s", 3600},
+                                          {"memory_limit_bytes", 536870912},
+                                          {"pressure_percent", 70},
+                                          {"emergency_percent", 95},
+                                          {"floor_percent", 5},
+                                          {"eviction_interval_ms", 100}}));
+}
+
+TEST(stats_json, has_null_where_there_is_nothing_to_divide_by) {
+  const json stats = json::parse(stats_json(service_snapshot{}));
+  EXPECT_TRUE(stats["since_start"]["hit_ratio"].is_null());
+  EXPECT_TRUE(stats["last_minute"]["hit_ratio"].is_null());
+  EXPECT_TRUE(stats["memory"]["use_percent"].is_null());
+  EXPECT_EQ(stats["since_start"]["get_latency_us"]["p99"], 0.0);
+}
+
+TEST(stats_json, writes_no_member_twice) {
+  const std::string text = stats_json(sample_snapshot());
+  std::vector<std::vector<std::string>> open;
+  const json::parser_callback_t check = [&open](int, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) open.emplace_back();
+    if (event == json::parse_event_t::object_end) open.pop_back();
+    if (event == json::parse_event_t::key) {
+      const auto name = parsed.get<std::string>();
+      EXPECT_EQ(std::count(open.back().begin(), open.back().end(), name), 0) << name;
+      open.back().push_back(name);
+    }
+    return true;
+  };
+  EXPECT_FALSE(json::parse(text, check).is_discarded());
+}
+
+} // namespace
+} // namespace kvcache::observe

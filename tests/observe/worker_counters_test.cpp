@@ -1,0 +1,137 @@
+#include "observe/worker_counters.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+namespace kvcache::observe {
+namespace {
+
+counters_snapshot snapshot_of(const worker_counters& counters) {
+  counters_snapshot snapshot;
+  counters.add_to(snapshot);
+  return snapshot;
+}
+
+TEST(counter, keeps_differences_right_across_the_wrap) {
+  counter wrapping;
+  wrapping.add(std::numeric_limits<std::uint64_t>::max() - 1);
+  const std::uint64_t before = wrapping.value();
+  wrapping.add(5);
+  EXPECT_LT(wrapping.value(), before);
+  EXPECT_EQ(wrapping.value() - before, 5U);
+}
+
+TEST(counter, is_raised_but_never_lowered) {
+  counter maximum;
+  maximum.raise_to(7);
+  maximum.raise_to(3);
+  EXPECT_EQ(maximum.value(), 7U);
+}
+
+TEST(worker_counters, share_no_cache_line_with_a_neighbour) {
+  EXPECT_EQ(alignof(worker_counters), cache_line_bytes);
+  EXPECT_EQ(sizeof(worker_counters) % cache_line_bytes, 0U);
+}
+
+TEST(worker_counters, count_each_event_by_itself) {
+  worker_counters counters;
+  for (std::size_t e = 0; e < event_count; ++e) counters.add(static_cast<event>(e), e + 1);
+  const counters_snapshot snapshot = snapshot_of(counters);
+  for (std::size_t e = 0; e < event_count; ++e)
+    EXPECT_EQ(snapshot.of(static_cast<event>(e)), e + 1);
+}
+
+TEST(worker_counters, name_every_outcome_of_a_put) {
+  EXPECT_EQ(event_of(put_outcome::inserted), event::put_inserted);
+  EXPECT_EQ(event_of(put_outcome::replaced), event::put_replaced);
+  EXPECT_EQ(event_of(put_outcome::exists), event::put_exists);
+  EXPECT_EQ(event_of(put_outcome::mismatch), event::put_mismatch);
+  EXPECT_EQ(event_of(put_outcome::no_room), event::put_no_room);
+  EXPECT_EQ(event_of(put_outcome::out_of_memory), event::put_out_of_memory);
+  EXPECT_EQ(event_of(put_outcome::too_large), event::put_too_large);
+}
+
+TEST(worker_counters, count_refusals_by_status_and_unknown_ones_together) {
+  worker_counters counters;
+  for (const unsigned status : refusal_statuses) counters.refuse(status);
+  counters.refuse(418);
+  counters.refuse(0);
+  const counters_snapshot snapshot = snapshot_of(counters);
+  for (const unsigned status : refusal_statuses)
+    EXPECT_EQ(snapshot.refusals[refusal_slot(status)], 1U) << status;
+  EXPECT_EQ(snapshot.refusals.back(), 2U);
+}
+
+TEST(counters_snapshot, derives_the_sums_that_people_ask_for) {
+  worker_counters counters;
+  counters.add(event::hit, 3);
+  counters.add(event::miss);
+  counters.add(event::put_inserted, 2);
+  counters.add(event::put_replaced, 5);
+  counters.add(event::put_no_room, 9);
+  counters.add(event::connection_opened, 4);
+  counters.add(event::connection_closed, 1);
+  const counters_snapshot snapshot = snapshot_of(counters);
+  EXPECT_EQ(snapshot.gets(), 4U);
+  EXPECT_EQ(snapshot.puts(), 7U);
+  EXPECT_EQ(snapshot.connections_now(), 3U);
+}
+
+TEST(counters_snapshot, never_reports_fewer_than_no_connections) {
+  counters_snapshot torn;
+  torn.events[static_cast<std::size_t>(event::connection_closed)] = 1;
+  EXPECT_EQ(torn.connections_now(), 0U);
+}
+
+TEST(counters_snapshot, tells_what_came_after_an_earlier_one_even_across_the_wrap) {
+  worker_counters counters;
+  counters.add(event::bytes_sent, std::numeric_limits<std::uint64_t>::max());
+  const counters_snapshot earlier = snapshot_of(counters);
+  counters.add(event::bytes_sent, 11);
+  counters.add(event::hit, 2);
+  counters.refuse(400);
+  counters.get_latency().record(50);
+  counters.put_latency().record(60);
+  const counters_snapshot between = snapshot_of(counters).since(earlier);
+  EXPECT_EQ(between.of(event::bytes_sent), 11U);
+  EXPECT_EQ(between.of(event::hit), 2U);
+  EXPECT_EQ(between.refusals[refusal_slot(400)], 1U);
+  EXPECT_EQ(between.get_latency.count(), 1U);
+  EXPECT_EQ(between.put_latency.count(), 1U);
+}
+
+// Under ThreadSanitizer this is the proof that a reader needs no lock.
+TEST(worker_counters, can_be_read_while_their_worker_counts) {
+  constexpr std::uint64_t rounds = 200'000;
+  worker_counters counters;
+  std::atomic<bool> started{false};
+  std::thread worker{[&] {
+    started.store(true);
+    for (std::uint64_t i = 0; i < rounds; ++i) {
+      counters.add(event::hit);
+      counters.refuse(400);
+      counters.get_latency().record_n(i, 2);
+    }
+  }};
+  while (!started.load()) std::this_thread::yield();
+
+  counters_snapshot previous;
+  for (int i = 0; i < 200; ++i) {
+    const counters_snapshot now = snapshot_of(counters);
+    ASSERT_GE(now.of(event::hit), previous.of(event::hit));
+    ASSERT_GE(now.get_latency.count(), previous.get_latency.count());
+    ASSERT_LE(now.get_latency.quantile_ns(0.5), now.get_latency.max_ns());
+    previous = now;
+  }
+  worker.join();
+  EXPECT_EQ(snapshot_of(counters).of(event::hit), rounds);
+  EXPECT_EQ(snapshot_of(counters).get_latency.count(), 2 * rounds);
+  EXPECT_EQ(snapshot_of(counters).get_latency.max_ns(), rounds - 1);
+}
+
+} // namespace
+} // namespace kvcache::observe
