@@ -1,0 +1,38 @@
+// What all connections together hold in memory, counted to the byte, and the cap on it. The store's
+// budget counts these bytes too (eviction reads them), so hostile peers cannot push it over the
+// limit.
+//
+// Touched only when a buffer grows or shrinks and when a connection comes or goes, never once a
+// request. Thread-safety: full.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+namespace kvcache::http {
+
+class buffer_budget {
+public:
+  // 0: no cap.
+  explicit buffer_budget(std::size_t limit_bytes) noexcept : limit_bytes_(limit_bytes) {}
+
+  // Whether `bytes` more stay under the cap. Two threads that ask at the same time may pass it
+  // together by what each of them then takes.
+  bool has_room(std::size_t bytes) const noexcept {
+    return limit_bytes_ == 0 || used_bytes() + bytes <= limit_bytes_;
+  }
+
+  // Takes over a change of what one owner holds.
+  void change(std::size_t from_bytes, std::size_t to_bytes) noexcept {
+    used_bytes_.fetch_add(to_bytes - from_bytes,
+                          std::memory_order_relaxed); // wraps when it shrinks
+  }
+
+  std::size_t used_bytes() const noexcept { return used_bytes_.load(std::memory_order_relaxed); }
+
+private:
+  const std::size_t limit_bytes_;
+  std::atomic<std::size_t> used_bytes_{0};
+};
+
+} // namespace kvcache::http

@@ -1,0 +1,426 @@
+#include "http/connection.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "http/handlers.hpp"
+#include "http/router.hpp"
+#include "http/worker.hpp"
+
+namespace kvcache::http {
+
+namespace {
+
+// Input is received in pieces of up to this size while it keeps coming; a single request may need
+// more.
+constexpr std::size_t burst_bytes = std::size_t{16} << 10;
+
+// Replies are sent when this much has been written, though more requests may be in the buffer.
+constexpr std::size_t send_mark_bytes = std::size_t{64} << 10;
+
+// After our last word, this much of what the peer still sends is thrown away before we close.
+constexpr std::size_t linger_bytes_max = std::size_t{1} << 20;
+
+bool is_temporary(int error) noexcept {
+  return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
+}
+
+} // namespace
+
+connection::connection(worker& owner, unique_fd socket, fault refused_with) noexcept
+    : owner_(owner),
+      socket_(std::move(socket)),
+      parser_(owner.options().limits),
+      refused_with_(refused_with) {}
+
+connection::~connection() { owner_.change_held(accounted_bytes_, 0); }
+
+void connection::start() noexcept {
+  // Replies go out whole; holding back the end of one for the peer's acknowledgement only delays
+  // it.
+  const int on = 1;
+  ::setsockopt(socket_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  interest_ = interest::receive;
+  if (!owner_.sockets().add(socket_.get(), *this, interest_))
+    close();
+  else if (was_refused())
+    say_last(refused_with_);
+  else
+    wait_for_input();
+  account();
+}
+
+// ---- receiving
+// -------------------------------------------------------------------------------------
+
+void connection::on_ready() noexcept {
+  if (phase_ == phase::sending)
+    send_pending();
+  else if (phase_ == phase::flush)
+    close(); // nothing is waited for: the socket has failed
+  else
+    receive();
+  account();
+  owner_.retire(*this);
+}
+
+void connection::receive() noexcept {
+  if (!make_room_to_receive()) {
+    say_last(fault::out_of_memory);
+    return;
+  }
+  const ssize_t got = ::recv(socket_.get(), input_.free_room(), input_.free_bytes(), 0);
+  if (got > 0)
+    on_received(static_cast<std::size_t>(got));
+  else if (got == 0 || !is_temporary(errno))
+    close(); // at the peer's end, too: all complete requests before it have been answered
+}
+
+void connection::on_received(std::size_t bytes) noexcept {
+  if (phase_ == phase::linger) {
+    throw_away(bytes);
+    return;
+  }
+  input_full_ = bytes == input_.free_bytes();
+  input_.commit(bytes);
+  peak_input_bytes_ = std::max(peak_input_bytes_, input_.unused().size());
+  owner_.handlers().counters.add(observe::event::bytes_received, bytes);
+  serve();
+}
+
+bool connection::make_room_to_receive() noexcept {
+  if (input_.empty() && !input_full_) return true;
+  input_.compact();
+  const std::size_t capacity = input_.capacity();
+  if (input_.free_bytes() == 0)
+    return grow_input(capacity * 2); // the parser limits what a request is
+  if (input_full_ && capacity < burst_bytes) grow_input(capacity * 2);
+  return true;
+}
+
+bool connection::grow_input(std::size_t to_bytes) noexcept {
+  return owner_.may_hold(to_bytes - input_.heap_bytes()) && input_.grow(to_bytes);
+}
+
+// ---- answering
+// -------------------------------------------------------------------------------------
+
+// Answers all complete requests that have been received, then waits for what comes next.
+void connection::serve() noexcept {
+  owner_.batch_begin();
+  output_buffer& out = owner_.scratch();
+  out.clear();
+  serve_after(out);
+  owner_.batch_end();
+}
+
+// The same, behind what `out` holds already.
+void connection::serve_after(output_buffer& out) noexcept {
+  try {
+    answer_all(out);
+  } catch (const std::bad_alloc&) {
+    ending_ = true; // not even a refusal could be written: what is in `out` is the last we say
+  }
+  if (phase_ == phase::closed || phase_ == phase::sending) return; // had to send in between
+  if (!send(out)) return;
+  if (flushing_) return;
+  if (ending_)
+    end();
+  else
+    wait_for_input();
+}
+
+void connection::answer_all(output_buffer& out) {
+  while (!ending_ && !flushing_ && !input_.empty() && answer_next(out))
+    if (out.size() >= send_mark_bytes && !send(out)) return;
+}
+
+// False: there is no further complete request.
+bool connection::answer_next(output_buffer& out) {
+  const parse_result parsed = parser_.parse(input_.unused());
+  switch (parsed.status) {
+  case parse_status::need_more:
+    if (parser_.take_100_continue()) out.append(continue_reply);
+    return false;
+  case parse_status::refused:
+    refuse_and_end(out, parsed.why);
+    return false;
+  case parse_status::complete:
+    break;
+  }
+  const handled result = handle(out, parsed.consumed);
+  input_.consume(parsed.consumed);
+  parser_.reset();
+  phase_ = phase::idle; // the next request has its own deadlines
+  served_ = true;
+  if (result == handled::flushing) begin_flush();
+  if (result == handled::close) ending_ = true;
+  return true;
+}
+
+handled connection::handle(output_buffer& out, std::size_t request_bytes) {
+  const request& asked = parser_.current();
+  const bool last = !asked.keep_alive || is_last(request_bytes);
+  const after_reply then = last ? after_reply::close : after_reply::go_on;
+  exchange x{asked, split_target(asked.path_and_query), options_for(asked, then), out,
+             owner_.handlers()};
+  handled result = handled::close;
+  try {
+    result = dispatch(x);
+  } catch (const std::bad_alloc&) {
+    result = refuse(x, {fault::out_of_memory});
+  }
+  if (result == handled::flushing) {
+    flush_reply_ = x.how;
+    return result;
+  }
+  return last ? handled::close : result;
+}
+
+// While draining: whether nothing has been received behind this request.
+bool connection::is_last(std::size_t request_bytes) const noexcept {
+  if (!owner_.draining() || input_.unused().size() > request_bytes) return false;
+  return !has_received_more();
+}
+
+void connection::refuse_and_end(output_buffer& out, fault why) {
+  ending_ = true;
+  handler_context& context = owner_.handlers();
+  context.writer.refuse(out, {why}, options_for(parser_.current(), after_reply::close));
+  context.counters.refuse(context.shared.faults[why].status);
+}
+
+// ---- flushing
+// --------------------------------------------------------------------------------------
+
+// The cache is emptied on another thread; meanwhile this connection neither receives nor answers.
+void connection::begin_flush() noexcept {
+  flushing_ = true;
+  enter(phase::flush);
+  wait_for(interest::nothing);
+  try {
+    owner_.flush_in_background([this](std::size_t entries) { on_flushed(entries); });
+  } catch (const std::bad_alloc&) {
+    flushing_ = false;
+    ending_ = true;
+  }
+}
+
+void connection::on_flushed(std::size_t entries) noexcept {
+  flushing_ = false;
+  flushed_entries_ = entries;
+  if (phase_ == phase::flush) answer_flush(); // else earlier replies are still being sent
+  account();
+  owner_.retire(*this);
+}
+
+void connection::answer_flush() noexcept {
+  output_buffer& out = owner_.scratch();
+  out.clear();
+  ending_ = flush_reply_.connection == persistence::close;
+  try {
+    handlers::flushed(out, owner_.handlers(), *flushed_entries_, flush_reply_);
+  } catch (const std::bad_alloc&) {
+    ending_ = true;
+  }
+  flushed_entries_.reset();
+  phase_ = phase::idle;
+  wait_for(interest::receive);
+  serve_after(out);
+}
+
+// ---- sending
+// ---------------------------------------------------------------------------------------
+
+// True: `out` has been sent and is empty. False: the rest is sent later, or the connection is
+// closed.
+bool connection::send(output_buffer& out) noexcept {
+  if (out.empty()) return true;
+  const std::string_view text = out.view();
+  const ssize_t taken = ::send(socket_.get(), text.data(), text.size(), MSG_NOSIGNAL);
+  if (taken < 0 && !is_temporary(errno)) {
+    close();
+    return false;
+  }
+  const std::size_t sent = taken < 0 ? 0 : static_cast<std::size_t>(taken);
+  owner_.handlers().counters.add(observe::event::bytes_sent, sent);
+  if (sent == text.size()) {
+    out.clear();
+    return true;
+  }
+  if (!keep_for_later(text.substr(sent))) close();
+  out.clear();
+  return false;
+}
+
+bool connection::keep_for_later(std::string_view rest) noexcept {
+  if (!owner_.may_hold(rest.size())) return false;
+  try {
+    pending_.append(rest);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  pending_sent_ = 0;
+  enter(phase::sending);
+  wait_for(interest::send);
+  return true;
+}
+
+void connection::send_pending() noexcept {
+  const std::string_view rest = pending_.view().substr(pending_sent_);
+  const ssize_t taken = ::send(socket_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+  if (taken < 0) {
+    if (!is_temporary(errno)) close();
+    return;
+  }
+  const auto sent = static_cast<std::size_t>(taken);
+  owner_.handlers().counters.add(observe::event::bytes_sent, sent);
+  pending_sent_ += sent;
+  if (sent < rest.size())
+    enter(phase::sending); // there was progress
+  else
+    on_all_sent();
+}
+
+void connection::on_all_sent() noexcept {
+  pending_.release();
+  phase_ = flushing_ ? phase::flush : phase::idle;
+  wait_for(flushing_ ? interest::nothing : interest::receive);
+  if (flushed_entries_)
+    answer_flush();
+  else if (!flushing_)
+    serve();
+}
+
+// ---- waiting, ending
+// -------------------------------------------------------------------------------
+
+void connection::wait_for_input() noexcept {
+  const parse_phase parsing = parser_.phase();
+  const phase next = parsing == parse_phase::idle   ? phase::idle
+                     : parsing == parse_phase::head ? phase::head
+                                                    : phase::body;
+  // A request that is under way keeps the deadline it has: a drip of bytes does not extend it.
+  if (next != phase_ || next == phase::idle) enter(next);
+}
+
+void connection::sweep() noexcept {
+  if (phase_ == phase::closed) return;
+  const bool idle = phase_ == phase::idle && input_.empty();
+  if (idle && owner_.idle_ones_must_go()) {
+    if (!has_received_more()) close();
+  } else if (owner_.now_ms() >= deadline_ms_) {
+    expire();
+  } else if (idle) {
+    give_memory_back();
+  }
+  peak_input_bytes_ = 0;
+  account();
+}
+
+void connection::give_memory_back() noexcept {
+  parser_.release_buffer();
+  if (input_.heap_bytes() != 0 && peak_input_bytes_ <= input_buffer::idle_bytes) input_.shrink();
+}
+
+// The deadline has passed.
+void connection::expire() noexcept {
+  if (phase_ == phase::flush) return; // how long that takes is not the peer's fault
+  if (phase_ != phase::head && phase_ != phase::body) {
+    close();
+    return;
+  }
+  say_last(phase_ == phase::head ? fault::head_too_slow : fault::body_too_slow);
+}
+
+// Refuses outside of a batch, and ends.
+void connection::say_last(fault why) noexcept {
+  output_buffer& out = owner_.scratch();
+  out.clear();
+  try {
+    refuse_and_end(out, why);
+  } catch (const std::bad_alloc&) {
+    close();
+    return;
+  }
+  if (send(out)) end();
+}
+
+// The last reply has been sent.
+void connection::end() noexcept {
+  if (::shutdown(socket_.get(), SHUT_WR) != 0) {
+    close();
+    return;
+  }
+  enter(phase::linger);
+  linger_bytes_left_ = linger_bytes_max;
+  input_.discard();
+  input_full_ = false;
+}
+
+void connection::throw_away(std::size_t bytes) noexcept {
+  linger_bytes_left_ -= std::min(bytes, linger_bytes_left_);
+  if (linger_bytes_left_ == 0) close();
+}
+
+void connection::close() noexcept {
+  phase_ = phase::closed;
+  socket_.reset();
+}
+
+bool connection::has_received_more() const noexcept {
+  int bytes = 0;
+  return ::ioctl(socket_.get(), FIONREAD, &bytes) == 0 && bytes > 0;
+}
+
+void connection::wait_for(interest what) noexcept {
+  if (what == interest_) return;
+  interest_ = what;
+  owner_.sockets().change(socket_.get(), *this, what);
+}
+
+// ---- deadlines and bytes
+// ---------------------------------------------------------------------------
+
+void connection::enter(phase next) noexcept {
+  phase_ = next;
+  deadline_ms_ = owner_.deadline_in_ms(timeout_ms(next));
+}
+
+unsigned connection::timeout_ms(phase in) const noexcept {
+  const deadlines& after = owner_.options().timeouts;
+  switch (in) {
+  case phase::idle:
+    return served_ ? after.idle_timeout_ms : std::min(after.idle_timeout_ms, after.head_timeout_ms);
+  case phase::head:
+    return after.head_timeout_ms;
+  case phase::body:
+    return after.body_timeout_ms;
+  case phase::sending:
+    return after.write_timeout_ms;
+  case phase::linger:
+    return after.linger_timeout_ms;
+  case phase::flush:
+  case phase::closed:
+    break;
+  }
+  return 0;
+}
+
+// Reports what this connection holds, where that has changed.
+void connection::account() noexcept {
+  const std::size_t bytes =
+      sizeof(*this) + input_.heap_bytes() + pending_.capacity() + parser_.buffer_bytes();
+  if (bytes == accounted_bytes_) return;
+  owner_.change_held(accounted_bytes_, bytes);
+  accounted_bytes_ = bytes;
+}
+
+} // namespace kvcache::http

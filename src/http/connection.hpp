@@ -1,0 +1,129 @@
+// One client's connection: read → parse everything that is there → handle each → ONE write.
+//
+// While all goes well it costs two system calls a batch (one receive, one send) and no allocation:
+// the replies are written into the worker's scratch buffer and sent from there at once; only what
+// the kernel does not take is kept here, and sent when the peer reads on. Meanwhile nothing more is
+// received from a peer that does not read.
+//
+// Life: made by the worker, which owns it and deletes it when it has finished: closed, and not waited
+// for by a flush. A connection that we end is shut down for sending first, and what still comes is
+// thrown away, within bounds, until the peer ends too: else the peer would see a reset and lose the
+// last reply.
+//
+// Thread-safety: none; everything happens on the worker's thread.
+#pragma once
+
+#include <boost/intrusive/list_hook.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "http/exchange.hpp"
+#include "http/fault.hpp"
+#include "http/input_buffer.hpp"
+#include "http/output_buffer.hpp"
+#include "http/ready_set.hpp"
+#include "http/request_parser.hpp"
+#include "http/unique_fd.hpp"
+
+namespace kvcache::http {
+
+class worker;
+
+class connection : public boost::intrusive::list_base_hook<> {
+public:
+  // `refused_with`: fault::none, or what to answer unasked before it ends.
+  connection(worker& owner, unique_fd socket, fault refused_with) noexcept;
+  ~connection();
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+
+  void start() noexcept; // once, first
+
+  // The socket can be read from or written to, whichever is waited for, or has failed.
+  void on_ready() noexcept;
+
+  // Enforces the deadline and gives unused memory back. Called by the worker every now and then.
+  void sweep() noexcept;
+
+  // Ends at once, without a word.
+  void abort() noexcept { close(); }
+
+  bool was_refused() const noexcept { return refused_with_ != fault::none; }
+
+  // Closed, and nothing refers to it: the worker may delete it.
+  bool finished() const noexcept { return phase_ == phase::closed && !flushing_; }
+
+private:
+  enum class phase : std::uint8_t {
+    idle,    // waits for a request's first byte
+    head,    // has part of a head
+    body,    // has a head and part of a body
+    flush,   // waits for the cache to be flushed
+    sending, // waits for the peer to take the pending output
+    linger,  // has said its last word; throws away what comes
+    closed
+  };
+
+  void receive() noexcept;
+  void on_received(std::size_t bytes) noexcept;
+  bool make_room_to_receive() noexcept;
+  bool grow_input(std::size_t to_bytes) noexcept;
+
+  void serve() noexcept;
+  void serve_after(output_buffer& out) noexcept;
+  void answer_all(output_buffer& out);
+  bool answer_next(output_buffer& out);
+  handled handle(output_buffer& out, std::size_t request_bytes);
+  void refuse_and_end(output_buffer& out, fault why);
+  bool is_last(std::size_t request_bytes) const noexcept;
+
+  void begin_flush() noexcept;
+  void on_flushed(std::size_t entries) noexcept;
+  void answer_flush() noexcept;
+
+  bool send(output_buffer& out) noexcept;
+  bool keep_for_later(std::string_view rest) noexcept;
+  void send_pending() noexcept;
+  void on_all_sent() noexcept;
+
+  void wait_for_input() noexcept;
+  void expire() noexcept;
+  void say_last(fault why) noexcept;
+  void give_memory_back() noexcept;
+  void end() noexcept;
+  void throw_away(std::size_t bytes) noexcept;
+  void close() noexcept;
+
+  void enter(phase next) noexcept;
+  void wait_for(interest what) noexcept;
+  bool has_received_more() const noexcept;
+  unsigned timeout_ms(phase in) const noexcept;
+  void account() noexcept;
+
+  worker& owner_;
+  unique_fd socket_;
+  input_buffer input_;
+  output_buffer pending_; // what the kernel has not taken yet
+  std::size_t pending_sent_ = 0;
+  request_parser parser_;
+  reply_options flush_reply_{};
+  std::optional<std::size_t> flushed_entries_; // to be answered
+
+  std::uint64_t deadline_ms_ = 0; // on the worker's clock
+  std::size_t accounted_bytes_ = 0;
+  std::size_t linger_bytes_left_ = 0;
+  std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
+
+  const fault refused_with_;
+  phase phase_ = phase::idle;
+  interest interest_ = interest::nothing;
+  bool flushing_ = false;   // the flush refers to this
+  bool ending_ = false;     // the last reply has been written; nothing after it is processed
+  bool input_full_ = false; // the last receive filled the buffer: there is probably more
+  bool served_ = false;     // a request has been answered
+};
+
+} // namespace kvcache::http

@@ -1,0 +1,78 @@
+// One request on its way to its reply, and what a handler may use to make it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <string>
+
+#include "http/authorizer.hpp"
+#include "http/fault.hpp"
+#include "http/output_buffer.hpp"
+#include "http/put_body.hpp"
+#include "http/request.hpp"
+#include "http/response.hpp"
+#include "http/server_options.hpp"
+#include "http/target.hpp"
+#include "kvcache/cache.hpp"
+#include "observe/worker_counters.hpp"
+
+namespace kvcache::http {
+
+// A page made by somebody who knows no HTTP. Called from every worker at the same time; it may
+// throw std::bad_alloc only.
+using page_source = std::function<std::string()>;
+
+// What the server needs of others beside the cache. An empty page_source is a path that is not
+// there.
+struct server_services {
+  const authorizer* authorization = nullptr; // nullptr: no tokens, everybody may do everything
+  page_source stats;                         // JSON
+  page_source metrics;                       // Prometheus text
+  page_source openapi;                       // JSON
+};
+
+// What all workers share. Owned by the server; outlives them.
+struct shared_state {
+  cache& store;
+  const server_options& options;
+  const fault_table& faults;
+  const server_services& services;
+  const std::atomic<bool>& draining;
+};
+
+// One per worker, used by its thread only.
+struct handler_context {
+  handler_context(const shared_state& with, observe::worker_counters& count_in)
+      : shared(with), counters(count_in), writer(with.faults) {}
+
+  const shared_state& shared;
+  observe::worker_counters& counters;
+  reply_writer writer;
+  body_scratch body;
+  std::string query; // scratch of find_key
+
+  // Requests of the batch under way that reached the store; their latency is taken for all of them.
+  std::size_t batch_gets = 0;
+  std::size_t batch_puts = 0;
+};
+
+// What the connection does after a handler.
+enum class handled : std::uint8_t {
+  go_on,   // the reply is written; the next request may follow
+  close,   // the reply is written and is the last one
+  flushing // no reply yet: the cache is to be flushed in the background
+};
+
+struct exchange {
+  const request& asked;
+  target_parts target;
+  reply_options how;
+  output_buffer& out;
+  handler_context& context;
+};
+
+// Writes the refusal and counts it; the only way to refuse.
+handled refuse(exchange& x, const refusal& why, std::string_view extra_fields = {});
+
+} // namespace kvcache::http

@@ -1,0 +1,251 @@
+#include "http/fault.hpp"
+
+#include <algorithm>
+
+namespace kvcache::http {
+namespace {
+
+using limit = std::size_t http_limits::*;
+
+struct row {
+  fault code;
+  std::string_view name;
+  unsigned status;
+  after_reply then;
+  std::string_view message; // '#' stands for the number of the limit
+  limit number = nullptr;
+  std::string_view extra_fields = {};
+};
+
+constexpr auto go_on = after_reply::go_on;
+constexpr auto close = after_reply::close;
+constexpr std::string_view retry_soon = "Retry-After: 1\r\n";
+constexpr std::string_view ask_for_token = "WWW-Authenticate: Bearer\r\n";
+
+// In the order of the enumeration. What makes the end of a request uncertain closes the connection
+// (RFC 9112 §9.6, §11.2); what is wrong inside a request that was read whole does not.
+constexpr std::array<row, fault_count> rows{{
+    {fault::none, "none", 500, close, "There was no fault."},
+
+    {fault::bad_request_line, "bad_request_line", 400, close,
+     "The request line is not of the form: METHOD SP target SP HTTP/1.1."},
+    {fault::bad_method, "bad_method", 400, close,
+     "The request does not begin with a method followed by one space."},
+    {fault::bad_target, "bad_target", 400, close,
+     "The request target is malformed: it should be a path such as /get?key=a."},
+    {fault::asterisk_not_for_options, "asterisk_not_for_options", 400, close,
+     "The request target * is for the method OPTIONS only."},
+    {fault::version_not_supported, "version_not_supported", 505, close,
+     "This server speaks HTTP/1.1 and HTTP/1.0 only."},
+    {fault::bad_line_ending, "bad_line_ending", 400, close,
+     "A carriage return stands without its line feed: lines end with CR LF."},
+    {fault::bad_field_line, "bad_field_line", 400, close,
+     "A header line is not of the form name: value, without a space before the colon."},
+    {fault::bad_field_value, "bad_field_value", 400, close,
+     "A header field's value is malformed or holds a control character."},
+    {fault::folded_field, "folded_field", 400, close,
+     "A header field is folded over several lines, which HTTP no longer allows."},
+    {fault::repeated_field, "repeated_field", 400, close,
+     "A header field that may come only once is repeated."},
+    {fault::missing_host, "missing_host", 400, close, "The Host header is missing."},
+    {fault::repeated_host, "repeated_host", 400, close, "The Host header is repeated."},
+    {fault::bad_host, "bad_host", 400, close,
+     "The Host header is not of the form host or host:port."},
+    {fault::bad_connection_field, "bad_connection_field", 400, close,
+     "The Connection header is not a list of options."},
+    {fault::unknown_expectation, "unknown_expectation", 417, close,
+     "The only expectation this server can meet is 100-continue."},
+    {fault::too_many_empty_lines, "too_many_empty_lines", 400, close,
+     "There are more than # empty lines before the request.", &http_limits::leading_empty_lines},
+    {fault::target_too_long, "target_too_long", 414, close, "The request target exceeds # bytes.",
+     &http_limits::target_bytes},
+    {fault::head_too_large, "head_too_large", 431, close, "The request head exceeds # bytes.",
+     &http_limits::head_bytes},
+    {fault::too_many_fields, "too_many_fields", 431, close,
+     "The request has more than # header fields.", &http_limits::head_fields},
+
+    {fault::bad_content_length, "bad_content_length", 400, close,
+     "The Content-Length header is not one plain number of bytes."},
+    {fault::repeated_content_length, "repeated_content_length", 400, close,
+     "The Content-Length header is repeated."},
+    {fault::length_and_transfer_encoding, "length_and_transfer_encoding", 400, close,
+     "Content-Length and Transfer-Encoding must not come together."},
+    {fault::transfer_encoding_in_http_1_0, "transfer_encoding_in_http_1_0", 400, close,
+     "Transfer-Encoding does not exist in HTTP/1.0."},
+    {fault::bad_transfer_encoding, "bad_transfer_encoding", 400, close,
+     "The Transfer-Encoding header must be: chunked, once, last and without parameters."},
+    {fault::unknown_transfer_encoding, "unknown_transfer_encoding", 501, close,
+     "The only transfer coding this server knows is chunked."},
+    {fault::bad_chunk, "bad_chunk", 400, close,
+     "A chunk of the body is malformed: its size or its line end is wrong."},
+    {fault::bad_chunk_extension, "bad_chunk_extension", 400, close,
+     "A chunk extension is malformed."},
+    {fault::chunk_extension_too_long, "chunk_extension_too_long", 400, close,
+     "A chunk's extensions exceed # bytes.", &http_limits::chunk_extension_bytes},
+    {fault::chunk_overhead_too_large, "chunk_overhead_too_large", 413, close,
+     "Chunk sizes, extensions and trailers together exceed # bytes: send larger chunks.",
+     &http_limits::chunk_overhead_bytes},
+    {fault::too_many_trailers, "too_many_trailers", 431, close,
+     "The request has more than # trailer fields.", &http_limits::trailer_fields},
+    {fault::body_too_large, "body_too_large", 413, close, "The request body exceeds # bytes.",
+     &http_limits::body_bytes},
+
+    {fault::head_too_slow, "head_too_slow", 408, close, "The request head did not arrive in time."},
+    {fault::body_too_slow, "body_too_slow", 408, close, "The request body did not arrive in time."},
+
+    {fault::missing_key_parameter, "missing_key_parameter", 400, go_on, "Missing key parameter."},
+    {fault::repeated_key_parameter, "repeated_key_parameter", 400, go_on,
+     "The key parameter is repeated."},
+    {fault::bad_percent_escape, "bad_percent_escape", 400, go_on,
+     "The query holds a % that is not followed by two hexadecimal digits: write %25 for it."},
+    {fault::query_not_utf8, "query_not_utf8", 400, go_on, "The query is not valid UTF-8."},
+
+    {fault::empty_key, "empty_key", 400, go_on, "The key must not be empty."},
+    {fault::key_or_value_too_long, "key_or_value_too_long", 400, go_on,
+     "Key or Value exceeds # characters.", &http_limits::max_key_chars},
+
+    {fault::empty_body, "empty_body", 400, go_on,
+     "The body is empty: it should be a JSON object such as {\"key\":\"a\",\"value\":\"b\"}."},
+    {fault::byte_order_mark, "byte_order_mark", 400, go_on,
+     "The body begins with a byte order mark, which JSON does not allow."},
+    {fault::invalid_json, "invalid_json", 400, go_on, "The body is not valid JSON."},
+    {fault::number_out_of_range, "number_out_of_range", 400, go_on,
+     "The body holds a number that is out of range."},
+    {fault::not_an_object, "not_an_object", 400, go_on, "The body must be a JSON object."},
+    {fault::missing_key_member, "missing_key_member", 400, go_on,
+     "The member \"key\" is missing in the body."},
+    {fault::missing_value_member, "missing_value_member", 400, go_on,
+     "The member \"value\" is missing in the body."},
+    {fault::key_not_a_string, "key_not_a_string", 400, go_on,
+     "The member \"key\" must be a string."},
+    {fault::value_not_a_string, "value_not_a_string", 400, go_on,
+     "The member \"value\" must be a string."},
+    {fault::repeated_key_member, "repeated_key_member", 400, go_on,
+     "The member \"key\" is repeated."},
+    {fault::repeated_value_member, "repeated_value_member", 400, go_on,
+     "The member \"value\" is repeated."},
+    {fault::bad_ttl, "bad_ttl", 400, go_on,
+     "The member \"ttl\" must be a whole number of seconds from 1 to 315360000."},
+    {fault::repeated_ttl_member, "repeated_ttl_member", 400, go_on,
+     "The member \"ttl\" is repeated."},
+
+    {fault::unknown_path, "unknown_path", 404, go_on,
+     "There is nothing at this path: try /get?key=... or /put."},
+    {fault::method_not_allowed, "method_not_allowed", 405, go_on,
+     "This path does not take this method: see the Allow header."},
+    {fault::length_required, "length_required", 411, go_on,
+     "The request needs a body: send it with Content-Length or as chunks."},
+    {fault::cross_origin, "cross_origin", 403, go_on,
+     "A page of another origin may not change this cache."},
+    {fault::host_not_allowed, "host_not_allowed", 421, go_on,
+     "This server does not answer for the host named in the request."},
+    {fault::unauthorized, "unauthorized", 401, go_on,
+     "A valid bearer token is needed: send Authorization: Bearer <token>.", nullptr, ask_for_token},
+    {fault::read_only_token, "read_only_token", 403, go_on, "This token may read but not write."},
+    {fault::flush_disabled, "flush_disabled", 403, go_on,
+     "Flushing is not enabled on this server."},
+
+    {fault::key_not_found, "key_not_found", 404, go_on, "Key not found."},
+    {fault::precondition_failed, "precondition_failed", 412, go_on,
+     "The entry is not in the state that the request asks for."},
+    {fault::entry_too_large, "entry_too_large", 413, go_on,
+     "Key or value is larger than the cache can hold."},
+    {fault::no_room, "no_room", 503, go_on,
+     "The cache is full and could make no room: try again in a moment.", nullptr, retry_soon},
+    {fault::out_of_memory, "out_of_memory", 507, close,
+     "The server has no memory left for this request.", nullptr, retry_soon},
+
+    {fault::too_many_connections, "too_many_connections", 503, close,
+     "The server has as many connections as it may have: try again in a moment.", nullptr,
+     retry_soon},
+    {fault::not_ready, "not_ready", 503, go_on, "The server is starting or stopping.", nullptr,
+     retry_soon},
+    {fault::internal_error, "internal_error", 500, close,
+     "The server failed to handle this request."},
+}};
+
+constexpr bool in_order() {
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (static_cast<std::size_t>(rows[i].code) != i) return false;
+  return true;
+}
+static_assert(in_order(), "one row for each fault, in the order of the enumeration");
+
+std::string with_number(std::string_view message, std::size_t number) {
+  const std::size_t place = message.find('#');
+  std::string text(message.substr(0, place));
+  text += std::to_string(number);
+  text += message.substr(place + 1);
+  return text;
+}
+
+std::string too_long_message(const http_limits& limits) {
+  const row& told = rows[static_cast<std::size_t>(fault::key_or_value_too_long)];
+  if (limits.max_key_chars == limits.max_value_chars)
+    return with_number(told.message, limits.max_key_chars);
+  return "Key exceeds " + std::to_string(limits.max_key_chars) + " or Value exceeds " +
+         std::to_string(limits.max_value_chars) + " characters.";
+}
+
+} // namespace
+
+fault_table::fault_table(const http_limits& limits) {
+  for (const row& one : rows) {
+    const auto i = static_cast<std::size_t>(one.code);
+    replies_[i] = {one.status, one.then, one.message, one.extra_fields};
+    if (one.number == nullptr) continue;
+    messages_[i] = one.code == fault::key_or_value_too_long
+                       ? too_long_message(limits)
+                       : with_number(one.message, limits.*one.number);
+    replies_[i].message = messages_[i];
+  }
+}
+
+std::string_view name_of(fault code) noexcept { return rows[static_cast<std::size_t>(code)].name; }
+
+std::string_view reason_phrase(unsigned status) noexcept {
+  switch (status) {
+  case 200:
+    return "OK";
+  case 400:
+    return "Bad Request";
+  case 401:
+    return "Unauthorized";
+  case 403:
+    return "Forbidden";
+  case 404:
+    return "Not Found";
+  case 405:
+    return "Method Not Allowed";
+  case 408:
+    return "Request Timeout";
+  case 411:
+    return "Length Required";
+  case 412:
+    return "Precondition Failed";
+  case 413:
+    return "Content Too Large";
+  case 414:
+    return "URI Too Long";
+  case 417:
+    return "Expectation Failed";
+  case 421:
+    return "Misdirected Request";
+  case 431:
+    return "Request Header Fields Too Large";
+  case 500:
+    return "Internal Server Error";
+  case 501:
+    return "Not Implemented";
+  case 503:
+    return "Service Unavailable";
+  case 505:
+    return "HTTP Version Not Supported";
+  case 507:
+    return "Insufficient Storage";
+  default:
+    return "";
+  }
+}
+
+} // namespace kvcache::http

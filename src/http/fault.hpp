@@ -1,0 +1,152 @@
+// Everything this server can refuse, and THE table that says for each refusal which status it gets,
+// what the client is told, and whether the connection can go on afterwards. No other file of the
+// program holds a status or a message of a refusal.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "http/http_limits.hpp"
+
+namespace kvcache::http {
+
+enum class fault : std::uint8_t {
+  none,
+
+  // ---- the request line and the fields (request_parser)
+  bad_request_line,
+  bad_method,
+  bad_target,
+  asterisk_not_for_options,
+  version_not_supported,
+  bad_line_ending,
+  bad_field_line,
+  bad_field_value,
+  folded_field,
+  repeated_field,
+  missing_host,
+  repeated_host,
+  bad_host,
+  bad_connection_field,
+  unknown_expectation,
+  too_many_empty_lines,
+  target_too_long,
+  head_too_large,
+  too_many_fields,
+
+  // ---- how the body is framed (request_parser)
+  bad_content_length,
+  repeated_content_length,
+  length_and_transfer_encoding,
+  transfer_encoding_in_http_1_0,
+  bad_transfer_encoding,
+  unknown_transfer_encoding,
+  bad_chunk,
+  bad_chunk_extension,
+  chunk_extension_too_long,
+  chunk_overhead_too_large,
+  too_many_trailers,
+  body_too_large,
+
+  // ---- deadlines (connection)
+  head_too_slow,
+  body_too_slow,
+
+  // ---- the query (target)
+  missing_key_parameter,
+  repeated_key_parameter,
+  bad_percent_escape,
+  query_not_utf8,
+
+  // ---- key and value, wherever they came from
+  empty_key,
+  key_or_value_too_long,
+
+  // ---- the JSON body (put_body)
+  empty_body,
+  byte_order_mark,
+  invalid_json,
+  number_out_of_range,
+  not_an_object,
+  missing_key_member,
+  missing_value_member,
+  key_not_a_string,
+  value_not_a_string,
+  repeated_key_member,
+  repeated_value_member,
+  bad_ttl,
+  repeated_ttl_member,
+
+  // ---- routing and permission (router)
+  unknown_path,
+  method_not_allowed,
+  length_required,
+  cross_origin,
+  host_not_allowed,
+  unauthorized,
+  read_only_token,
+  flush_disabled,
+
+  // ---- what the store says (handlers)
+  key_not_found,
+  precondition_failed,
+  entry_too_large,
+  no_room,
+  out_of_memory,
+
+  // ---- the server's own state
+  too_many_connections,
+  not_ready,
+  internal_error,
+};
+inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::internal_error) + 1;
+
+// A fault, and where in the body or query it shows, if that helps (a count of bytes from its
+// start).
+struct refusal {
+  static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
+
+  fault code = fault::none;
+  std::size_t at_byte = nowhere;
+
+  explicit operator bool() const noexcept { return code != fault::none; }
+  friend bool operator==(const refusal&, const refusal&) = default;
+};
+
+enum class after_reply : std::uint8_t { go_on, close };
+
+struct fault_reply {
+  unsigned status;
+  after_reply then;         // close: what follows on the connection cannot be trusted or served
+  std::string_view message; // a sentence for a person, not yet escaped for JSON
+  std::string_view extra_fields; // whole field lines with their CRLF, or nothing
+};
+
+// The table, its numbers filled in from the limits. Immutable: share one between all threads. It
+// owns the messages its replies point to.
+class fault_table {
+public:
+  explicit fault_table(const http_limits& limits);
+  fault_table(const fault_table&) = delete;
+  fault_table& operator=(const fault_table&) = delete;
+
+  // REQUIRES: code != fault::none.
+  const fault_reply& operator[](fault code) const noexcept {
+    return replies_[static_cast<std::size_t>(code)];
+  }
+
+private:
+  std::array<fault_reply, fault_count> replies_{};
+  std::array<std::string, fault_count> messages_; // those with numbers in them
+};
+
+// The fault's name as written above, for metrics and logs: "bad_host".
+std::string_view name_of(fault code) noexcept;
+
+// "Not Found" for 404. REQUIRES: a status this server sends.
+std::string_view reason_phrase(unsigned status) noexcept;
+
+} // namespace kvcache::http

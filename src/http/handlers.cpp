@@ -1,0 +1,162 @@
+#include "http/handlers.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "observe/prometheus_text.hpp"
+
+namespace kvcache::http {
+
+handled refuse(exchange& x, const refusal& why, std::string_view extra_fields) {
+  const fault_reply& reply = x.context.shared.faults[why.code];
+  x.context.writer.refuse(x.out, why, x.how, extra_fields);
+  x.context.counters.refuse(reply.status);
+  return reply.then == after_reply::close ? handled::close : handled::go_on;
+}
+
+namespace handlers {
+
+namespace {
+
+constexpr unsigned status_ok = 200;
+
+// When an entry put now expires: never before its time has passed, and at most a tick after it. The
+// clock's end, years away, is as good as any later time.
+tick expiry(tick now, std::uint64_t ttl_s) noexcept {
+  constexpr std::uint64_t last = std::numeric_limits<tick>::max();
+  return static_cast<tick>(std::min(now + ttl_s * ticks_per_second + 1, last));
+}
+
+tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept {
+  const shared_state& shared = x.context.shared;
+  const std::uint64_t ttl_s =
+      ttl ? static_cast<std::uint64_t>(ttl->count()) : shared.options.default_ttl_s;
+  return ttl_s == 0 ? never : expiry(shared.store.now(), ttl_s);
+}
+
+fault fault_of(put_outcome outcome) noexcept {
+  switch (outcome) {
+  case put_outcome::inserted:
+  case put_outcome::replaced:
+    return fault::none;
+  case put_outcome::exists:
+  case put_outcome::mismatch:
+    return fault::precondition_failed;
+  case put_outcome::no_room:
+    return fault::no_room;
+  case put_outcome::out_of_memory:
+    return fault::out_of_memory;
+  case put_outcome::too_large:
+    return fault::entry_too_large;
+  }
+  return fault::internal_error;
+}
+
+handled show(exchange& x, std::string_view content_type, std::string_view body) {
+  x.context.writer.reply(x.out, status_ok, content_type, body, x.how);
+  x.context.counters.add(observe::event::other_request);
+  return handled::go_on;
+}
+
+handled show(exchange& x, std::string_view content_type, const page_source& page) {
+  if (!page) return refuse(x, {fault::unknown_path});
+  return show(x, content_type, page());
+}
+
+} // namespace
+
+handled get(exchange& x) {
+  handler_context& context = x.context;
+  cache& store = context.shared.store;
+  std::string_view key;
+  if (const refusal why =
+          find_key(x.target.query, context.shared.options.limits, context.query, key))
+    return refuse(x, why);
+
+  get_reply reply{context.writer, x.out, key, x.how};
+  bool found = false;
+  do {
+    found = store.get(key, [&reply](std::string_view value) { reply.value(value); });
+  } while (found && reply.make_room());
+  if (!found) reply.miss();
+
+  ++context.batch_gets;
+  context.counters.add(found ? observe::event::hit : observe::event::miss);
+  return handled::go_on;
+}
+
+handled put(exchange& x) {
+  handler_context& context = x.context;
+  if (x.asked.framing == body_framing::none) return refuse(x, {fault::length_required});
+  put_body body;
+  if (const refusal why =
+          parse_put_body(x.asked.body, context.shared.options.limits, context.body, body))
+    return refuse(x, why);
+
+  const put_outcome outcome = context.shared.store.put(body.key, body.value, expiry(x, body.ttl));
+  ++context.batch_puts;
+  context.counters.add(observe::event_of(outcome));
+  if (const fault why = fault_of(outcome); why != fault::none) return refuse(x, {why});
+  context.writer.stored(x.out, x.how);
+  return handled::go_on;
+}
+
+handled erase(exchange& x) {
+  handler_context& context = x.context;
+  if (x.asked.framing == body_framing::none) return refuse(x, {fault::length_required});
+  std::string_view key;
+  if (const refusal why =
+          parse_delete_body(x.asked.body, context.shared.options.limits, context.body, key))
+    return refuse(x, why);
+
+  const bool erased = context.shared.store.erase(key);
+  context.counters.add(erased ? observe::event::erased : observe::event::erase_missed);
+  if (erased)
+    context.writer.deleted(x.out, x.how);
+  else
+    context.writer.not_found(x.out, x.how);
+  return handled::go_on;
+}
+
+handled flush(exchange& x) {
+  const shared_state& shared = x.context.shared;
+  // With tokens, the router has already seen to it that this one may write.
+  if (!shared.options.enable_flush && shared.services.authorization == nullptr)
+    return refuse(x, {fault::flush_disabled});
+  return handled::flushing;
+}
+
+void flushed(output_buffer& out, handler_context& context, std::size_t entries, reply_options how) {
+  context.writer.reply(out, status_ok, json_content_type,
+                       R"({"status":"OK","message":"Cache flushed.","entries":)" +
+                           std::to_string(entries) + "}",
+                       how);
+  context.counters.add(observe::event::flush);
+}
+
+handled healthz(exchange& x) {
+  return show(x, json_content_type, R"({"status":"OK","message":"Alive."})");
+}
+
+handled readyz(exchange& x) {
+  if (x.context.shared.draining.load(std::memory_order_relaxed))
+    return refuse(x, {fault::not_ready});
+  return show(x, json_content_type, R"({"status":"OK","message":"Ready."})");
+}
+
+handled stats(exchange& x) { return show(x, json_content_type, x.context.shared.services.stats); }
+
+handled metrics(exchange& x) {
+  return show(x, observe::prometheus_content_type, x.context.shared.services.metrics);
+}
+
+handled openapi(exchange& x) {
+  return show(x, json_content_type, x.context.shared.services.openapi);
+}
+
+} // namespace handlers
+
+} // namespace kvcache::http

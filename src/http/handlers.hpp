@@ -1,0 +1,23 @@
+// One small handler for each endpoint. Each writes exactly one reply (or asks for flushing), says
+// what becomes of the connection, and counts what it did. All of them throw only std::bad_alloc,
+// and then have appended nothing.
+#pragma once
+
+#include "http/exchange.hpp"
+
+namespace kvcache::http::handlers {
+
+handled get(exchange& x);
+handled put(exchange& x);
+handled erase(exchange& x); // POST /delete
+handled flush(exchange& x);
+handled healthz(exchange& x);
+handled readyz(exchange& x);
+handled stats(exchange& x);
+handled metrics(exchange& x);
+handled openapi(exchange& x);
+
+// The reply to a flush that has removed `entries`.
+void flushed(output_buffer& out, handler_context& context, std::size_t entries, reply_options how);
+
+} // namespace kvcache::http::handlers

@@ -1,0 +1,61 @@
+// Every limit of what one request may be. One object, built at start, read by all, never changed.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+namespace kvcache::http {
+
+struct http_limits {
+  // Characters (Unicode code points) a key, and a value, may have. Raising them raises the three
+  // byte limits below through raised_for_characters(), so that what can be put can be got.
+  std::size_t max_key_chars = 256;
+  std::size_t max_value_chars = 256;
+
+  std::size_t head_bytes = std::size_t{16} << 10;  // request line, fields and the empty line
+  std::size_t head_fields = 64;                    // field lines in the head
+  std::size_t target_bytes = std::size_t{8} << 10; // the request target
+  std::size_t body_bytes = std::size_t{16} << 10;  // the body, chunk framing taken away
+
+  // Chunked bodies only: bytes that are not body (sizes, extensions, line ends, trailers), all
+  // chunks together; of these, one chunk's extensions; and the number of trailer fields.
+  std::size_t chunk_overhead_bytes = std::size_t{16} << 10;
+  std::size_t chunk_extension_bytes = 1024;
+  std::size_t trailer_fields = 16;
+
+  // Empty lines skipped before a request line (RFC 9112 §2.2 asks for at least one).
+  std::size_t leading_empty_lines = 4;
+
+  // The most bytes one request can take in a connection's input buffer before it is either complete
+  // or refused: a buffer of this size never blocks the parser.
+  constexpr std::size_t request_bytes() const noexcept {
+    return leading_empty_lines * 2 + head_bytes + body_bytes + chunk_overhead_bytes;
+  }
+
+  // The same limits with head, target and body made large enough for the longest legal key and
+  // value in their longest legal spelling.
+  constexpr http_limits raised_for_characters() const noexcept;
+};
+
+// The longest spellings of one character: %F0%9F%98%80 in a target, \uD83D\uDE00 in a body.
+inline constexpr std::size_t target_bytes_per_char = 12;
+inline constexpr std::size_t body_bytes_per_char = 12;
+// What else a target (path, scheme, host, other parameters), a body (braces, member names, spaces,
+// ttl) and a head (fields) hold beside keys and values.
+inline constexpr std::size_t target_frame_bytes = 1024;
+inline constexpr std::size_t body_frame_bytes = 1024;
+inline constexpr std::size_t head_frame_bytes = std::size_t{8} << 10;
+
+constexpr http_limits http_limits::raised_for_characters() const noexcept {
+  constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 64;
+  const std::size_t key = std::min(max_key_chars, most);
+  const std::size_t value = std::min(max_value_chars, most);
+  http_limits raised = *this;
+  raised.target_bytes = std::max(target_bytes, key * target_bytes_per_char + target_frame_bytes);
+  raised.body_bytes = std::max(body_bytes, (key + value) * body_bytes_per_char + body_frame_bytes);
+  raised.head_bytes = std::max(head_bytes, raised.target_bytes + head_frame_bytes);
+  return raised;
+}
+
+} // namespace kvcache::http

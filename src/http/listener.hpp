@@ -1,0 +1,76 @@
+// Accepts connections on the one listening socket and gives each to the worker with the fewest.
+//
+// One socket, without SO_REUSEPORT: a second instance on the same port is an error and does not
+// silently take half of the load, the kernel's hashing of few connections does not load one worker
+// more than the other, and when draining there is a single queue to empty.
+//
+// Threads: lives on the first worker's io_context. The constructor runs before its thread; start()
+// and stop() may be called from any thread; all else happens on that worker's thread. The workers
+// must outlive it.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "http/handler_memory.hpp"
+#include "http/unique_fd.hpp"
+#include "http/worker.hpp"
+#include "observe/worker_counters.hpp"
+
+namespace kvcache::http {
+
+class listener {
+public:
+  // Binds and listens. Throws boost::system::system_error, for one if the port is in use.
+  // REQUIRES: !workers.empty(); `counters` is that of the first worker.
+  listener(const server_options& options, std::span<const std::unique_ptr<worker>> workers,
+           observe::worker_counters& counters);
+
+  boost::asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
+
+  void start();
+
+  // After `delay`, takes what still waits in the kernel's queue, stops listening and calls
+  // `stopped`. Called again before that, it starts anew with the new delay; called after it, it
+  // does nothing.
+  void stop(std::chrono::milliseconds delay, std::function<void()> stopped);
+
+private:
+  using acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp,
+                                                      boost::asio::io_context::executor_type>;
+  using timer =
+      boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                        boost::asio::wait_traits<std::chrono::steady_clock>,
+                                        boost::asio::io_context::executor_type>;
+
+  enum class accepted : std::uint8_t { some, queue_empty, failed };
+
+  void wait();
+  void accept_more();
+  accepted accept_one();
+  void back_off();
+  void hand_out(unique_fd peer);
+  worker& least_loaded() noexcept;
+  void finish();
+
+  const std::size_t connections_max_;
+  const std::span<const std::unique_ptr<worker>> workers_;
+  observe::worker_counters& counters_;
+  acceptor acceptor_;
+  timer back_off_timer_;
+  timer drain_timer_;
+  boost::asio::ip::tcp::endpoint local_endpoint_;
+  std::function<void()> stopped_;
+  handler_memory wait_memory_;
+  handler_memory back_off_memory_;
+  std::size_t next_worker_ = 0; // the one that goes first among equally loaded ones
+};
+
+} // namespace kvcache::http

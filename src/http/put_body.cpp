@@ -1,0 +1,300 @@
+#include "http/put_body.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+#include "http/swar.hpp"
+#include "http/utf8.hpp"
+
+namespace kvcache::http {
+namespace {
+
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+constexpr bool is_space(char c) noexcept {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r'; // RFC 8259 §2, nothing else
+}
+
+// The members found in a body. A view whose data() is null stands for a member that was not there.
+struct members {
+  std::string_view key;
+  std::string_view value;
+  std::optional<std::chrono::seconds> ttl;
+
+  bool has_key() const noexcept { return key.data() != nullptr; }
+  bool has_value() const noexcept { return value.data() != nullptr; }
+};
+
+// ---- the fast reader
+// ------------------------------------------------------------------------------
+
+// Reads the ordinary shape: an object with any of our members, each at most once, no escapes, no
+// other members. Every function steps aside (false, nullptr) at the first byte that is not
+// ordinary, right or wrong; the careful reader then starts again from the beginning.
+class plain_reader {
+public:
+  explicit plain_reader(std::string_view text) noexcept
+      : at_(text.data()), end_(text.data() + text.size()) {}
+
+  bool read(members& out) noexcept {
+    if (!take('{')) return false;
+    do {
+      std::string_view name;
+      if (!read_string(name) || !take(':') || !read_member(name, out)) return false;
+    } while (take(','));
+    if (!take('}')) return false;
+    skip_spaces();
+    return at_ == end_;
+  }
+
+private:
+  void skip_spaces() noexcept {
+    while (at_ != end_ && is_space(*at_)) ++at_;
+  }
+
+  bool take(char expected) noexcept {
+    skip_spaces();
+    if (at_ == end_ || *at_ != expected) return false;
+    ++at_;
+    return true;
+  }
+
+  bool read_member(std::string_view name, members& out) noexcept {
+    if (name == "key") return !out.has_key() && read_string(out.key);
+    if (name == "value") return !out.has_value() && read_string(out.value);
+    if (name == "ttl") return !out.ttl && read_ttl(out.ttl);
+    return false;
+  }
+
+  bool read_string(std::string_view& out) noexcept {
+    if (!take('"')) return false;
+    const char* const first = at_;
+    std::uint64_t seen = 0; // the OR of all bytes, for what is not ASCII
+    if (!find_special(seen) || *at_ != '"') return false;
+    out = {first, static_cast<std::size_t>(at_ - first)};
+    ++at_;
+    return (seen & swar::high_bits) == 0 || utf8::is_valid(out);
+  }
+
+  // Goes to the first quote, backslash or control character; false if there is none.
+  bool find_special(std::uint64_t& seen) noexcept {
+    while (static_cast<std::size_t>(end_ - at_) >= swar::word_bytes) {
+      const std::uint64_t word = swar::load(at_);
+      const std::uint64_t marks = swar::special_in_json(word);
+      if (marks != 0) {
+        if constexpr (!swar::first_is_lowest) break;
+        seen |= word; // what follows the mark may cost a needless check, no more
+        at_ += swar::first_mark(marks);
+        return true;
+      }
+      seen |= word;
+      at_ += swar::word_bytes;
+    }
+    for (; at_ != end_; ++at_) {
+      const auto byte = static_cast<unsigned char>(*at_);
+      if (byte == '"' || byte == '\\' || byte < 0x20) return true;
+      seen |= byte; // its high bit is one of swar::high_bits
+    }
+    return false;
+  }
+
+  bool read_ttl(std::optional<std::chrono::seconds>& out) noexcept {
+    skip_spaces();
+    constexpr int most_digits = 9;
+    std::uint32_t seconds = 0;
+    int digits = 0;
+    for (; at_ != end_ && *at_ >= '0' && *at_ <= '9'; ++at_) {
+      if (++digits > most_digits || (digits == 1 && *at_ == '0')) return false;
+      seconds = seconds * 10 + static_cast<std::uint32_t>(*at_ - '0');
+    }
+    if (digits == 0 || seconds > max_ttl_s) return false;
+    out = std::chrono::seconds(seconds);
+    return true; // a fraction or an exponent behind it is not the ',' or '}' that must follow
+  }
+
+  const char* at_;
+  const char* end_;
+};
+
+// ---- the careful reader
+// -----------------------------------------------------------------------------
+
+enum class body_kind : std::uint8_t { put, erase };
+
+// Receives the events of nlohmann's SAX parser, which neither recurses nor builds a document. Keeps
+// our members of the outermost object, looks past everything else, stops at the first fault.
+class member_collector final : public nlohmann::json_sax<nlohmann::json> {
+public:
+  member_collector(body_kind kind, body_scratch& scratch, members& out) noexcept
+      : kind_(kind), scratch_(scratch), out_(out) {}
+
+  const refusal& why() const noexcept { return why_; }
+
+  bool null() override { return other_value(); }
+  bool boolean(bool) override { return other_value(); }
+  bool number_integer(number_integer_t) override { return other_value(); } // the negative ones
+  bool number_float(number_float_t, const string_t&) override { return other_value(); }
+  bool binary(binary_t&) override { return other_value(); } // never happens in JSON text
+
+  bool number_unsigned(number_unsigned_t number) override {
+    if (!ours(member::ttl)) return other_value();
+    if (number < 1 || number > max_ttl_s) return refuse(fault::bad_ttl);
+    out_.ttl = std::chrono::seconds(number);
+    return true;
+  }
+
+  bool string(string_t& text) override {
+    if (ours(member::key)) {
+      scratch_.key = text;
+      out_.key = scratch_.key;
+      return true;
+    }
+    if (ours(member::value)) {
+      scratch_.value = text;
+      out_.value = scratch_.value;
+      return true;
+    }
+    return other_value();
+  }
+
+  bool start_object(std::size_t) override {
+    return depth_ == 0 ? enter() : other_value() && enter();
+  }
+  bool start_array(std::size_t) override { return other_value() && enter(); }
+  bool end_object() override { return leave(); }
+  bool end_array() override { return leave(); }
+
+  bool key(string_t& name) override {
+    if (depth_ != 1) return true;
+    member_ = member::other;
+    if (name == "key") {
+      if (out_.has_key()) return refuse(fault::repeated_key_member);
+      member_ = member::key;
+    } else if (kind_ == body_kind::put && name == "value") {
+      if (out_.has_value()) return refuse(fault::repeated_value_member);
+      member_ = member::value;
+    } else if (kind_ == body_kind::put && name == "ttl") {
+      if (out_.ttl) return refuse(fault::repeated_ttl_member);
+      member_ = member::ttl;
+    }
+    return true;
+  }
+
+  bool parse_error(std::size_t position, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    constexpr int out_of_range = 406; // nlohmann's number for a number no double can hold
+    if (error.id != out_of_range) return refuse(fault::invalid_json, position);
+    return ours(member::ttl) ? refuse(fault::bad_ttl)
+                             : refuse(fault::number_out_of_range, position);
+  }
+
+private:
+  enum class member : std::uint8_t { other, key, value, ttl };
+
+  bool ours(member wanted) const noexcept { return depth_ == 1 && member_ == wanted; }
+
+  // A value of a type that none of our members has.
+  bool other_value() noexcept {
+    if (depth_ == 0) return refuse(fault::not_an_object);
+    if (ours(member::key)) return refuse(fault::key_not_a_string);
+    if (ours(member::value)) return refuse(fault::value_not_a_string);
+    if (ours(member::ttl)) return refuse(fault::bad_ttl);
+    return true;
+  }
+
+  bool refuse(fault code, std::size_t at_byte = refusal::nowhere) noexcept {
+    why_ = {code, at_byte};
+    return false;
+  }
+
+  bool enter() noexcept {
+    ++depth_;
+    return true;
+  }
+
+  bool leave() noexcept {
+    --depth_;
+    return true;
+  }
+
+  body_kind kind_;
+  body_scratch& scratch_;
+  members& out_;
+  refusal why_;
+  std::size_t depth_ = 0;
+  member member_ = member::other; // which one the next value at depth 1 belongs to
+};
+
+refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scratch, members& out) {
+  if (std::all_of(text.begin(), text.end(), is_space)) return {fault::empty_body};
+  // nlohmann skips the one and takes the other for the end of the text.
+  if (text.starts_with(byte_order_mark)) return {fault::byte_order_mark};
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return {fault::invalid_json, nul + 1};
+
+  out = {};
+  member_collector collector(kind, scratch, out);
+  const bool whole = nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &collector);
+  if (!whole) return collector.why();
+  if (!out.has_key()) return {fault::missing_key_member};
+  if (kind == body_kind::put && !out.has_value()) return {fault::missing_value_member};
+  return {};
+}
+
+bool read_plainly(std::string_view text, body_kind kind, members& out) noexcept {
+  return plain_reader(text).read(out) && out.has_key() &&
+         (kind == body_kind::erase || out.has_value());
+}
+
+refusal check_lengths(std::string_view key, std::string_view value,
+                      const http_limits& limits) noexcept {
+  if (key.empty()) return {fault::empty_key};
+  if (utf8::longer_than(key, limits.max_key_chars) ||
+      utf8::longer_than(value, limits.max_value_chars))
+    return {fault::key_or_value_too_long};
+  return {};
+}
+
+put_body to_body(const members& found) noexcept { return {found.key, found.value, found.ttl}; }
+
+} // namespace
+
+refusal parse_put_body(std::string_view text, const http_limits& limits, body_scratch& scratch,
+                       put_body& out) {
+  members found;
+  if (!read_plainly(text, body_kind::put, found)) {
+    if (const refusal why = read_carefully(text, body_kind::put, scratch, found)) return why;
+  }
+  out = to_body(found);
+  return check_lengths(out.key, out.value, limits);
+}
+
+refusal parse_delete_body(std::string_view text, const http_limits& limits, body_scratch& scratch,
+                          std::string_view& key) {
+  members found;
+  if (!read_plainly(text, body_kind::erase, found)) {
+    if (const refusal why = read_carefully(text, body_kind::erase, scratch, found)) return why;
+  }
+  key = found.key;
+  return check_lengths(key, {}, limits);
+}
+
+namespace detail {
+
+bool read_plain_put_body(std::string_view text, put_body& out) noexcept {
+  members found;
+  if (!read_plainly(text, body_kind::put, found)) return false;
+  out = to_body(found);
+  return true;
+}
+
+refusal read_any_put_body(std::string_view text, body_scratch& scratch, put_body& out) {
+  members found;
+  const refusal why = read_carefully(text, body_kind::put, scratch, found);
+  if (!why) out = to_body(found);
+  return why;
+}
+
+} // namespace detail
+} // namespace kvcache::http

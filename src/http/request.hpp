@@ -1,0 +1,41 @@
+// One request, as views into the connection's input (and, for a chunked body, into the parser).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace kvcache::http {
+
+enum class method : std::uint8_t { get, head, post, options, other };
+
+// RFC 9112 §3.2. Only OPTIONS may come with asterisk, only CONNECT with authority; both are
+// checked.
+enum class target_form : std::uint8_t { origin, absolute, asterisk, authority };
+
+enum class http_version : std::uint8_t { http_1_0, http_1_1 };
+
+enum class body_framing : std::uint8_t { none, content_length, chunked };
+
+struct request {
+  method verb = method::other;
+  http_version version = http_version::http_1_1;
+  target_form form = target_form::origin;
+  body_framing framing = body_framing::none;
+  bool keep_alive = true; // the client's wish; a server that drains may close nevertheless
+
+  std::string_view method_text;
+  std::string_view target; // as received
+  std::string_view
+      path_and_query;    // target without scheme and authority; "" for asterisk, authority
+                         // and for an absolute form that ends with its authority
+  std::string_view host; // of an absolute-form target, else of the Host field; "" only in
+                         // HTTP/1.0 without Host
+  std::string_view body;
+
+  // Fields the router looks at; data() == nullptr means that the field was not sent.
+  std::string_view origin;
+  std::string_view sec_fetch_site;
+  std::string_view authorization;
+};
+
+} // namespace kvcache::http

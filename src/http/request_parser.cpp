@@ -1,0 +1,540 @@
+// What Beast's basic_parser of Boost 1.81 accepts and this server must not, and where it is caught:
+//
+// - lines folded onto the next (obs-fold): is_folded
+// - Content-Length as a list or repeated; Transfer-Encoding with other codings, with parameters,
+//   twice, in HTTP/1.0 or beside Content-Length: check_field
+// - Host missing, repeated or malformed: check_field, check_head
+// - targets of no known form, and absolute ones, which it does not read: check_target
+// - Proxy-Connection, and keep-alive beside close: check_field reads Connection itself
+// - chunk extensions of any length and with any byte: on_chunk_header_impl
+// - trailers of any number and size: on_field_impl, parse_chunks
+// - a head of twice its limit: parse_head hands over only what is allowed
+// And where it is too strict: an empty line before the request line (skip_empty_lines).
+//
+// Everything else (tokens, control characters, bare CR and LF, spaces before the colon, number
+// overflow, chunk syntax) Beast gets right; the tests hold it to that too.
+#include "http/request_parser.hpp"
+
+#include <boost/asio/buffer.hpp>
+#include <boost/beast/http/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <new>
+
+namespace kvcache::http {
+namespace {
+
+namespace beast_http = boost::beast::http;
+
+constexpr std::string_view crlf = "\r\n";
+
+constexpr bool is_decimal(char c) noexcept { return c >= '0' && c <= '9'; }
+
+constexpr char to_lower(char c) noexcept {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+// REQUIRES: `lower` has no capital letters.
+bool equals_ignoring_case(std::string_view text, std::string_view lower) noexcept {
+  return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(),
+                                                   [](char a, char b) { return to_lower(a) == b; });
+}
+
+constexpr bool is_ows(char c) noexcept { return c == ' ' || c == '\t'; }
+
+std::string_view trim(std::string_view text) noexcept {
+  while (!text.empty() && is_ows(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_ows(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+// Takes the next element off a comma-separated list (RFC 9110 §5.6.1); empty elements are legal.
+std::string_view next_element(std::string_view& list) noexcept {
+  const std::size_t comma = list.find(',');
+  const std::string_view element = trim(list.substr(0, comma));
+  list.remove_prefix(comma == std::string_view::npos ? list.size() : comma + 1);
+  return element;
+}
+
+// ---- Host (RFC 9110 §7.2, RFC 3986 §3.2.2)
+// ---------------------------------------------------------
+
+// Bytes of a registered name or an IPv4 address; '%' begins an escape.
+constexpr std::array<bool, 256> make_host_bytes() {
+  std::array<bool, 256> allowed{};
+  for (const char c : std::string_view("abcdefghijklmnopqrstuvwxyz"
+                                       "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789-._~!$&'()*+,;=%"))
+    allowed[static_cast<unsigned char>(c)] = true;
+  return allowed;
+}
+constexpr std::array<bool, 256> host_bytes = make_host_bytes();
+
+constexpr bool is_hex_digit(char c) noexcept {
+  return is_decimal(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'f');
+}
+
+bool is_port(std::string_view text) noexcept {
+  constexpr std::size_t most_digits = 5;
+  return text.size() <= most_digits && std::all_of(text.begin(), text.end(), is_decimal);
+}
+
+// What stands behind the host: nothing, or a colon and perhaps a port.
+bool is_port_part(std::string_view text) noexcept {
+  return text.empty() || (text.front() == ':' && is_port(text.substr(1)));
+}
+
+bool is_address_in_brackets(std::string_view text) noexcept {
+  const std::size_t end = text.find(']');
+  if (end == std::string_view::npos || end < 2) return false;
+  const std::string_view address = text.substr(1, end - 1);
+  const bool shaped = std::all_of(address.begin(), address.end(),
+                                  [](char c) { return is_hex_digit(c) || c == ':' || c == '.'; });
+  return shaped && is_port_part(text.substr(end + 1));
+}
+
+bool is_host(std::string_view text) noexcept {
+  if (text.empty()) return false;
+  if (text.front() == '[') return is_address_in_brackets(text);
+  std::size_t i = 0;
+  for (; i < text.size() && host_bytes[static_cast<unsigned char>(text[i])]; ++i) {
+    if (text[i] == '%' &&
+        (text.size() - i < 3 || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2])))
+      return false;
+  }
+  return i != 0 && is_port_part(text.substr(i));
+}
+
+// ---- what the fields say
+// ---------------------------------------------------------------------------
+
+fault check_transfer_encoding(std::string_view value) noexcept {
+  if (equals_ignoring_case(value, "chunked")) return fault::none;
+  // RFC 9112 §6.1, §7: chunked has no parameters, comes once, and last; others are unknown to us.
+  bool any = false;
+  while (!value.empty()) {
+    const std::string_view coding = next_element(value);
+    if (coding.empty()) continue;
+    any = true;
+    if (equals_ignoring_case(trim(coding.substr(0, coding.find(';'))), "chunked")) {
+      const bool last = trim(value).empty();
+      if (!last || coding.find(';') != std::string_view::npos) return fault::bad_transfer_encoding;
+    }
+  }
+  return any ? fault::unknown_transfer_encoding : fault::bad_transfer_encoding;
+}
+
+// Whether a request line with a version that Beast refused is well-formed but for the number.
+bool names_a_version(std::string_view line) noexcept {
+  line = line.substr(0, line.find('\r'));
+  for (int parts = 0; parts < 2; ++parts) {
+    const std::size_t space = line.find(' ');
+    if (space == std::string_view::npos) return false;
+    line.remove_prefix(space + 1);
+  }
+  constexpr std::string_view name = "HTTP/";
+  return line.size() == name.size() + 3 && line.starts_with(name) && is_decimal(line[5]) &&
+         line[6] == '.' && is_decimal(line[7]) && line != "HTTP/1.1" && line != "HTTP/1.0";
+}
+
+method method_of(beast_http::verb verb) noexcept {
+  switch (verb) {
+  case beast_http::verb::get:
+    return method::get;
+  case beast_http::verb::head:
+    return method::head;
+  case beast_http::verb::post:
+    return method::post;
+  case beast_http::verb::options:
+    return method::options;
+  default:
+    return method::other;
+  }
+}
+
+} // namespace
+
+// ---- core: one request
+// -------------------------------------------------------------------------------
+
+request_parser::core::core(const http_limits& limits, std::string& chunked_body) noexcept
+    : limits_(limits), chunked_body_(chunked_body) {
+  // Both are held here instead, where they can be exact and each have their own fault.
+  header_limit(std::numeric_limits<std::uint32_t>::max());
+  body_limit(boost::none);
+}
+
+parse_result request_parser::core::parse(std::string_view input) {
+  base_ = input.data();
+  base_bytes_ = input.size();
+  if (stage_ == stage::before) {
+    if (const fault why = skip_empty_lines(input); why != fault::none)
+      return {parse_status::refused, why, 0};
+    if (stage_ == stage::before) return {};
+  }
+  if (stage_ != stage::body) {
+    if (const fault why = parse_head(input); why != fault::none)
+      return {parse_status::refused, why, 0};
+    if (stage_ != stage::body) return {};
+  }
+  switch (framing_) {
+  case body_framing::none:
+    break;
+  case body_framing::content_length:
+    // One piece of the input: nothing to parse.
+    if (input.size() - head_end_ < content_length_) return {};
+    consumed_ = head_end_ + content_length_;
+    break;
+  case body_framing::chunked:
+    if (const fault why = parse_chunks(input); why != fault::none)
+      return {parse_status::refused, why, 0};
+    if (!is_done()) return {};
+    break;
+  }
+  return {parse_status::complete, fault::none, consumed_};
+}
+
+// RFC 9112 §2.2.
+fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
+  std::string_view rest = input.substr(start_);
+  while (rest.starts_with(crlf)) {
+    rest.remove_prefix(crlf.size());
+    start_ += crlf.size();
+    if (start_ > limits_.leading_empty_lines * crlf.size()) return fault::too_many_empty_lines;
+  }
+  if (rest.empty() || rest == crlf.substr(0, 1)) return fault::none;
+  if (rest.front() == '\r') return fault::bad_line_ending;
+  consumed_ = start_;
+  stage_ = stage::request_line;
+  return fault::none;
+}
+
+fault request_parser::core::parse_head(std::string_view input) {
+  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
+  error_code ec;
+  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+  if (ec && ec != beast_http::error::need_more) return reason(ec, rest);
+  if (!is_header_done()) return check_unfinished_head(input);
+  head_end_ = consumed_;
+  stage_ = stage::body;
+  return check_head();
+}
+
+// Beast looks at the rest of a head that came in pieces only when its end is there.
+fault request_parser::core::check_unfinished_head(std::string_view input) noexcept {
+  for (scanned_ = std::max(scanned_, start_ + 1); scanned_ < input.size(); ++scanned_)
+    if (input[scanned_] == '\n' && input[scanned_ - 1] != '\r') return fault::bad_line_ending;
+
+  if (input.size() - start_ < limits_.head_bytes) return fault::none;
+  const std::string_view head = input.substr(start_, limits_.head_bytes);
+  if (head.find('\n') != std::string_view::npos) return fault::head_too_large;
+  return head.find(' ') != std::string_view::npos ? fault::target_too_long : fault::bad_method;
+}
+
+fault request_parser::core::check_head() noexcept {
+  if (!host_.present && version_ == http_version::http_1_1) return fault::missing_host;
+  if (framing_ == body_framing::content_length) {
+    const std::uint64_t length = content_length().value_or(0);
+    if (length > limits_.body_bytes) return fault::body_too_large;
+    content_length_ = static_cast<std::size_t>(length);
+  }
+  return fault::none;
+}
+
+fault request_parser::core::parse_chunks(std::string_view input) {
+  // At least these bytes are still to come at any moment, so waiting for them costs nothing; and
+  // Beast asserts in places that it is not called with fewer.
+  constexpr std::string_view last_chunk = "0\r\n\r\n";
+  error_code ec;
+  while (!is_done() && input.size() - consumed_ >= last_chunk.size()) {
+    const std::string_view rest = input.substr(consumed_);
+    const std::size_t read = put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+    consumed_ += read;
+    if (ec == beast_http::error::need_more) break;
+    if (ec) return reason(ec, rest);
+  }
+  // What has come and is not body: sizes, extensions, line ends and trailers, whole or in part.
+  const std::size_t end = is_done() ? consumed_ : input.size();
+  if (end - head_end_ - chunked_body_.size() > limits_.chunk_overhead_bytes)
+    return fault::chunk_overhead_too_large;
+  return fault::none;
+}
+
+void request_parser::core::on_request_impl(beast_http::verb verb, string_view method,
+                                           string_view target, int version, error_code& ec) {
+  stage_ = stage::fields;
+  verb_ = method_of(verb);
+  version_ = version == 11 ? http_version::http_1_1 : http_version::http_1_0;
+  method_ = span_of(method);
+  target_ = span_of(target);
+  if (target.size() > limits_.target_bytes) return fail(fault::target_too_long, ec);
+  if (target.front() == '/')
+    path_and_query_ = target_;
+  else if (const fault why = check_target(); why != fault::none)
+    fail(why, ec);
+}
+
+// RFC 9112 §3.2, the forms other than the ordinary one.
+fault request_parser::core::check_target() noexcept {
+  const std::string_view target = at(target_);
+  if (target == "*") {
+    form_ = target_form::asterisk;
+    return verb_ == method::options ? fault::none : fault::asterisk_not_for_options;
+  }
+  if (at(method_) == "CONNECT") {
+    form_ = target_form::authority;
+    return is_host(target) ? fault::none : fault::bad_target;
+  }
+  const std::size_t colon = target.find("://");
+  if (colon == std::string_view::npos) return fault::bad_target;
+  const std::string_view scheme = target.substr(0, colon);
+  // https: what a proxy that ends TLS may hand on.
+  if (!equals_ignoring_case(scheme, "http") && !equals_ignoring_case(scheme, "https"))
+    return fault::bad_target;
+  const std::string_view rest = target.substr(colon + 3);
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
+  if (!is_host(authority)) return fault::bad_target;
+  form_ = target_form::absolute;
+  authority_ = span_of(authority);
+  path_and_query_ = span_of(rest.substr(authority.size()));
+  return fault::none;
+}
+
+void request_parser::core::on_field_impl(beast_http::field field, string_view name,
+                                         string_view value, error_code& ec) {
+  if (is_header_done()) {
+    if (++trailers_ > limits_.trailer_fields) return fail(fault::too_many_trailers, ec);
+  } else {
+    if (++fields_ > limits_.head_fields) return fail(fault::too_many_fields, ec);
+  }
+  if (is_folded(name, value)) return fail(fault::folded_field, ec);
+  if (is_header_done()) return; // trailers mean nothing to us (RFC 9110 §6.5)
+  if (const fault why = check_field(field, value); why != fault::none) fail(why, ec);
+}
+
+// Beast joins folded lines in a buffer of its own, or, where the first line is empty, gives the
+// value of a later one.
+bool request_parser::core::is_folded(std::string_view name, std::string_view value) const noexcept {
+  const auto name_end = static_cast<std::size_t>(name.data() + name.size() - base_);
+  const auto value_start =
+      reinterpret_cast<std::uintptr_t>(value.data()) - reinterpret_cast<std::uintptr_t>(base_);
+  if (value_start > base_bytes_) return true; // elsewhere; what lies below the input wraps around
+  const std::size_t gap = value_start - name_end;
+  constexpr std::size_t usual_gap = 2; // a colon and a space: no room for a line end
+  return gap > usual_gap &&
+         std::string_view(base_ + name_end, gap).find('\n') != std::string_view::npos;
+}
+
+fault request_parser::core::check_field(beast_http::field field, std::string_view value) noexcept {
+  const auto take_once = [&](span& place) noexcept {
+    if (place.present) return fault::repeated_field;
+    place = span_of(value);
+    return fault::none;
+  };
+  switch (field) {
+  case beast_http::field::host:
+    if (host_.present) return fault::repeated_host;
+    host_ = span_of(value);
+    return is_host(value) ? fault::none : fault::bad_host;
+
+  case beast_http::field::content_length:
+    if (framing_ == body_framing::content_length) return fault::repeated_content_length;
+    if (framing_ == body_framing::chunked) return fault::length_and_transfer_encoding;
+    // Beast has taken the number already; what it took it from may still be a list.
+    if (!std::all_of(value.begin(), value.end(), is_decimal)) return fault::bad_content_length;
+    framing_ = body_framing::content_length;
+    return fault::none;
+
+  case beast_http::field::transfer_encoding:
+    if (version_ == http_version::http_1_0) return fault::transfer_encoding_in_http_1_0;
+    if (framing_ == body_framing::content_length) return fault::length_and_transfer_encoding;
+    if (framing_ == body_framing::chunked) return fault::bad_transfer_encoding;
+    framing_ = body_framing::chunked;
+    return check_transfer_encoding(value);
+
+  case beast_http::field::connection:
+    while (!value.empty()) {
+      const std::string_view option = next_element(value);
+      if (equals_ignoring_case(option, "close")) says_close_ = true;
+      if (equals_ignoring_case(option, "keep-alive")) says_keep_alive_ = true;
+    }
+    return fault::none;
+
+  case beast_http::field::expect:
+    if (!equals_ignoring_case(value, "100-continue")) return fault::unknown_expectation;
+    awaits_100_ = version_ == http_version::http_1_1; // RFC 9110 §10.1.1: ignored in 1.0
+    return fault::none;
+
+  case beast_http::field::origin:
+    return take_once(origin_);
+  case beast_http::field::authorization:
+    return take_once(authorization_);
+  case beast_http::field::sec_fetch_site:
+    return take_once(sec_fetch_site_);
+
+  default:
+    return fault::none;
+  }
+}
+
+void request_parser::core::on_chunk_header_impl(std::uint64_t size, string_view extensions,
+                                                error_code& ec) {
+  if (extensions.size() > limits_.chunk_extension_bytes)
+    return fail(fault::chunk_extension_too_long, ec);
+  // Beast lets any byte stand in a quoted extension, bare line ends too (RFC 9110 §5.6.4 does not).
+  const bool clean = std::all_of(extensions.begin(), extensions.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 ? c != 0x7F : c == '\t';
+  });
+  if (!clean) return fail(fault::bad_chunk_extension, ec);
+  if (size > limits_.body_bytes - chunked_body_.size()) fail(fault::body_too_large, ec);
+}
+
+std::size_t request_parser::core::on_chunk_body_impl(std::uint64_t, string_view body, error_code&) {
+  chunked_body_.append(body.data(), body.size());
+  return body.size();
+}
+
+fault request_parser::core::reason(const error_code& ec, std::string_view rest) const noexcept {
+  if (why_ != fault::none) return why_;
+  switch (static_cast<beast_http::error>(ec.value())) {
+  case beast_http::error::bad_method:
+    return fault::bad_method;
+  case beast_http::error::bad_target:
+    return fault::bad_target;
+  case beast_http::error::bad_version:
+    return names_a_version(rest) ? fault::version_not_supported : fault::bad_request_line;
+  case beast_http::error::bad_line_ending:
+    return fault::bad_line_ending;
+  case beast_http::error::bad_field:
+    return fault::bad_field_line;
+  case beast_http::error::header_limit:
+    return fault::folded_field; // a fold too large for Beast
+  case beast_http::error::bad_content_length:
+    // Beast's word for two different things.
+    return framing_ == body_framing::chunked ? fault::length_and_transfer_encoding
+                                             : fault::bad_content_length;
+  case beast_http::error::multiple_content_length:
+    return fault::repeated_content_length;
+  case beast_http::error::bad_transfer_encoding:
+    return framing_ == body_framing::content_length ? fault::length_and_transfer_encoding
+                                                    : fault::bad_transfer_encoding;
+  case beast_http::error::bad_chunk:
+    return fault::bad_chunk;
+  case beast_http::error::bad_chunk_extension:
+    return fault::bad_chunk_extension;
+  default:
+    return fault::bad_field_value;
+  }
+}
+
+void request_parser::core::fail(fault why, error_code& ec) noexcept {
+  why_ = why;
+  ec = beast_http::error::bad_value; // any error stops Beast; the reason is in why_
+}
+
+request_parser::span request_parser::core::span_of(std::string_view piece) const noexcept {
+  return {static_cast<std::size_t>(piece.data() - base_), piece.size(), true};
+}
+
+std::string_view request_parser::core::at(const span& piece) const noexcept {
+  return piece.present ? std::string_view(base_ + piece.offset, piece.size) : std::string_view();
+}
+
+void request_parser::core::identify(request& out) const noexcept {
+  out.verb = verb_;
+  out.version = version_;
+}
+
+void request_parser::core::describe(std::string_view input, request& out) const noexcept {
+  identify(out);
+  out.form = form_;
+  out.framing = framing_;
+  out.keep_alive = !says_close_ && (version_ == http_version::http_1_1 || says_keep_alive_);
+  out.method_text = at(method_);
+  out.target = at(target_);
+  out.path_and_query = at(path_and_query_);
+  // RFC 9112 §3.2.2: the target's authority counts, not the Host beside it.
+  out.host = at(form_ == target_form::absolute ? authority_ : host_);
+  out.origin = at(origin_);
+  out.sec_fetch_site = at(sec_fetch_site_);
+  out.authorization = at(authorization_);
+  switch (framing_) {
+  case body_framing::none:
+    out.body = {};
+    break;
+  case body_framing::content_length:
+    out.body = input.substr(head_end_, content_length_);
+    break;
+  case body_framing::chunked:
+    out.body = chunked_body_;
+    break;
+  }
+}
+
+parse_phase request_parser::core::phase() const noexcept {
+  switch (stage_) {
+  case stage::before:
+    return parse_phase::idle;
+  case stage::body:
+    return parse_phase::body;
+  default:
+    return parse_phase::head;
+  }
+}
+
+bool request_parser::core::take_100_continue() noexcept {
+  const bool due = awaits_100_ && stage_ == stage::body && framing_ != body_framing::none;
+  if (due) awaits_100_ = false;
+  return due;
+}
+
+// ---- request_parser: one after the other
+// --------------------------------------------------------------
+
+request_parser::request_parser(const http_limits& limits) noexcept : limits_(limits) {
+  core_.emplace(limits_, chunked_body_);
+}
+
+parse_result request_parser::parse(std::string_view input) noexcept {
+  if (core_is_fresh_ && !input.empty()) {
+    const head_memo& memo = memo_for(input.front());
+    if (const std::size_t consumed = memo.recognise(input, limits_, request_); consumed != 0)
+      return {parse_status::complete, fault::none, consumed};
+  }
+  core_is_fresh_ = false;
+  parse_result result;
+  try {
+    result = core_->parse(input);
+  } catch (const std::bad_alloc&) {
+    result = {parse_status::refused, fault::out_of_memory, 0};
+  }
+  if (result.status == parse_status::complete) {
+    core_->describe(input, request_);
+    memo_for(input.front()).learn(input, core_->head_end(), request_);
+  } else if (result.status == parse_status::refused) {
+    request_ = {};
+    core_->identify(request_);
+  }
+  return result;
+}
+
+// Clients that mix GET and POST find both heads remembered.
+head_memo& request_parser::memo_for(char first_byte) noexcept {
+  return memos_[first_byte == 'P' ? 1 : 0];
+}
+
+parse_phase request_parser::phase() const noexcept { return core_->phase(); }
+
+bool request_parser::take_100_continue() noexcept { return core_->take_100_continue(); }
+
+void request_parser::reset() noexcept {
+  if (core_is_fresh_) return;
+  chunked_body_.clear();
+  core_.emplace(limits_, chunked_body_);
+  core_is_fresh_ = true;
+}
+
+} // namespace kvcache::http

@@ -1,0 +1,176 @@
+// Reads requests off a connection's input: Beast's basic_parser, plus the strict rules that the one
+// of Boost 1.81 lacks (listed in request_parser.cpp), without an allocation on the ordinary path.
+// A head that repeats what the client said before is recognised instead (head_memo.hpp).
+//
+//   for (;;) {
+//     const auto result = parser.parse(input);          // input: from the request's first byte on
+//     if (result.status == parse_status::need_more) …   // read more behind it, parse again
+//     if (result.status == parse_status::refused) …     // answer result.why, close
+//     handle(parser.current());
+//     input.remove_prefix(result.consumed);
+//     parser.reset();
+//   }
+//
+// Ownership: the caller keeps every byte of the current request until parse() says complete;
+// between two calls the buffer may move (only offsets are kept). The views in current() point into
+// the input of the last call and, for a chunked body, into the parser; they die with reset().
+// Thread-safety: none, one connection's parser is used by one thread at a time.
+#pragma once
+
+#include <boost/beast/http/basic_parser.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "http/fault.hpp"
+#include "http/head_memo.hpp"
+#include "http/http_limits.hpp"
+#include "http/request.hpp"
+
+namespace kvcache::http {
+
+enum class parse_status : std::uint8_t { need_more, complete, refused };
+
+struct parse_result {
+  parse_status status = parse_status::need_more;
+  fault why = fault::none;  // refused: for this reason. Every parser fault ends the connection.
+  std::size_t consumed = 0; // complete: bytes of this request, leading empty lines included
+};
+
+// What the connection waits for; each has its own deadline.
+enum class parse_phase : std::uint8_t {
+  idle, // nothing of a request yet (empty lines do not count)
+  head,
+  body
+};
+
+class request_parser {
+public:
+  explicit request_parser(const http_limits& limits) noexcept; // kept by reference
+  explicit request_parser(http_limits&&) = delete;
+  request_parser(const request_parser&) = delete;
+  request_parser& operator=(const request_parser&) = delete;
+
+  // REQUIRES: since the last reset(), input has only grown at its end; the last call said
+  // need_more.
+  parse_result parse(std::string_view input) noexcept;
+
+  // After complete: the request. After refused: only `verb` and `version` mean something, and only
+  // if the request line had been read (else other, 1.1): enough to know whether a body may be sent.
+  const request& current() const noexcept { return request_; }
+
+  parse_phase phase() const noexcept;
+
+  // True once, after need_more, if the client waits for "100 Continue" before it sends its body.
+  // All limits that the head can break have been checked by then.
+  bool take_100_continue() noexcept;
+
+  // Makes ready for the next request; the chunk buffer keeps its memory.
+  void reset() noexcept;
+
+  // Memory held beyond the object itself, and giving it back. REQUIRES: directly after reset().
+  std::size_t buffer_bytes() const noexcept { return chunked_body_.capacity(); }
+  void release_buffer() noexcept { std::string{}.swap(chunked_body_); }
+
+private:
+  // A piece of the input, by offset: the buffer may move between two calls.
+  struct span {
+    std::size_t offset = 0;
+    std::size_t size = 0;
+    bool present = false;
+  };
+
+  // Everything that is known of one request; Beast's parser cannot be used twice, so a fresh one is
+  // made for each.
+  class core final : public boost::beast::http::basic_parser<true> {
+  public:
+    core(const http_limits& limits, std::string& chunked_body) noexcept;
+
+    parse_result parse(std::string_view input);
+    void identify(request& out) const noexcept; // verb and version only
+    void describe(std::string_view input, request& out) const noexcept;
+    parse_phase phase() const noexcept;
+    bool take_100_continue() noexcept;
+    std::size_t head_end() const noexcept { return head_end_; }
+
+  private:
+    using error_code = boost::beast::error_code;
+    using string_view = boost::beast::string_view;
+
+    enum class stage : std::uint8_t { before, request_line, fields, body };
+
+    // ---- what Beast calls
+    void on_request_impl(boost::beast::http::verb verb, string_view method, string_view target,
+                         int version, error_code& ec) override;
+    void on_response_impl(int, string_view, int, error_code&) override {}
+    void on_field_impl(boost::beast::http::field field, string_view name, string_view value,
+                       error_code& ec) override;
+    void on_header_impl(error_code&) override {}
+    void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
+    std::size_t on_body_impl(string_view body, error_code&) override { return body.size(); }
+    void on_chunk_header_impl(std::uint64_t size, string_view extensions, error_code& ec) override;
+    std::size_t on_chunk_body_impl(std::uint64_t remain, string_view body, error_code& ec) override;
+    void on_finish_impl(error_code&) override {}
+
+    // ---- the steps of parse()
+    fault skip_empty_lines(std::string_view input) noexcept;
+    fault parse_head(std::string_view input);
+    fault check_unfinished_head(std::string_view input) noexcept;
+    fault check_head() noexcept;
+    fault parse_chunks(std::string_view input);
+    fault check_target() noexcept;
+    fault check_field(boost::beast::http::field field, std::string_view value) noexcept;
+    bool is_folded(std::string_view name, std::string_view value) const noexcept;
+    fault reason(const error_code& ec, std::string_view rest) const noexcept;
+
+    void fail(fault why, error_code& ec) noexcept;
+    span span_of(std::string_view piece) const noexcept;
+    std::string_view at(const span& piece) const noexcept;
+
+    const http_limits& limits_;
+    std::string& chunked_body_;
+    const char* base_ = nullptr; // of the input of the call under way
+    std::size_t base_bytes_ = 0;
+    std::size_t start_ = 0;    // offset of the request line: after leading empty lines
+    std::size_t consumed_ = 0; // offset up to which Beast has read
+    std::size_t scanned_ = 0;  // offset up to which an unfinished head's line ends are good
+    std::size_t head_end_ = 0; // offset of the body
+    std::size_t content_length_ = 0;
+
+    span method_;
+    span target_;
+    span path_and_query_;
+    span host_;
+    span authority_; // of an absolute-form target
+    span origin_;
+    span sec_fetch_site_;
+    span authorization_;
+
+    std::size_t fields_ = 0;
+    std::size_t trailers_ = 0;
+    fault why_ = fault::none; // set by a callback that refuses
+    stage stage_ = stage::before;
+    method verb_ = method::other;
+    http_version version_ = http_version::http_1_1;
+    target_form form_ = target_form::origin;
+    body_framing framing_ = body_framing::none;
+    bool says_close_ = false;
+    bool says_keep_alive_ = false;
+    bool awaits_100_ = false;
+  };
+
+  head_memo& memo_for(char first_byte) noexcept;
+
+  const http_limits& limits_;
+  std::string chunked_body_;
+  std::optional<core> core_;
+  bool core_is_fresh_ = true;
+  request request_;
+  std::array<head_memo, 2> memos_;
+};
+
+} // namespace kvcache::http

@@ -1,0 +1,29 @@
+// From method and path to handler, with everything that is checked before one: the path, the
+// method, the host asked for, the origin of a browser's page, the token.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "http/authorizer.hpp"
+#include "http/exchange.hpp"
+#include "http/request.hpp"
+
+namespace kvcache::http {
+
+// Each path has one method; HEAD goes with GET, and OPTIONS with all.
+struct route {
+  std::string_view path;
+  method verb;
+  permission needs; // none: open to everyone, under any host name
+  handled (*handle)(exchange&);
+};
+
+// THE table of endpoints; the API's documentation is checked against it.
+std::span<const route> routes() noexcept;
+
+// Answers one request. Throws only std::bad_alloc, and then nothing was appended.
+handled dispatch(exchange& x);
+
+} // namespace kvcache::http

@@ -1,0 +1,73 @@
+#include "http/server.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <utility>
+
+namespace kvcache::http {
+
+using std::chrono::milliseconds;
+
+server::server(server_options options, cache& store, server_services services,
+               observe::registry& counters)
+    : options_(std::move(options)),
+      services_(std::move(services)),
+      faults_(options_.limits),
+      shared_{store, options_, faults_, services_, draining_},
+      budget_(options_.max_buffer_bytes),
+      workers_(make_workers(counters)),
+      listener_(options_, workers_, counters.worker(0)) {}
+
+server::~server() {
+  stop();
+  wait();
+  background_.join();
+}
+
+std::vector<std::unique_ptr<worker>> server::make_workers(observe::registry& counters) {
+  assert(options_.threads > 0 && counters.worker_count() >= options_.threads);
+  std::vector<std::unique_ptr<worker>> made;
+  for (unsigned i = 0; i < options_.threads; ++i)
+    made.push_back(std::make_unique<worker>(
+        shared_, counters.worker(i), budget_,
+        [this](std::function<void()> job) { boost::asio::post(background_, std::move(job)); }));
+  return made;
+}
+
+void server::start(std::function<void()> ended) {
+  ended_ = std::move(ended);
+  running_ = workers_.size();
+  listener_.start();
+  for (const auto& each : workers_)
+    threads_.emplace_back([this, &serve = *each] {
+      serve.run();
+      if (running_.fetch_sub(1) == 1 && ended_) ended_();
+    });
+}
+
+void server::begin_drain() {
+  if (draining_.exchange(true)) return;
+  listener_.stop(milliseconds{options_.drain_delay_ms}, [this] { drain_workers(); });
+}
+
+void server::drain_workers() {
+  const unsigned left_ms =
+      options_.drain_timeout_ms - std::min(options_.drain_delay_ms, options_.drain_timeout_ms);
+  for (const auto& each : workers_) each->begin_drain(milliseconds{left_ms});
+}
+
+void server::stop() {
+  draining_ = true;
+  listener_.stop(milliseconds{0}, [] {});
+  for (const auto& each : workers_) each->stop();
+}
+
+void server::wait() {
+  for (std::thread& each : threads_)
+    if (each.joinable()) each.join();
+}
+
+} // namespace kvcache::http

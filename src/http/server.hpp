@@ -1,0 +1,82 @@
+// The HTTP face of a cache: workers, a listener, and their life from start to drain.
+//
+//   server s{options, cache, services, counters};   // binds; throws if the port is in use
+//   s.start();
+//   …                                               // SIGTERM: s.begin_drain(); a second one:
+//   s.stop(); s.wait();
+//
+// Threads: begin_drain() and stop() may be called from any thread, any number of times, and only
+// start what they say. wait() returns when all workers have ended. The destructor stops and waits.
+// Ownership: the cache, the counters and what the services refer to must outlive the server.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "http/buffer_budget.hpp"
+#include "http/exchange.hpp"
+#include "http/listener.hpp"
+#include "http/server_options.hpp"
+#include "http/worker.hpp"
+#include "observe/registry.hpp"
+
+namespace kvcache::http {
+
+class server {
+public:
+  // Binds the address but accepts nothing yet. Throws boost::system::system_error, std::bad_alloc.
+  // REQUIRES: options.threads > 0, and counters for as many workers.
+  server(server_options options, cache& store, server_services services,
+         observe::registry& counters);
+  ~server();
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  // Where it listens; the port that the kernel picked, if options.port is 0.
+  boost::asio::ip::tcp::endpoint local_endpoint() const { return listener_.local_endpoint(); }
+
+  // `ended` is called once, from the last worker that ends.
+  void start(std::function<void()> ended = {});
+
+  // /readyz says 503 from now on; connections are accepted for drain_delay_ms more; then every
+  // request that has been received is answered, and it all ends within drain_timeout_ms.
+  void begin_drain();
+
+  // Ends at once; only a flush under way is waited for.
+  void stop();
+
+  void wait();
+
+  bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+
+  // What all connections hold in memory, for the account of the whole process.
+  std::size_t buffer_bytes() const noexcept { return budget_.used_bytes(); }
+
+private:
+  std::vector<std::unique_ptr<worker>> make_workers(observe::registry& counters);
+  void drain_workers();
+
+  const server_options options_;
+  const server_services services_;
+  const fault_table faults_;
+  std::atomic<bool> draining_{false};
+  const shared_state shared_;
+  buffer_budget budget_;
+  boost::asio::thread_pool background_{1}; // flushes
+  std::vector<std::unique_ptr<worker>> workers_;
+  listener listener_;
+
+  std::vector<std::thread> threads_;
+  std::atomic<std::size_t> running_{0};
+  std::function<void()> ended_;
+};
+
+} // namespace kvcache::http

@@ -1,0 +1,75 @@
+// Everything an operator can set about the HTTP server: default, unit, and what raising it costs.
+// What a single request may look like (sizes, counts) is in http_limits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "http/http_limits.hpp"
+
+namespace kvcache::http {
+
+// All of them are absolute: a drip of bytes extends none. They are enforced by a sweep, so a
+// connection may live up to half a second longer, never shorter.
+struct deadlines {
+  // From the first byte of a request to the end of its head. Raising it lets slow (or hostile)
+  // peers hold their connection longer.
+  unsigned head_timeout_ms = 10'000;
+
+  // From the end of the head to the end of the body.
+  unsigned body_timeout_ms = 10'000;
+
+  // Between a reply and the first byte of the next request. Raising it keeps more idle connections.
+  unsigned idle_timeout_ms = 60'000;
+
+  // Without any progress in sending to a peer that does not read.
+  unsigned write_timeout_ms = 10'000;
+
+  // After the last reply of a connection that we close: how long what the peer still sends is read
+  // and thrown away, so that the reply is not lost to a reset.
+  unsigned linger_timeout_ms = 2'000;
+};
+
+struct server_options {
+  // Address to listen on, IPv4 or IPv6, no host names. The default is reachable from this machine
+  // only.
+  std::string bind_address = "127.0.0.1";
+
+  // 0 lets the kernel pick one: see server::local_endpoint().
+  std::uint16_t port = 7171;
+
+  // Worker threads. More than there are processors costs speed (the index spins without yielding).
+  unsigned threads = 1;
+
+  // Connections held at the same time; one more is answered 503 and closed. Each costs up to 6 KiB
+  // when idle and, at worst, one largest request and one largest reply when busy.
+  std::size_t max_connections = 10'000;
+
+  // Bytes that all connections together may hold in buffers; 0 means no cap. A connection that
+  // needs more when it is reached is answered 503 and closed. Raising it lets more large requests
+  // come in at the same time and takes the room from the entries.
+  std::size_t max_buffer_bytes = 0;
+
+  http_limits limits;
+  deadlines timeouts;
+
+  // Expiry of entries put without a "ttl", in seconds; 0 means they do not expire.
+  std::uint32_t default_ttl_s = 0;
+
+  // Whether POST /flush is allowed to anyone who may write. A read-write token always may.
+  bool enable_flush = false;
+
+  // Host names (without port) that a request may be addressed to; empty means any. Against DNS
+  // rebinding.
+  std::vector<std::string> allowed_hosts;
+
+  // How long connections are still accepted after begin_drain(), while /readyz says 503 already.
+  unsigned drain_delay_ms = 0;
+
+  // From begin_drain() to the end of everything, the delay included.
+  unsigned drain_timeout_ms = 8'000;
+};
+
+} // namespace kvcache::http

@@ -1,0 +1,128 @@
+#include "http/target.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "http/swar.hpp"
+#include "http/utf8.hpp"
+
+namespace kvcache::http {
+namespace {
+
+constexpr std::string_view key_name = "key";
+
+// Bytes that keep a query from standing for itself.
+constexpr std::array<bool, 256> make_special() {
+  std::array<bool, 256> special{};
+  special['&'] = special['%'] = special['+'] = true;
+  for (std::size_t byte = 0x80; byte < special.size(); ++byte) special[byte] = true;
+  return special;
+}
+constexpr std::array<bool, 256> special = make_special();
+
+constexpr int not_a_digit = -1;
+
+int hex_digit(char c) noexcept {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return not_a_digit;
+}
+
+// Appends the decoded text to `out` (RFC 3986 §2.1, and '+' as HTML forms write a space).
+bool decode(std::string_view text, std::string& out) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '+') {
+      out.push_back(' ');
+    } else if (text[i] != '%') {
+      out.push_back(text[i]);
+    } else {
+      if (text.size() - i < 3) return false;
+      const int high = hex_digit(text[i + 1]);
+      const int low = hex_digit(text[i + 2]);
+      if (high == not_a_digit || low == not_a_digit) return false;
+      out.push_back(static_cast<char>(high * 16 + low));
+      i += 2;
+    }
+  }
+  return true;
+}
+
+refusal check_key(std::string_view key, const http_limits& limits) noexcept {
+  if (key.empty()) return {fault::empty_key};
+  if (utf8::longer_than(key, limits.max_key_chars)) return {fault::key_or_value_too_long};
+  return {};
+}
+
+// Whether a text stands for itself; in words of eight bytes, the last overlapping the one before.
+bool stands_for_itself(std::string_view text) noexcept {
+  if (text.size() < swar::word_bytes) {
+    for (const char c : text)
+      if (special[static_cast<unsigned char>(c)]) return false;
+    return true;
+  }
+  const std::size_t last = text.size() - swar::word_bytes;
+  std::uint64_t found = swar::special_in_query(swar::load(text.data() + last));
+  for (std::size_t i = 0; i < last; i += swar::word_bytes)
+    found |= swar::special_in_query(swar::load(text.data() + i));
+  return found == 0;
+}
+
+} // namespace
+
+target_parts split_target(std::string_view path_and_query) noexcept {
+  path_and_query = path_and_query.substr(0, path_and_query.find('#'));
+  const std::size_t mark = path_and_query.find('?');
+  target_parts parts;
+  parts.path = path_and_query.substr(0, mark);
+  if (mark != std::string_view::npos) parts.query = path_and_query.substr(mark + 1);
+  if (parts.path.empty()) parts.path = "/"; // RFC 9112 §3.2.1
+  return parts;
+}
+
+refusal find_key(std::string_view query, const http_limits& limits, std::string& scratch,
+                 std::string_view& key) {
+  constexpr std::string_view ordinary_start = "key=";
+  if (query.starts_with(ordinary_start) && stands_for_itself(query.substr(ordinary_start.size()))) {
+    key = query.substr(ordinary_start.size());
+    return check_key(key, limits);
+  }
+  // Everything is decoded into one string, each parameter behind the one before it; `key` is noted
+  // by its place, since the string may move while it grows.
+  scratch.clear();
+  bool found = false;
+  std::size_t key_offset = 0;
+  std::size_t key_bytes = 0;
+  while (!query.empty()) {
+    const std::string_view parameter = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), parameter.size() + 1));
+    const std::size_t equals = parameter.find('=');
+
+    const std::size_t start = scratch.size();
+    if (!decode(parameter.substr(0, equals), scratch)) return {fault::bad_percent_escape};
+    const std::size_t name_bytes = scratch.size() - start;
+    if (equals != std::string_view::npos && !decode(parameter.substr(equals + 1), scratch))
+      return {fault::bad_percent_escape};
+    const std::string_view decoded = std::string_view(scratch).substr(start);
+    // The two are checked apart: a sequence must not begin in the name and end in the value.
+    if (!utf8::is_valid(decoded.substr(0, name_bytes)) ||
+        !utf8::is_valid(decoded.substr(name_bytes)))
+      return {fault::query_not_utf8};
+
+    if (decoded.substr(0, name_bytes) != key_name) {
+      scratch.resize(start);
+      continue;
+    }
+    if (found) return {fault::repeated_key_parameter};
+    found = true;
+    key_offset = start + name_bytes;
+    key_bytes = decoded.size() - name_bytes;
+  }
+  if (!found) return {fault::missing_key_parameter};
+  key = std::string_view(scratch).substr(key_offset, key_bytes);
+  return check_key(key, limits);
+}
+
+} // namespace kvcache::http

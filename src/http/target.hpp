@@ -1,0 +1,29 @@
+// The request target: path, query, and the key in it. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "http/fault.hpp"
+#include "http/http_limits.hpp"
+
+namespace kvcache::http {
+
+struct target_parts {
+  std::string_view path;  // never empty: "/" where the target has none
+  std::string_view query; // without '?'
+};
+
+// Splits the path_and_query of a request. A fragment is no part of a request (RFC 9112 §3.2): what
+// follows a '#' is ignored.
+target_parts split_target(std::string_view path_and_query) noexcept;
+
+// Finds the parameter `key` in a query of name=value pairs separated by '&': '+' is a space, %XX is
+// decoded strictly, what comes out must be UTF-8, and a `key` may come once; the names of
+// parameters are decoded too. Other parameters are ignored, but must be well-formed as well. On
+// success `key` points into `query` where nothing had to be decoded, else into `scratch`. Throws
+// only std::bad_alloc (from `scratch`, which keeps its memory from call to call).
+refusal find_key(std::string_view query, const http_limits& limits, std::string& scratch,
+                 std::string_view& key);
+
+} // namespace kvcache::http

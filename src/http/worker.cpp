@@ -1,0 +1,265 @@
+#include "http/worker.hpp"
+
+#include <boost/asio/bind_allocator.hpp>
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <ctime>
+#include <new>
+#include <thread>
+#include <utility>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+namespace kvcache::http {
+
+namespace asio = boost::asio;
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+constexpr milliseconds sweep_interval_max{250};
+constexpr milliseconds sweep_interval_min{5};
+constexpr milliseconds sweep_interval_draining{20};
+
+// While draining, a connection on which nothing happens is kept this long: the request that its
+// peer may have sent a moment ago is answered, not reset.
+constexpr milliseconds drain_idle_grace{500};
+
+// The scratch output buffer is given back when a large reply has made it larger than this.
+constexpr std::size_t scratch_bytes_kept = std::size_t{256} << 10;
+
+// The allocator keeps what connections free, page by page; it is asked to return it when they hold
+// this much less than they did.
+constexpr std::size_t trim_threshold_bytes = std::size_t{1} << 20;
+
+// Before trying again to post what cannot be dropped.
+constexpr milliseconds out_of_memory_pause{10};
+
+// Often enough for the shortest deadline, and at least for the Date line.
+milliseconds sweep_interval(const deadlines& of) noexcept {
+  const milliseconds shortest{std::min({of.head_timeout_ms, of.body_timeout_ms, of.idle_timeout_ms,
+                                        of.write_timeout_ms, of.linger_timeout_ms})};
+  return std::clamp(shortest / 4, sweep_interval_min, sweep_interval_max);
+}
+
+} // namespace
+
+worker::worker(const shared_state& shared, observe::worker_counters& counters,
+               buffer_budget& budget, background run_in_background)
+    : shared_(shared),
+      budget_(budget),
+      run_in_background_(std::move(run_in_background)),
+      sweep_interval_(sweep_interval(shared.options.timeouts)),
+      work_(asio::make_work_guard(context_)),
+      sweep_timer_(context_),
+      sockets_(context_),
+      handlers_(shared, counters) {
+  read_clocks();
+}
+
+worker::~worker() { change_held(scratch_bytes_, 0); }
+
+void worker::run() noexcept {
+  schedule_sweep();
+  sockets_.watch();
+  // What runs here handles its own failures; only Asio itself can lack memory, and goes on later.
+  for (;;) {
+    try {
+      context_.run();
+      return;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+}
+
+// ---- from other threads
+// ----------------------------------------------------------------------------
+
+std::atomic<std::size_t>& worker::count_for(fault refused_with) noexcept {
+  return refused_with == fault::none ? connection_count_ : refused_count_;
+}
+
+void worker::adopt(unique_fd peer, fault refused_with) {
+  count_for(refused_with).fetch_add(1, std::memory_order_relaxed);
+  try {
+    asio::post(context_, [this, adopted = std::move(peer), refused_with]() mutable {
+      if (!insert(std::move(adopted), refused_with))
+        count_for(refused_with).fetch_sub(1, std::memory_order_relaxed);
+    });
+  } catch (const std::bad_alloc&) {
+    count_for(refused_with).fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+void worker::begin_drain(milliseconds timeout) {
+  asio::post(context_, [this, timeout] {
+    read_clocks();
+    draining_ = true;
+    drain_end_ms_ = now_ms_ + static_cast<std::uint64_t>(timeout.count());
+    drain_idle_end_ms_ =
+        now_ms_ + static_cast<std::uint64_t>(std::min(timeout / 2, drain_idle_grace).count());
+    schedule_sweep();
+    finish_if_drained();
+  });
+}
+
+void worker::stop() {
+  asio::post(context_, [this] {
+    draining_ = true;
+    stopped_ = true;
+    abort_all();
+    finish_if_drained();
+  });
+}
+
+// ---- connections
+// -----------------------------------------------------------------------------------
+
+// False, and the socket closes itself: there is no memory for it, or all has been stopped.
+bool worker::insert(unique_fd peer, fault refused_with) noexcept {
+  if (stopped_) return false;
+  connection* fresh = nullptr;
+  try {
+    fresh = new (pool_.allocate()) connection(*this, std::move(peer), refused_with);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+  handlers_.counters.add(refused_with == fault::none ? observe::event::connection_opened
+                                                     : observe::event::connection_refused);
+  connections_.push_back(*fresh);
+  fresh->start();
+  retire(*fresh);
+  return true;
+}
+
+void worker::retire(connection& c) noexcept {
+  if (!c.finished()) return;
+  if (c.was_refused()) {
+    refused_count_.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    connection_count_.fetch_sub(1, std::memory_order_relaxed);
+    handlers_.counters.add(observe::event::connection_closed);
+  }
+  connections_.erase(connections_.iterator_to(c));
+  c.~connection();
+  pool_.deallocate(&c);
+  finish_if_drained();
+}
+
+void worker::abort_all() noexcept {
+  for (auto next = connections_.begin(); next != connections_.end();) {
+    connection& c = *next++;
+    c.abort();
+    retire(c);
+  }
+}
+
+void worker::finish_if_drained() noexcept {
+  if (!draining_ || !connections_.empty()) return;
+  sweep_timer_.cancel();
+  sockets_.close();
+  work_.reset(); // run() returns when nothing is pending any more
+}
+
+void worker::change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept {
+  held_bytes_ += to_bytes - from_bytes; // wraps when it shrinks
+  held_bytes_peak_ = std::max(held_bytes_peak_, held_bytes_);
+  budget_.change(from_bytes, to_bytes);
+}
+
+void worker::flush_in_background(std::function<void(std::size_t)> done) {
+  run_in_background_([this, done = std::move(done)] {
+    const std::size_t entries = shared_.store.clear();
+    for (;;) { // somebody waits for it: it must arrive
+      try {
+        asio::post(context_, [done, entries] { done(entries); });
+        return;
+      } catch (const std::bad_alloc&) {
+        std::this_thread::sleep_for(out_of_memory_pause);
+      }
+    }
+  });
+}
+
+// ---- time
+// ------------------------------------------------------------------------------------------
+
+std::uint64_t worker::deadline_in_ms(unsigned timeout_ms) const noexcept {
+  // The clock may be a whole interval behind.
+  return now_ms_ + timeout_ms + static_cast<std::uint64_t>(sweep_interval_.count());
+}
+
+void worker::read_clocks() noexcept {
+  now_ms_ = static_cast<std::uint64_t>(
+      duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count());
+  try {
+    handlers_.writer.refresh(std::time(nullptr));
+  } catch (const std::bad_alloc&) {
+    // The Date line stays as it is until the next time.
+  }
+}
+
+void worker::schedule_sweep() {
+  sweep_timer_.expires_after(draining_ ? sweep_interval_draining : sweep_interval_);
+  sweep_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(timer_memory_),
+                                               [this](const boost::system::error_code& error) {
+                                                 if (!error) sweep();
+                                               }));
+}
+
+void worker::sweep() noexcept {
+  read_clocks();
+  for (auto next = connections_.begin(); next != connections_.end();) {
+    connection& c = *next++;
+    c.sweep();
+    retire(c);
+  }
+  give_memory_back();
+  if (draining_ && now_ms_ >= drain_end_ms_) abort_all();
+  if (draining_ && connections_.empty())
+    finish_if_drained();
+  else
+    schedule_sweep();
+}
+
+void worker::give_memory_back() noexcept {
+  if (scratch_.capacity() > scratch_bytes_kept) scratch_.release();
+  if (scratch_.capacity() != scratch_bytes_) {
+    change_held(scratch_bytes_, scratch_.capacity());
+    scratch_bytes_ = scratch_.capacity();
+  }
+  if (held_bytes_peak_ - held_bytes_ < trim_threshold_bytes) return;
+  held_bytes_peak_ = held_bytes_;
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+// ---- latency
+// ---------------------------------------------------------------------------------------
+
+void worker::batch_begin() noexcept {
+  measured_ = !measured_;
+  if (measured_) batch_start_ = steady_clock::now();
+}
+
+void worker::batch_end() noexcept {
+  if (measured_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0)) {
+    const auto took = static_cast<std::uint64_t>(
+        duration_cast<nanoseconds>(steady_clock::now() - batch_start_).count());
+    observe::worker_counters& counters = handlers_.counters;
+    if (handlers_.batch_gets != 0) counters.get_latency().record_n(took, handlers_.batch_gets);
+    if (handlers_.batch_puts != 0) counters.put_latency().record_n(took, handlers_.batch_puts);
+  }
+  handlers_.batch_gets = 0;
+  handlers_.batch_puts = 0;
+}
+
+} // namespace kvcache::http

@@ -1,0 +1,139 @@
+// One thread that serves its own connections: an io_context, the connections on it, and what they
+// share (scratch output, prepared replies, a coarse clock, counters).
+//
+// Threads: run() is the thread's body. adopt(), begin_drain() and stop() may be called from any
+// thread; connection_count() and the counters may be read from any. All else belongs to the thread
+// in run(). Ownership: owns its connections; the shared state must outlive it.
+#pragma once
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/intrusive/list.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+#include "http/block_pool.hpp"
+#include "http/buffer_budget.hpp"
+#include "http/connection.hpp"
+#include "http/exchange.hpp"
+#include "http/ready_set.hpp"
+#include "http/unique_fd.hpp"
+
+namespace kvcache::http {
+
+class worker {
+public:
+  // Runs a long job off the worker threads; from any thread.
+  using background = std::function<void(std::function<void()>)>;
+
+  worker(const shared_state& shared, observe::worker_counters& counters, buffer_budget& budget,
+         background run_in_background);
+  ~worker();
+  worker(const worker&) = delete;
+  worker& operator=(const worker&) = delete;
+
+  boost::asio::io_context& context() noexcept { return context_; }
+
+  // Returns after stop(), or after begin_drain() when the last connection has ended.
+  void run() noexcept;
+
+  // Takes the connection over; it counts at once. `refused_with`: none, or what to answer unasked.
+  void adopt(unique_fd peer, fault refused_with = fault::none);
+
+  // Those that are served, and those that get a refusal, as long as they are open.
+  std::size_t connection_count() const noexcept {
+    return connection_count_.load(std::memory_order_relaxed);
+  }
+  std::size_t refused_count() const noexcept {
+    return refused_count_.load(std::memory_order_relaxed);
+  }
+
+  // No more connections will be adopted. REQUIRES: called by whoever calls adopt().
+  void begin_drain(std::chrono::milliseconds timeout);
+  void stop();
+
+  // ---- for the connections of this worker
+  // ---------------------------------------------------------
+  std::uint64_t now_ms() const noexcept { return now_ms_; } // coarse: as of the last sweep
+
+  // When something that starts now and may take `timeout_ms` has surely taken longer.
+  std::uint64_t deadline_in_ms(unsigned timeout_ms) const noexcept;
+
+  const server_options& options() const noexcept { return shared_.options; }
+  handler_context& handlers() noexcept { return handlers_; }
+  output_buffer& scratch() noexcept { return scratch_; }
+  ready_set& sockets() noexcept { return sockets_; }
+  bool draining() const noexcept { return draining_; }
+
+  // While draining: from now on, a connection without a request under way is closed.
+  bool idle_ones_must_go() const noexcept { return draining_ && now_ms_ >= drain_idle_end_ms_; }
+
+  // What a connection holds: whether it may hold this much more, and a change of it.
+  bool may_hold(std::size_t more_bytes) const noexcept { return budget_.has_room(more_bytes); }
+  void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
+
+  // Every other batch is measured with two readings of the clock, so that there is never more than
+  // one a batch; batch_end() takes the latencies of what the handlers counted in it.
+  void batch_begin() noexcept;
+  void batch_end() noexcept;
+
+  // Flushes the cache on another thread, then calls `done` here with the number of entries removed.
+  void flush_in_background(std::function<void(std::size_t)> done);
+
+  // Deletes the connection if it has finished. Must be the caller's last use of it.
+  void retire(connection& c) noexcept;
+
+private:
+  using connection_list = boost::intrusive::list<connection>;
+
+  bool insert(unique_fd peer, fault refused_with) noexcept;
+  void schedule_sweep();
+  void sweep() noexcept;
+  void read_clocks() noexcept;
+  void abort_all() noexcept;
+  void finish_if_drained() noexcept;
+  void give_memory_back() noexcept;
+  std::atomic<std::size_t>& count_for(fault refused_with) noexcept;
+
+  const shared_state& shared_;
+  buffer_budget& budget_;
+  const background run_in_background_;
+  const std::chrono::milliseconds sweep_interval_;
+
+  // One thread, and all descriptors and timers are used by it alone: Asio need not lock them.
+  boost::asio::io_context context_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                    boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    boost::asio::io_context::executor_type>
+      sweep_timer_;
+
+  handler_memory timer_memory_;
+  ready_set sockets_;
+
+  handler_context handlers_;
+  output_buffer scratch_;
+  std::size_t scratch_bytes_ = 0; // of it, accounted
+  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch
+  std::size_t held_bytes_peak_ = 0;
+  block_pool pool_{sizeof(connection)};
+  connection_list connections_;
+  std::atomic<std::size_t> connection_count_{0};
+  std::atomic<std::size_t> refused_count_{0};
+
+  std::uint64_t now_ms_ = 0;
+  std::uint64_t drain_end_ms_ = 0;
+  std::uint64_t drain_idle_end_ms_ = 0;
+  bool draining_ = false;
+  bool stopped_ = false;
+
+  std::chrono::steady_clock::time_point batch_start_;
+  bool measured_ = false;
+};
+
+} // namespace kvcache::http

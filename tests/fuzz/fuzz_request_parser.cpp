@@ -1,0 +1,129 @@
+// Any bytes as a connection's input. The first byte is a seed for the splits. Holds:
+// - the requests found are the same however the input is split, and whatever was parsed before
+// - views lie inside the input (or the chunk buffer), nothing is consumed that is not there
+// - what is accepted obeys the rules that can be checked from outside
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fuzz/fuzzing.hpp"
+#include "http/parsed.hpp"
+#include "http/request_parser.hpp"
+
+namespace {
+
+using namespace kvcache::http;
+using kvcache::fuzz::check;
+using kvcache::http::testing::describe;
+using kvcache::http::testing::exact_copy;
+using kvcache::http::testing::parsed;
+
+http_limits small_limits() {
+  http_limits limits; // small, so that short inputs reach them
+  limits.head_bytes = 512;
+  limits.head_fields = 8;
+  limits.target_bytes = 128;
+  limits.body_bytes = 64;
+  limits.chunk_overhead_bytes = 128;
+  limits.chunk_extension_bytes = 16;
+  limits.trailer_fields = 2;
+  limits.leading_empty_lines = 2;
+  return limits;
+}
+const http_limits limits = small_limits();
+
+class splitter {
+public:
+  explicit splitter(std::uint8_t seed) : state_(seed * 2654435761U + 1U) {}
+  std::size_t next() { // 1 to 16, mostly small
+    state_ = state_ * 1664525U + 1013904223U;
+    return 1 + (state_ >> 28);
+  }
+
+private:
+  std::uint32_t state_;
+};
+
+bool inside(std::string_view piece, std::string_view input) {
+  return piece.empty() || (piece.data() >= input.data() &&
+                           piece.data() + piece.size() <= input.data() + input.size());
+}
+
+void check_accepted(const request& got, const parse_result& result, std::string_view input) {
+  check(result.consumed > 0 && result.consumed <= input.size(), "consumes what is there");
+  check(result.consumed <= limits.request_bytes(), "takes no more than a request may");
+  for (const std::string_view piece : {got.method_text, got.target, got.path_and_query, got.host,
+                                       got.origin, got.sec_fetch_site, got.authorization})
+    check(inside(piece, input.substr(0, result.consumed)), "views lie in the request");
+  if (got.framing != body_framing::chunked)
+    check(inside(got.body, input.substr(0, result.consumed)), "the body lies in the request");
+  check(!got.target.empty() && got.target.size() <= limits.target_bytes, "the target's size");
+  check(got.body.size() <= limits.body_bytes, "the body's size");
+  check(got.version == http_version::http_1_0 || !got.host.empty(), "HTTP/1.1 has a host");
+  check(got.framing != body_framing::chunked || got.version == http_version::http_1_1,
+        "no chunks in HTTP/1.0");
+}
+
+// The requests at the start of the input, each by a parser of its own, in one piece.
+std::vector<parsed> parse_fresh(std::string_view input) {
+  std::vector<parsed> found;
+  for (;;) {
+    request_parser parser(limits);
+    const parse_result result = parser.parse(input);
+    found.push_back(describe(result, parser.current()));
+    if (result.status != parse_status::complete) return found;
+    check_accepted(parser.current(), result, input);
+    input.remove_prefix(result.consumed);
+  }
+}
+
+// The same by one parser for all, the input growing in random steps and moving at each.
+std::vector<parsed> parse_split(std::string_view input, splitter split) {
+  std::vector<parsed> found;
+  request_parser parser(limits);
+  std::size_t start = 0;
+  std::size_t end = 0;
+  for (;;) {
+    end = std::min(input.size(), end + split.next());
+    const exact_copy piece(input.substr(start, end - start));
+    std::string_view rest = piece.view();
+    for (;;) {
+      const parse_result result = parser.parse(rest);
+      if (result.status == parse_status::need_more) {
+        if (end < input.size()) break;
+        found.push_back(describe(result, parser.current()));
+        return found;
+      }
+      found.push_back(describe(result, parser.current()));
+      if (result.status == parse_status::refused) return found;
+      start += result.consumed;
+      rest.remove_prefix(result.consumed);
+      parser.reset();
+    }
+  }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  if (size < 2) return 0;
+  const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+  const std::vector<parsed> fresh = parse_fresh(input);
+  const std::vector<parsed> split = parse_split(input, splitter(data[0]));
+  for (std::size_t i = 0; i < fresh.size() && i < split.size(); ++i) {
+    parsed one = fresh[i];
+    parsed other = split[i];
+    if (one.status == parse_status::refused || other.status == parse_status::refused) {
+      // A fault may show before the end of the head is there, or only then, and which of several is
+      // named depends on it; that there is one does not.
+      const bool waits =
+          one.status == parse_status::need_more || other.status == parse_status::need_more;
+      check(waits || one.status == other.status, "refused either way");
+      return 0;
+    }
+    check(one == other, "the same request however it is split");
+  }
+  check(fresh.size() == split.size(), "the same number of requests");
+  return 0;
+}

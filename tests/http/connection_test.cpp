@@ -1,0 +1,298 @@
+#include "http/connection.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/test_server.hpp"
+
+namespace kvcache::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::string_view hit = R"({"status":"OK","key":"a","value":"b"})";
+
+// Waits until it holds, within the client's patience.
+template <class Predicate>
+bool eventually(Predicate holds) {
+  const auto end = std::chrono::steady_clock::now() + raw_client::patience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+http::server_options with(unsigned http::deadlines::*deadline, unsigned value_ms) {
+  http::server_options options;
+  options.timeouts.*deadline = value_ms;
+  return options;
+}
+
+TEST(connection, answers_a_thousand_pipelined_requests_in_order) {
+  test_server server;
+  raw_client client = server.connect();
+  std::string requests;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string number = std::to_string(i);
+    requests += put_request("k" + number, number) + get_request("/get?key=k" + number);
+  }
+  client.send(requests);
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(client.read_reply().status, 200U);
+    const std::string number = std::to_string(i);
+    ASSERT_EQ(client.read_reply().body,
+              R"({"status":"OK","key":"k)" + number + R"(","value":")" + number + R"("})");
+  }
+}
+
+TEST(connection, takes_requests_split_at_every_byte) {
+  test_server server;
+  const std::string requests = put_request("a", "b") + get_request("/get?key=a");
+  for (std::size_t split = 1; split < requests.size(); ++split) {
+    raw_client client = server.connect();
+    client.send(std::string_view{requests}.substr(0, split));
+    std::this_thread::yield();
+    client.send(std::string_view{requests}.substr(split));
+    ASSERT_EQ(client.read_reply().status, 200U) << split;
+    ASSERT_EQ(client.read_reply().body, hit) << split;
+  }
+}
+
+TEST(connection, takes_requests_byte_by_byte) {
+  test_server server;
+  raw_client client = server.connect();
+  for (const char byte : put_request("a", "b") + get_request("/get?key=a")) client.send({&byte, 1});
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().body, hit);
+}
+
+TEST(connection, takes_the_largest_request_and_one_byte_more_is_refused) {
+  test_server server;
+  raw_client client = server.connect();
+  const std::size_t body_bytes = http::http_limits{}.body_bytes;
+  std::string body = R"({"key":"a","value":"b"})";
+  body.append(body_bytes - body.size(), ' ');
+  EXPECT_EQ(client.ask(post_request("/put", body)).status, 200U);
+  body.push_back(' ');
+  EXPECT_EQ(client.ask(post_request("/put", body)).status, 413U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, answers_everything_after_a_half_close) {
+  test_server server;
+  raw_client client = server.connect();
+  client.send(put_request("a", "b") + get_request("/get?key=a"));
+  client.end_sending();
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().body, hit);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, closes_when_the_peer_ends_in_the_middle_of_a_request) {
+  test_server server;
+  raw_client client = server.connect();
+  client.send("GET /get?key=a HTTP/1.1\r\n");
+  client.end_sending();
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, processes_nothing_behind_a_close) {
+  test_server server;
+  raw_client client = server.connect();
+  client.send(get_request("/get?key=a", "Connection: close\r\n") + put_request("a", "b"));
+  const http_reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 404U);
+  EXPECT_EQ(reply.field("connection"), "close");
+  EXPECT_TRUE(client.ends());
+  EXPECT_EQ(server.store().size(), 0U);
+}
+
+TEST(connection, processes_nothing_behind_a_malformed_request) {
+  test_server server;
+  raw_client client = server.connect();
+  client.send("GET /get?key=a HTTP/1.1\r\n\r\n" + put_request("a", "b"));
+  const http_reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 400U);
+  EXPECT_EQ(reply.field("connection"), "close");
+  EXPECT_TRUE(client.ends());
+  EXPECT_EQ(server.store().size(), 0U);
+}
+
+TEST(connection, lets_the_peer_read_its_refusal_though_it_still_sends) {
+  test_server server;
+  raw_client client = server.connect();
+  client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n");
+  const std::string piece(50'000, 'x');
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(client.send(piece));
+  EXPECT_EQ(client.read_reply().status, 413U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, throws_away_only_so_much_after_its_last_word) {
+  test_server server;
+  raw_client client = server.connect();
+  client.send("NONSENSE\r\n\r\n");
+  const std::string piece(100'000, 'x');
+  EXPECT_TRUE(eventually([&] { return !client.send(piece); }));
+}
+
+TEST(connection, speaks_http_1_0_with_and_without_keep_alive) {
+  test_server server;
+  raw_client client = server.connect();
+  const http_reply kept = client.ask("GET /get?key=a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(kept.status, 404U);
+  EXPECT_EQ(kept.field("connection"), "keep-alive");
+  EXPECT_EQ(client.ask("GET /get?key=a HTTP/1.0\r\n\r\n").status, 404U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, invites_the_body_that_waits_for_it) {
+  test_server server;
+  raw_client client = server.connect();
+  const std::string body = R"({"key":"a","value":"b"})";
+  client.send("POST /put HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: " +
+              std::to_string(body.size()) + "\r\n\r\n");
+  EXPECT_EQ(client.read_reply().status, 100U);
+  EXPECT_EQ(client.ask(body).status, 200U);
+}
+
+TEST(connection, refuses_a_body_that_is_too_large_instead_of_inviting_it) {
+  test_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client
+                .ask("POST /put HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                     "Content-Length: 1000000\r\n\r\n")
+                .status,
+            413U);
+  EXPECT_TRUE(client.ends());
+}
+
+// ---- deadlines
+// -------------------------------------------------------------------------------------
+
+TEST(connection, answers_408_to_a_head_that_drips) {
+  test_server server{with(&http::deadlines::head_timeout_ms, 100)};
+  raw_client client = server.connect();
+  client.send("GET /get?key=a HTTP/1.1\r\nHost: a\r\n");
+  bool open = true; // further bytes do not extend it
+  while (open && client.is_silent_for(milliseconds{10})) open = client.send("X-Drip: 1\r\n");
+  const http_reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 408U);
+  EXPECT_EQ(reply.field("connection"), "close");
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, answers_408_to_a_body_that_drips) {
+  test_server server{with(&http::deadlines::body_timeout_ms, 100)};
+  raw_client client = server.connect();
+  client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n");
+  bool open = true;
+  while (open && client.is_silent_for(milliseconds{10})) open = client.send(" ");
+  EXPECT_EQ(client.read_reply().status, 408U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, gives_each_pipelined_request_its_own_time) {
+  test_server server{with(&http::deadlines::head_timeout_ms, 400)};
+  raw_client client = server.connect();
+  // Each ends in the middle of the next; all together take longer than one may.
+  const std::string request = get_request("/get?key=a");
+  client.send(request.substr(0, 20));
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_TRUE(client.is_silent_for(milliseconds{80}));
+    client.send(request.substr(20) + request.substr(0, 20));
+    ASSERT_EQ(client.read_reply().status, 404U);
+  }
+}
+
+TEST(connection, closes_silently_when_idle_for_too_long) {
+  test_server server{with(&http::deadlines::idle_timeout_ms, 100)};
+  raw_client fresh = server.connect();
+  raw_client used = server.connect();
+  EXPECT_EQ(used.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_TRUE(used.ends());
+  EXPECT_TRUE(fresh.ends());
+}
+
+TEST(connection, gives_up_a_peer_that_never_reads) {
+  http::server_options options = with(&http::deadlines::write_timeout_ms, 200);
+  test_server server{options};
+  raw_client client{server.port(), 4096};
+  client.ask(put_request("a", std::string(256, 'v')));
+  const std::string request = get_request("/get?key=a");
+  // Until the server reads no more either: what it holds is bounded.
+  EXPECT_TRUE(eventually([&] { return client.send_some(request) == 0; }));
+  EXPECT_LT(server.server().buffer_bytes(), 1'000'000U);
+  EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
+}
+
+TEST(connection, goes_on_when_a_slow_reader_reads_at_last) {
+  test_server server;
+  raw_client client{server.port(), 65'536};
+  client.ask(put_request("a", std::string(256, 'v')));
+  const std::string request = get_request("/get?key=a");
+  std::size_t sent = 0;
+  std::string rest;
+  // Until the server reads no more, because this client does not.
+  while (rest.empty()) {
+    const std::size_t taken = client.send_some(request);
+    rest = request.substr(taken);
+    ++sent;
+  }
+  std::thread sender{[&] { client.send(rest); }};
+  for (std::size_t i = 0; i < sent; ++i) ASSERT_EQ(client.read_reply().status, 200U);
+  sender.join();
+}
+
+// ---- memory
+// ----------------------------------------------------------------------------------------
+
+TEST(connection, holds_little_while_idle_and_gives_a_bursts_buffers_back) {
+  test_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
+  const std::size_t before = server.server().buffer_bytes();
+
+  std::string burst;
+  for (int i = 0; i < 2000; ++i) burst += get_request("/get?key=a");
+  client.send(burst);
+  for (int i = 0; i < 2000; ++i) ASSERT_EQ(client.read_reply().status, 404U);
+  EXPECT_TRUE(eventually([&] { return server.server().buffer_bytes() <= before + 262'144; }));
+
+  std::vector<raw_client> idle;
+  const std::size_t alone = server.server().buffer_bytes();
+  for (int i = 0; i < 100; ++i) {
+    idle.push_back(server.connect());
+    ASSERT_EQ(idle.back().ask(get_request("/get?key=a")).status, 404U);
+  }
+  EXPECT_LE(server.server().buffer_bytes(), alone + 100 * 4096);
+}
+
+TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
+  http::server_options options;
+  options.max_buffer_bytes = 16'384;
+  test_server server{options};
+  raw_client client = server.connect();
+  const http_reply reply = client.ask(post_request("/put", std::string(16'000, ' ')));
+  EXPECT_EQ(reply.status, 507U);
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
+}
+
+TEST(connection, survives_resets_in_the_middle_of_everything) {
+  test_server server;
+  const std::string requests = put_request("a", "b") + get_request("/get?key=a");
+  for (std::size_t split = 0; split < requests.size(); split += 7) {
+    raw_client client = server.connect();
+    client.send(std::string_view{requests}.substr(0, split));
+    client.reset();
+  }
+  EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
+  EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
+}
+
+} // namespace
+} // namespace kvcache::test

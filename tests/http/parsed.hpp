@@ -1,0 +1,70 @@
+// Runs the request parser over a text in the two extreme ways, whole and byte by byte, and hands
+// out what came of it as plain strings.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "http/request_parser.hpp"
+
+namespace kvcache::http::testing {
+
+struct parsed {
+  parse_status status = parse_status::need_more;
+  fault why = fault::none;
+  std::size_t consumed = 0;
+
+  method verb = method::other;
+  http_version version = http_version::http_1_1;
+  target_form form = target_form::origin;
+  body_framing framing = body_framing::none;
+  bool keep_alive = false;
+  std::string method_text, target, path_and_query, host, body;
+  std::string origin, sec_fetch_site, authorization;
+  bool has_origin = false;
+
+  friend bool operator==(const parsed&, const parsed&) = default;
+};
+
+inline parsed describe(const parse_result& result, const request& got) {
+  parsed out;
+  out.status = result.status;
+  out.why = result.why;
+  out.consumed = result.consumed;
+  if (result.status == parse_status::need_more) return out;
+  out.verb = got.verb;
+  out.version = got.version;
+  if (result.status == parse_status::refused) return out;
+  out.form = got.form;
+  out.framing = got.framing;
+  out.keep_alive = got.keep_alive;
+  out.method_text = got.method_text;
+  out.target = got.target;
+  out.path_and_query = got.path_and_query;
+  out.host = got.host;
+  out.body = got.body;
+  out.origin = got.origin;
+  out.sec_fetch_site = got.sec_fetch_site;
+  out.authorization = got.authorization;
+  out.has_origin = got.origin.data() != nullptr;
+  return out;
+}
+
+// A copy of exactly these bytes at an address of its own, so that AddressSanitizer sees a read past
+// the end, and a pointer kept from an earlier copy.
+class exact_copy {
+public:
+  explicit exact_copy(std::string_view text) : size_(text.size()) {
+    data_ = std::make_unique_for_overwrite<char[]>(size_);
+    if (size_ != 0) std::memcpy(data_.get(), text.data(), size_);
+  }
+  std::string_view view() const { return {data_.get(), size_}; }
+
+private:
+  std::unique_ptr<char[]> data_;
+  std::size_t size_;
+};
+
+} // namespace kvcache::http::testing

@@ -1,0 +1,419 @@
+#include "http/request_parser.hpp"
+
+#include "http/parsing.hpp"
+
+#include <vector>
+
+namespace kvcache::http::testing {
+namespace {
+
+const http_limits defaults;
+
+constexpr std::string_view simple_get = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
+
+// ---- what is accepted
+// ------------------------------------------------------------------------------
+
+TEST(request_parser, reads_an_ordinary_get) {
+  const parsed got =
+      parse("GET /get?key=a HTTP/1.1\r\nHost: 127.0.0.1:7171\r\nUser-Agent: x\r\n\r\n");
+  ASSERT_EQ(got.status, parse_status::complete);
+  EXPECT_EQ(got.verb, method::get);
+  EXPECT_EQ(got.method_text, "GET");
+  EXPECT_EQ(got.version, http_version::http_1_1);
+  EXPECT_EQ(got.form, target_form::origin);
+  EXPECT_EQ(got.target, "/get?key=a");
+  EXPECT_EQ(got.path_and_query, "/get?key=a");
+  EXPECT_EQ(got.host, "127.0.0.1:7171");
+  EXPECT_EQ(got.framing, body_framing::none);
+  EXPECT_EQ(got.body, "");
+  EXPECT_TRUE(got.keep_alive);
+  EXPECT_FALSE(got.has_origin);
+}
+
+TEST(request_parser, names_the_methods_it_knows_and_keeps_the_text_of_others) {
+  for (const auto& [text, verb] : std::vector<std::pair<std::string, method>>{
+           {"GET", method::get},
+           {"HEAD", method::head},
+           {"POST", method::post},
+           {"OPTIONS", method::options},
+           {"PUT", method::other},
+           {"get", method::other}, // RFC 9110 §9.1: methods are case-sensitive
+           {"BREW", method::other},
+           {"X", method::other}}) {
+    const parsed got = parse(text + " / HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_EQ(got.status, parse_status::complete) << text;
+    EXPECT_EQ(got.verb, verb) << text;
+    EXPECT_EQ(got.method_text, text);
+  }
+}
+
+TEST(request_parser, consumes_exactly_one_request_of_a_pipeline) { // RFC 9112 §9.3.2
+  const std::string two = std::string(simple_get) + "GET /get?key=b HTTP/1.1\r\nHost: b\r\n\r\n";
+  EXPECT_EQ(parse(two).consumed, simple_get.size());
+}
+
+TEST(request_parser, reads_a_thousand_pipelined_requests_one_after_the_other) {
+  const http_limits limits;
+  request_parser parser(limits);
+  std::string text;
+  for (int i = 0; i < 1000; ++i) {
+    text += "GET /get?key=" + std::to_string(i) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    text += post_with("Content-Length: 4\r\n", std::to_string(1000 + i));
+    text += post_with("Transfer-Encoding: chunked\r\n",
+                      "4\r\n" + std::to_string(1000 + i) + "\r\n0\r\n\r\n");
+  }
+  std::string_view rest = text;
+  for (int i = 0; i < 1000; ++i) {
+    for (int kind = 0; kind < 3; ++kind) {
+      const parse_result result = parser.parse(rest);
+      ASSERT_EQ(result.status, parse_status::complete);
+      const request& got = parser.current();
+      if (kind == 0) {
+        EXPECT_EQ(got.target, "/get?key=" + std::to_string(i));
+      } else {
+        EXPECT_EQ(got.body, std::to_string(1000 + i));
+      }
+      rest.remove_prefix(result.consumed);
+      parser.reset();
+    }
+  }
+  EXPECT_TRUE(rest.empty());
+}
+
+TEST(request_parser, skips_a_few_empty_lines_before_a_request) { // RFC 9112 §2.2
+  const parsed got = parse("\r\n\r\n" + std::string(simple_get));
+  ASSERT_EQ(got.status, parse_status::complete);
+  EXPECT_EQ(got.consumed, simple_get.size() + 4);
+  EXPECT_EQ(got.target, "/get?key=a");
+}
+
+TEST(request_parser, refuses_endless_empty_lines_and_half_ones) { // RFC 9112 §2.2
+  EXPECT_EQ(why_refused("\r\n\r\n\r\n\r\n\r\n" + std::string(simple_get)), "too_many_empty_lines");
+  EXPECT_EQ(why_refused("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n"), "bad_line_ending");
+  EXPECT_EQ(why_refused("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n"), "bad_method");
+}
+
+TEST(request_parser, trims_spaces_and_tabs_around_a_value) { // RFC 9112 §5.1
+  EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost: \t  a:1 \t \r\n\r\n").host, "a:1");
+  EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost:a\r\n\r\n").host, "a");
+}
+
+TEST(request_parser, knows_field_names_in_any_case) { // RFC 9110 §5.1
+  EXPECT_EQ(parse("GET / HTTP/1.1\r\nhOST: a\r\n\r\n").host, "a");
+  EXPECT_EQ(parse(get_with("SEC-fetch-SITE: cross-site\r\n")).sec_fetch_site, "cross-site");
+}
+
+TEST(request_parser, hands_out_the_fields_the_router_needs) {
+  const parsed got = parse(get_with(
+      "Origin: http://evil.example\r\nSec-Fetch-Site: same-site\r\nAuthorization: Bearer abc\r\n"));
+  EXPECT_TRUE(got.has_origin);
+  EXPECT_EQ(got.origin, "http://evil.example");
+  EXPECT_EQ(got.sec_fetch_site, "same-site");
+  EXPECT_EQ(got.authorization, "Bearer abc");
+}
+
+TEST(request_parser, ignores_upgrade_and_fields_it_does_not_know) { // RFC 9110 §7.8
+  const parsed got =
+      parse(get_with("Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+                     "HTTP2-Settings: AAMAAABkAAQAAP__\r\nX-Bytes: \x80\xff\t!\r\n"));
+  EXPECT_EQ(got.status, parse_status::complete);
+  EXPECT_TRUE(got.keep_alive);
+}
+
+// ---- keeping the connection (RFC 9112 §9.3)
+// ---------------------------------------------------------
+
+TEST(request_parser, keeps_http_1_1_connections_unless_told_to_close) {
+  EXPECT_TRUE(parse(get_with("")).keep_alive);
+  EXPECT_TRUE(parse(get_with("Connection: keep-alive\r\n")).keep_alive);
+  EXPECT_FALSE(parse(get_with("Connection: close\r\n")).keep_alive);
+  EXPECT_FALSE(parse(get_with("Connection: x , CLOSE,,\r\n")).keep_alive);
+  EXPECT_FALSE(parse(get_with("Connection: x\r\nConnection: close\r\n")).keep_alive);
+  EXPECT_TRUE(parse(get_with("Connection: closed\r\n")).keep_alive);
+  EXPECT_TRUE(parse(get_with("Proxy-Connection: close\r\n")).keep_alive); // RFC 9112 C.2.2
+}
+
+TEST(request_parser, closes_http_1_0_connections_unless_told_to_keep_them) {
+  EXPECT_FALSE(parse("GET / HTTP/1.0\r\n\r\n").keep_alive);
+  EXPECT_TRUE(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
+  EXPECT_FALSE(parse("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n").keep_alive);
+  EXPECT_FALSE(parse("GET / HTTP/1.0\r\nProxy-Connection: keep-alive\r\n\r\n").keep_alive);
+}
+
+TEST(request_parser, refuses_a_connection_field_that_is_no_list_of_tokens) { // RFC 9110 §7.6.1
+  EXPECT_EQ(why_refused(get_with("Connection: a b\r\n")), "bad_field_value");
+  EXPECT_EQ(why_refused(get_with("Connection: \"close\"\r\n")), "bad_field_value");
+}
+
+// ---- the request line (RFC 9112 §3)
+// ------------------------------------------------------------------
+
+TEST(request_parser, refuses_malformed_request_lines) {
+  const auto why = [](std::string line) { return why_refused(line + "\r\nHost: a\r\n\r\n"); };
+  EXPECT_EQ(why(" GET / HTTP/1.1"), "bad_method");
+  EXPECT_EQ(why("G(T / HTTP/1.1"), "bad_method");
+  EXPECT_EQ(why("GET\t/ HTTP/1.1"), "bad_method");
+  EXPECT_EQ(why("GET  / HTTP/1.1"), "bad_target");
+  EXPECT_EQ(why("GET /"), "bad_target"); // HTTP/0.9
+  EXPECT_EQ(why("GET /a\tb HTTP/1.1"), "bad_target");
+  EXPECT_EQ(why(std::string("GET /a\0b HTTP/1.1", 17)), "bad_target");
+  EXPECT_EQ(why("GET /a\x7f HTTP/1.1"), "bad_target");
+  EXPECT_EQ(why("GET / HTTP/1.1 "), "bad_request_line");
+  EXPECT_EQ(why("GET /  HTTP/1.1"), "bad_request_line");
+  EXPECT_EQ(why("GET /a b HTTP/1.1"), "bad_request_line");
+  EXPECT_EQ(why("GET / http/1.1"), "bad_request_line");
+  EXPECT_EQ(why("GET / HTTP/1,1"), "bad_request_line");
+  EXPECT_EQ(why("GET / HTTP/1.10"), "bad_request_line");
+  EXPECT_EQ(why("GET / XTTP/1.1"), "bad_request_line");
+}
+
+TEST(request_parser, refuses_bare_carriage_returns_and_line_feeds_in_the_request_line) { // §2.2
+  EXPECT_EQ(why_refused("GET / HTTP/1.1\rHost: a\r\n\r\n"), "bad_request_line");
+  EXPECT_EQ(parse_at_once("GET /\n HTTP/1.1\r\nHost: a\r\n\r\n").why, fault::bad_target);
+  // In one piece Beast sees no version; byte by byte the line feed is seen first.
+  const std::string_view bare = "GET / HTTP/1.1\nHost: a\n\n";
+  EXPECT_EQ(parse_at_once(bare).why, fault::bad_request_line);
+  EXPECT_EQ(parse_bytewise(bare).why, fault::bad_line_ending);
+}
+
+TEST(request_parser, refuses_a_bare_line_feed_without_waiting_for_the_end_of_the_head) {
+  const std::string text = get_with("A: b\r\nC: d\nE: f\r\n");
+  const parsed got = parse_bytewise(text);
+  EXPECT_EQ(got.why, fault::bad_line_ending);
+}
+
+TEST(request_parser, refuses_versions_it_does_not_speak_as_such) { // RFC 9110 §15.6.6
+  const auto why = [](std::string version) {
+    return why_refused("GET / " + version + "\r\nHost: a\r\n\r\n");
+  };
+  EXPECT_EQ(why("HTTP/2.0"), "version_not_supported");
+  EXPECT_EQ(why("HTTP/1.2"), "version_not_supported");
+  EXPECT_EQ(why("HTTP/0.9"), "version_not_supported");
+  EXPECT_EQ(why("HTTP/9.9"), "version_not_supported");
+  EXPECT_EQ(why_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "version_not_supported");
+}
+
+TEST(request_parser, refuses_a_tls_hello_at_its_first_byte) {
+  EXPECT_EQ(why_refused("\x16\x03\x01\x02"), "bad_method");
+}
+
+// ---- the target's form (RFC 9112 §3.2)
+// ---------------------------------------------------------------
+
+TEST(request_parser, uses_the_host_of_an_absolute_target_instead_of_the_field) { // §3.2.2
+  const parsed got = parse("GET HTTP://real:81/get?key=a HTTP/1.1\r\nHost: other\r\n\r\n");
+  ASSERT_EQ(got.status, parse_status::complete);
+  EXPECT_EQ(got.form, target_form::absolute);
+  EXPECT_EQ(got.host, "real:81");
+  EXPECT_EQ(got.path_and_query, "/get?key=a");
+  EXPECT_EQ(got.target, "HTTP://real:81/get?key=a");
+  EXPECT_EQ(parse("GET https://[::1]:7171?key=a HTTP/1.1\r\nHost: b\r\n\r\n").path_and_query,
+            "?key=a");
+  EXPECT_EQ(parse("GET http://a HTTP/1.1\r\nHost: b\r\n\r\n").path_and_query, "");
+}
+
+TEST(request_parser, still_wants_a_good_host_field_beside_an_absolute_target) {
+  EXPECT_EQ(why_refused("GET http://a/ HTTP/1.1\r\n\r\n"), "missing_host");
+  EXPECT_EQ(why_refused("GET http://a/ HTTP/1.1\r\nHost: b c\r\n\r\n"), "bad_host");
+}
+
+TEST(request_parser, refuses_targets_of_no_known_form) {
+  const auto why = [](std::string target) {
+    return why_refused("GET " + target + " HTTP/1.1\r\nHost: a\r\n\r\n");
+  };
+  EXPECT_EQ(why("get?key=a"), "bad_target");
+  EXPECT_EQ(why("?key=a"), "bad_target");
+  EXPECT_EQ(why("cache:80"), "bad_target");
+  EXPECT_EQ(why("ftp://a/"), "bad_target");
+  EXPECT_EQ(why("http:///get"), "bad_target");
+  EXPECT_EQ(why("http://user@a/"), "bad_target"); // RFC 9110 §4.2.4
+  EXPECT_EQ(why("http://a:b/"), "bad_target");
+  EXPECT_EQ(why("http://a:123456/"), "bad_target");
+}
+
+TEST(request_parser, takes_the_asterisk_with_options_only) { // §3.2.4
+  const parsed got = parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(got.status, parse_status::complete);
+  EXPECT_EQ(got.form, target_form::asterisk);
+  EXPECT_EQ(got.path_and_query, "");
+  EXPECT_EQ(why_refused("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), "asterisk_not_for_options");
+}
+
+TEST(request_parser, takes_an_authority_with_connect_only) { // §3.2.3
+  const parsed got = parse("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(got.status, parse_status::complete);
+  EXPECT_EQ(got.form, target_form::authority);
+  EXPECT_EQ(why_refused("CONNECT /a HTTP/1.1\r\nHost: a\r\n\r\n"),
+            "(accepted)"); // refused by route
+  EXPECT_EQ(why_refused("CONNECT a@b:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "bad_target");
+}
+
+// ---- fields (RFC 9112 §5, RFC 9110 §5)
+// ----------------------------------------------------------------
+
+TEST(request_parser, refuses_malformed_field_lines) {
+  EXPECT_EQ(why_refused(get_with("A : b\r\n")), "bad_field_line"); // RFC 9112 §5.1
+  EXPECT_EQ(why_refused(get_with("A\t: b\r\n")), "bad_field_line");
+  EXPECT_EQ(why_refused(get_with(": b\r\n")), "bad_field_line");
+  EXPECT_EQ(why_refused(get_with("A b\r\n")), "bad_field_line");
+  EXPECT_EQ(why_refused(get_with("A(: b\r\n")), "bad_field_line");
+  EXPECT_EQ(why_refused(get_with("\xc3\xa4: b\r\n")), "bad_field_line");
+  EXPECT_EQ(why_refused(get_with("A\r\n")), "bad_field_line");
+  EXPECT_EQ(why_refused("GET / HTTP/1.1\r\n Host: a\r\n\r\n"), "bad_field_line"); // RFC 9112 §2.2
+}
+
+TEST(request_parser, refuses_control_characters_in_values) { // RFC 9110 §5.5
+  EXPECT_EQ(why_refused(get_with(std::string("A: b\0c\r\n", 8))), "bad_field_value");
+  EXPECT_EQ(why_refused(get_with("A: b\x01\r\n")), "bad_field_value");
+  EXPECT_EQ(why_refused(get_with("A: b\x7f\r\n")), "bad_field_value");
+  EXPECT_EQ(parse_at_once(get_with("A: b\nC: d\r\n")).why, fault::bad_field_value); // a bare LF
+  EXPECT_EQ(why_refused(get_with("A: b\rC: d\r\n")), "bad_line_ending");            // a bare CR
+  EXPECT_EQ(why_refused(get_with("A: b\r\r\n")), "bad_line_ending");
+}
+
+TEST(request_parser, refuses_folded_fields_wherever_the_fold_is) { // RFC 9112 §5.2
+  EXPECT_EQ(why_refused(get_with("A: b\r\n c\r\n")), "folded_field");
+  EXPECT_EQ(why_refused(get_with("A: b\r\n\tc\r\n")), "folded_field");
+  EXPECT_EQ(why_refused(get_with("A: b\r\n \r\n")), "folded_field");
+  EXPECT_EQ(why_refused(get_with("A:\r\n b\r\n")), "folded_field");
+  EXPECT_EQ(why_refused(get_with("A:\r\n \r\nB: c\r\n")), "folded_field");
+  EXPECT_EQ(why_refused(get_with("A: " + std::string(5000, 'x') + "\r\n y\r\n")), "folded_field");
+  EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n"), "folded_field");
+  EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost:\r\n b\r\n\r\n"), "folded_field");
+}
+
+TEST(request_parser, refuses_a_repetition_of_fields_that_come_once) { // RFC 9110 §5.3
+  EXPECT_EQ(why_refused(get_with("Origin: a\r\nOrigin: b\r\n")), "repeated_field");
+  EXPECT_EQ(why_refused(get_with("Authorization: a\r\nAuthorization: b\r\n")), "repeated_field");
+  EXPECT_EQ(why_refused(get_with("Sec-Fetch-Site: none\r\nSec-Fetch-Site: cross-site\r\n")),
+            "repeated_field");
+  EXPECT_EQ(why_refused(get_with("Accept: a\r\nAccept: b\r\n")), "(accepted)");
+}
+
+// ---- Host (RFC 9112 §3.2, RFC 9110 §7.2)
+// ----------------------------------------------------------------
+
+TEST(request_parser, wants_exactly_one_host) {
+  EXPECT_EQ(why_refused("GET / HTTP/1.1\r\n\r\n"), "missing_host");
+  EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), "repeated_host");
+  EXPECT_EQ(why_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"), "repeated_host");
+  EXPECT_EQ(why_refused("GET / HTTP/1.0\r\n\r\n"), "(accepted)");
+}
+
+TEST(request_parser, takes_every_spelling_of_a_host) {
+  for (const std::string host :
+       {"a", "localhost:7171", "127.0.0.1", "[::1]", "[::1]:80", "a_b-c.d~e", "a%41",
+        "a:", "[::ffff:127.0.0.1]:1", "XN--BCHER-KVA.EXAMPLE"}) {
+    EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").host, host);
+  }
+}
+
+TEST(request_parser, refuses_malformed_hosts) {
+  for (const std::string host :
+       {"",         ":80",  "a b",      "a/b",     "http://a", "user@a", "a:b",  "a:80:80",
+        "a:123456", "[::1", "[]",       "[::1]x",  "[::g]",    "a%4",    "a%zz", "a?b",
+        "a#b",      "a\\b", "\xc3\xa4", "a:80 ,b", "[",        "]"}) {
+    EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"), "bad_host") << host;
+    EXPECT_EQ(why_refused("GET / HTTP/1.0\r\nHost: " + host + "\r\n\r\n"), "bad_host") << host;
+  }
+}
+
+// ---- limits
+// ------------------------------------------------------------------------------------------
+
+TEST(request_parser, holds_the_target_to_its_limit) { // RFC 9110 §15.5.15
+  const http_limits limits;
+  const auto with_target = [&](std::size_t bytes) {
+    return "GET /" + std::string(bytes - 1, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n";
+  };
+  EXPECT_EQ(parse_at_once(with_target(limits.target_bytes)).status, parse_status::complete);
+  EXPECT_EQ(parse_at_once(with_target(limits.target_bytes + 1)).why, fault::target_too_long);
+  EXPECT_EQ(parse_bytewise(with_target(limits.target_bytes + 1)).why, fault::target_too_long);
+  EXPECT_EQ(parse_at_once("GET /" + std::string(limits.head_bytes, 'a')).why,
+            fault::target_too_long);
+}
+
+TEST(request_parser, refuses_an_endless_method) {
+  EXPECT_EQ(parse_at_once(std::string(http_limits{}.head_bytes, 'A')).why, fault::bad_method);
+}
+
+TEST(request_parser, holds_the_head_to_its_limit_in_bytes) { // RFC 6585 §5
+  const http_limits limits;
+  const std::string_view frame = "GET / HTTP/1.1\r\nHost: a\r\nB: \r\n\r\n";
+  const auto with_head = [&](std::size_t bytes) {
+    return "GET / HTTP/1.1\r\nHost: a\r\nB: " + std::string(bytes - frame.size(), 'x') + "\r\n\r\n";
+  };
+  for (const auto way : {parse_at_once, parse_bytewise}) {
+    EXPECT_EQ(way(with_head(limits.head_bytes), limits).status, parse_status::complete);
+    EXPECT_EQ(way(with_head(limits.head_bytes + 1), limits).why, fault::head_too_large);
+    EXPECT_EQ(way("\r\n" + with_head(limits.head_bytes), limits).status, parse_status::complete);
+  }
+  // Also where the input holds a whole next request behind it.
+  EXPECT_EQ(parse_at_once(with_head(limits.head_bytes + 1) + std::string(simple_get)).why,
+            fault::head_too_large);
+}
+
+TEST(request_parser, holds_the_head_to_its_limit_in_fields) { // RFC 6585 §5
+  const http_limits limits;
+  const auto with_fields = [&](std::size_t count) {
+    std::string lines;
+    for (std::size_t i = 1; i < count; ++i) lines += "A: b\r\n"; // Host is one of them
+    return get_with(lines);
+  };
+  EXPECT_EQ(why_refused(with_fields(limits.head_fields)), "(accepted)");
+  EXPECT_EQ(why_refused(with_fields(limits.head_fields + 1)), "too_many_fields");
+}
+
+// ---- asking for more
+// -----------------------------------------------------------------------------------
+
+TEST(request_parser, tells_what_it_waits_for) {
+  const std::string text = post_with("Content-Length: 3\r\n", "abc");
+  const std::size_t head = text.size() - 3;
+  request_parser parser(defaults);
+  const auto phase_after = [&](std::string_view input) {
+    EXPECT_EQ(parser.parse(input).status, parse_status::need_more);
+    return parser.phase();
+  };
+  EXPECT_EQ(parser.phase(), parse_phase::idle);
+  EXPECT_EQ(phase_after(""), parse_phase::idle);
+  parser.reset();
+  EXPECT_EQ(phase_after("\r\n"), parse_phase::idle);
+  EXPECT_EQ(phase_after("\r\n\r"), parse_phase::idle);
+  parser.reset();
+  EXPECT_EQ(phase_after(text.substr(0, 1)), parse_phase::head);
+  EXPECT_EQ(phase_after(text.substr(0, 30)), parse_phase::head);
+  EXPECT_EQ(phase_after(text.substr(0, head)), parse_phase::body);
+  EXPECT_EQ(phase_after(text.substr(0, head + 2)), parse_phase::body);
+  EXPECT_EQ(parser.parse(text).status, parse_status::complete);
+  parser.reset();
+  EXPECT_EQ(parser.phase(), parse_phase::idle);
+}
+
+TEST(request_parser, keeps_its_place_while_the_buffer_moves) {
+  const std::string text = post_with("Content-Length: 3\r\nOrigin: o\r\n", "abc");
+  for (std::size_t cut = 1; cut < text.size(); ++cut) {
+    request_parser parser(defaults);
+    {
+      const exact_copy first(std::string_view(text).substr(0, cut));
+      ASSERT_EQ(parser.parse(first.view()).status, parse_status::need_more) << cut;
+    }
+    const exact_copy second(text);
+    ASSERT_EQ(parser.parse(second.view()).status, parse_status::complete) << cut;
+    EXPECT_EQ(parser.current().body, "abc");
+    EXPECT_EQ(parser.current().origin, "o");
+    EXPECT_EQ(parser.current().host, "cache");
+  }
+}
+
+TEST(request_parser, names_method_and_version_of_a_refused_request_when_it_knows_them) {
+  const parsed head = parse("HEAD / HTTP/1.0\r\nA : b\r\n\r\n");
+  EXPECT_EQ(head.status, parse_status::refused);
+  EXPECT_EQ(head.verb, method::head);
+  EXPECT_EQ(head.version, http_version::http_1_0);
+  EXPECT_EQ(parse("HEAD /").verb, method::other);
+}
+
+} // namespace
+} // namespace kvcache::http::testing

@@ -1,0 +1,177 @@
+#include "http/router.hpp"
+
+#include <gtest/gtest.h>
+
+#include "http/token_authorizer.hpp"
+#include "support/test_server.hpp"
+
+namespace kvcache::test {
+namespace {
+
+using http::permission;
+
+std::string error_body(std::string_view message) {
+  return R"({"status":"ERROR","message":")" + std::string{message} + R"("})";
+}
+
+TEST(router, answers_an_unknown_path_404) {
+  test_server server;
+  const http_reply reply = server.connect().ask(get_request("/nowhere"));
+  EXPECT_EQ(reply.status, 404U);
+  EXPECT_EQ(reply.field("content-type"), "application/json");
+  EXPECT_TRUE(reply.body.starts_with(R"({"status":"ERROR","message":")")) << reply.body;
+}
+
+TEST(router, answers_a_wrong_method_405_with_the_right_ones) {
+  test_server server;
+  raw_client client = server.connect();
+  const http_reply on_get = client.ask(post_request("/get?key=a", "{}"));
+  EXPECT_EQ(on_get.status, 405U);
+  EXPECT_EQ(on_get.field("allow"), "GET, HEAD, OPTIONS");
+  const http_reply on_put = client.ask(get_request("/put"));
+  EXPECT_EQ(on_put.status, 405U);
+  EXPECT_EQ(on_put.field("allow"), "POST, OPTIONS");
+  EXPECT_EQ(client.ask("PATCH /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n").status, 405U);
+}
+
+TEST(router, answers_options_with_what_is_allowed) {
+  test_server server;
+  raw_client client = server.connect();
+  const http_reply one = client.ask("OPTIONS /put HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(one.status, 204U);
+  EXPECT_EQ(one.field("allow"), "POST, OPTIONS");
+  const http_reply all = client.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(all.status, 204U);
+  EXPECT_EQ(all.field("allow"), "GET, HEAD, POST, OPTIONS");
+  EXPECT_FALSE(all.has("access-control-allow-origin"));
+}
+
+TEST(router, answers_head_like_get_without_the_body) {
+  test_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  const http_reply whole = client.ask(get_request("/get?key=a"));
+  client.send("HEAD /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n" + get_request("/get?key=a"));
+  const http_reply head = client.read_reply(true);
+  EXPECT_EQ(head.status, 200U);
+  EXPECT_EQ(head.field("content-length"), whole.field("content-length"));
+  EXPECT_EQ(client.read_reply().body, whole.body); // directly behind the head: no body came
+}
+
+TEST(router, has_each_path_once) {
+  const auto routes = http::routes();
+  for (std::size_t i = 0; i < routes.size(); ++i)
+    for (std::size_t j = i + 1; j < routes.size(); ++j) EXPECT_NE(routes[i].path, routes[j].path);
+}
+
+TEST(router, refuses_writes_of_another_origins_page) {
+  test_server server;
+  raw_client client = server.connect();
+  const std::string body = R"({"key":"a","value":"b"})";
+  EXPECT_EQ(client.ask(post_request("/put", body, "Origin: http://evil.example\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: cross-site\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(post_request("/delete", R"({"key":"a"})", "Origin: null\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Origin: http://localhost\r\n")).status, 200U);
+  EXPECT_EQ(server.counted().refusals[observe::refusal_slot(403)], 3U);
+}
+
+TEST(router, answers_for_the_allowed_hosts_only) {
+  http::server_options options;
+  options.allowed_hosts = {"cache.example"};
+  test_server server{options};
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 421U);
+  EXPECT_EQ(client.ask("GET /get?key=a HTTP/1.1\r\nHost: cache.example:80\r\n\r\n").status, 404U);
+  EXPECT_EQ(client.ask(get_request("/healthz")).status, 200U);
+}
+
+TEST(router, asks_for_a_token_where_there_are_any) {
+  const http::token_authorizer tokens{{{"r", permission::read}, {"w", permission::write}}};
+  http::server_services services;
+  services.authorization = &tokens;
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  const std::string body = R"({"key":"a","value":"b"})";
+
+  const http_reply without = client.ask(get_request("/get?key=a"));
+  EXPECT_EQ(without.status, 401U);
+  EXPECT_EQ(without.field("www-authenticate"), "Bearer");
+  EXPECT_EQ(client.ask(get_request("/get?key=a", "Authorization: Bearer r\r\n")).status, 404U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Authorization: Bearer r\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Authorization: Bearer w\r\n")).status, 200U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Authorization: Bearer x\r\n")).status, 401U);
+  EXPECT_EQ(client.ask(get_request("/healthz")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/readyz")).status, 200U);
+}
+
+TEST(router, flushes_only_where_that_is_enabled) {
+  test_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  EXPECT_EQ(client.ask(post_request("/flush", "")).status, 403U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U);
+}
+
+TEST(router, flushes_for_a_token_that_may_write) {
+  const http::token_authorizer tokens{{{"r", permission::read}, {"w", permission::write}}};
+  http::server_services services;
+  services.authorization = &tokens;
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(post_request("/flush", "", "Authorization: Bearer r\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(post_request("/flush", "", "Authorization: Bearer w\r\n")).status, 200U);
+}
+
+TEST(router, flushes_and_then_answers_what_was_sent_behind_it) {
+  http::server_options options;
+  options.enable_flush = true;
+  test_server server{options};
+  raw_client client = server.connect();
+  client.send(put_request("a", "b") + put_request("c", "d") + post_request("/flush", "") +
+              get_request("/get?key=a"));
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().body, R"({"status":"OK","message":"Cache flushed.","entries":2})");
+  EXPECT_EQ(client.read_reply().body, error_body("Key not found."));
+  EXPECT_EQ(server.counted().of(observe::event::flush), 1U);
+}
+
+TEST(router, shows_the_pages_it_was_given_and_404_for_those_it_was_not) {
+  http::server_services services;
+  services.stats = [] { return std::string{R"({"entries":0})"}; };
+  services.metrics = [] { return std::string{"a 1\n"}; };
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  const http_reply stats = client.ask(get_request("/stats"));
+  EXPECT_EQ(stats.body, R"({"entries":0})");
+  EXPECT_EQ(stats.field("content-type"), "application/json");
+  const http_reply metrics = client.ask(get_request("/metrics"));
+  EXPECT_EQ(metrics.body, "a 1\n");
+  EXPECT_TRUE(metrics.field("content-type").starts_with("text/plain"));
+  EXPECT_EQ(client.ask(get_request("/openapi.json")).status, 404U);
+}
+
+TEST(router, counts_what_it_answers) {
+  test_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  client.ask(put_request("a", "c"));
+  client.ask(get_request("/get?key=a"));
+  client.ask(get_request("/get?key=z"));
+  client.ask(post_request("/delete", R"({"key":"a"})"));
+  client.ask(post_request("/delete", R"({"key":"a"})"));
+  client.ask(get_request("/get"));
+  const observe::counters_snapshot counted = server.counted();
+  EXPECT_EQ(counted.of(observe::event::put_inserted), 1U);
+  EXPECT_EQ(counted.of(observe::event::put_replaced), 1U);
+  EXPECT_EQ(counted.of(observe::event::hit), 1U);
+  EXPECT_EQ(counted.of(observe::event::miss), 1U);
+  EXPECT_EQ(counted.of(observe::event::erased), 1U);
+  EXPECT_EQ(counted.of(observe::event::erase_missed), 1U);
+  EXPECT_EQ(counted.refusals[observe::refusal_slot(400)], 1U);
+  EXPECT_EQ(counted.refusals[observe::refusal_slot(404)], 0U);
+}
+
+} // namespace
+} // namespace kvcache::test

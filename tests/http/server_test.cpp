@@ -1,0 +1,195 @@
+#include "http/server.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/system/system_error.hpp>
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "support/test_server.hpp"
+
+namespace kvcache::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+http::server_options with_threads(unsigned threads) {
+  http::server_options options;
+  options.threads = threads;
+  options.timeouts.linger_timeout_ms =
+      100; // these clients do not close when they have read the end
+  return options;
+}
+
+TEST(server, refuses_a_port_that_is_in_use) {
+  test_server first;
+  cache store{cache_options{}};
+  observe::registry counters{1};
+  http::server_options options;
+  options.port = first.port();
+  EXPECT_THROW(http::server(options, store, {}, counters), boost::system::system_error);
+}
+
+TEST(server, spreads_connections_evenly_over_its_workers) {
+  cache store{cache_options{}};
+  observe::registry counters{4};
+  http::server_options options = with_threads(4);
+  options.port = 0;
+  http::server server{options, store, {}, counters};
+  server.start();
+  std::vector<raw_client> clients;
+  for (int i = 0; i < 40; ++i) {
+    clients.emplace_back(server.local_endpoint().port());
+    EXPECT_EQ(clients.back().ask(get_request("/get?key=a")).status, 404U);
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    observe::counters_snapshot counted;
+    counters.worker(i).add_to(counted);
+    EXPECT_EQ(counted.of(observe::event::connection_opened), 10U);
+  }
+}
+
+TEST(server, answers_503_to_a_connection_over_the_limit) {
+  http::server_options options;
+  options.max_connections = 2;
+  test_server server{options};
+  raw_client first = server.connect();
+  raw_client second = server.connect();
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_EQ(second.ask(get_request("/get?key=a")).status, 404U);
+  raw_client third = server.connect();
+  const http_reply reply = third.read_reply();
+  EXPECT_EQ(reply.status, 503U);
+  EXPECT_EQ(reply.field("connection"), "close");
+  EXPECT_EQ(reply.field("retry-after"), "1");
+  EXPECT_TRUE(third.ends());
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_EQ(server.counted().of(observe::event::connection_refused), 1U);
+}
+
+TEST(server, takes_connections_again_when_others_have_gone) {
+  http::server_options options;
+  options.max_connections = 1;
+  test_server server{options};
+  { EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U); }
+  while (server.counted().connections_now() != 0) std::this_thread::yield();
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
+}
+
+TEST(server, ends_at_once_when_it_drains_without_connections) {
+  test_server server{with_threads(3)};
+  server.server().begin_drain();
+  server.server().wait();
+  EXPECT_THROW(server.connect(), std::system_error);
+}
+
+TEST(server, says_not_ready_and_still_accepts_during_the_drain_delay) {
+  http::server_options options = with_threads(2);
+  options.drain_delay_ms = 300;
+  test_server server{options};
+  EXPECT_EQ(server.connect().ask(get_request("/readyz")).status, 200U);
+  server.server().begin_drain();
+  raw_client late = server.connect();
+  EXPECT_EQ(late.ask(get_request("/readyz")).status, 503U);
+  EXPECT_EQ(late.ask(put_request("a", "b")).status, 200U);
+  server.server().wait();
+}
+
+TEST(server, says_close_in_the_last_reply_of_a_drained_connection) {
+  test_server server{with_threads(1)};
+  raw_client client = server.connect();
+  EXPECT_FALSE(client.ask(put_request("a", "b")).has("connection"));
+  server.server().begin_drain();
+  http_reply last; // the worker hears of it a moment later
+  while (!last.has("connection")) last = client.ask(get_request("/get?key=a"));
+  EXPECT_EQ(last.status, 200U);
+  EXPECT_EQ(last.field("connection"), "close");
+  EXPECT_TRUE(client.ends());
+  server.server().wait();
+}
+
+TEST(server, finishes_a_request_that_was_half_there_when_the_drain_began) {
+  test_server server{with_threads(1)};
+  raw_client client = server.connect();
+  const std::string request = put_request("a", "b");
+  client.send(std::string_view{request}.substr(0, 30));
+  server.server().begin_drain();
+  EXPECT_TRUE(client.is_silent_for(milliseconds{700})); // longer than an idle one would be kept
+  EXPECT_EQ(client.ask(std::string_view{request}.substr(30)).status, 200U);
+  EXPECT_TRUE(client.ends());
+  server.server().wait();
+  EXPECT_EQ(server.store().size(), 1U);
+}
+
+TEST(server, ends_within_the_drain_timeout_whatever_the_peers_do) {
+  http::server_options options;
+  options.drain_timeout_ms = 200;
+  test_server server{options};
+  raw_client half = server.connect();
+  half.send("GET /get");
+  raw_client idle = server.connect();
+  server.server().begin_drain();
+  server.server().wait();
+  EXPECT_TRUE(idle.ends());
+}
+
+TEST(server, drops_no_accepted_request_when_it_drains_under_load) {
+  test_server server{with_threads(2)};
+  constexpr int clients = 8;
+  std::atomic<int> running{0};
+  std::atomic<int> unanswered{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < clients; ++i)
+    threads.emplace_back([&] {
+      raw_client client = server.connect();
+      bool counted = false;
+      for (;;) {
+        try {
+          client.send(get_request("/get?key=a") + get_request("/get?key=a"));
+          const http_reply first = client.read_reply();
+          if (first.field("connection") == "close") return; // the second was not received in time
+          const http_reply second = client.read_reply();
+          if (second.field("connection") == "close") return;
+        } catch (const std::exception&) {
+          ++unanswered;
+          return;
+        }
+        if (!std::exchange(counted, true)) ++running;
+      }
+    });
+  while (running < clients) std::this_thread::yield();
+  server.server().begin_drain();
+  for (std::thread& each : threads) each.join();
+  server.server().wait();
+  EXPECT_EQ(unanswered, 0);
+}
+
+TEST(server, stops_at_once_when_told_to) {
+  test_server server{with_threads(2)};
+  raw_client idle = server.connect();
+  raw_client half = server.connect();
+  half.send("GET /get");
+  EXPECT_EQ(idle.ask(get_request("/get?key=a")).status, 404U);
+  server.server().begin_drain();
+  server.server().stop();
+  server.server().wait();
+}
+
+TEST(server, tells_once_that_it_has_ended) {
+  cache store{cache_options{}};
+  observe::registry counters{3};
+  http::server_options options = with_threads(3);
+  options.port = 0;
+  std::atomic<int> ended{0};
+  http::server server{options, store, {}, counters};
+  server.start([&] { ++ended; });
+  EXPECT_EQ(ended, 0);
+  server.begin_drain();
+  server.wait();
+  EXPECT_EQ(ended, 1);
+}
+
+} // namespace
+} // namespace kvcache::test

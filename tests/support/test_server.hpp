@@ -1,0 +1,34 @@
+// A whole server (cache, workers, listener) on a port of its own, inside the test's process.
+#pragma once
+
+#include <cstdint>
+
+#include "http/server.hpp"
+#include "kvcache/cache.hpp"
+#include "observe/registry.hpp"
+#include "support/raw_client.hpp"
+
+namespace kvcache::test {
+
+class test_server {
+public:
+  explicit test_server(http::server_options options = {}, http::server_services services = {});
+
+  std::uint16_t port() const { return server_.local_endpoint().port(); }
+  raw_client connect() const { return raw_client{port()}; }
+
+  http::server& server() { return server_; }
+  kvcache::cache& store() { return store_; }
+
+  // What all workers have counted so far.
+  observe::counters_snapshot counted() const { return counters_.totals(); }
+
+private:
+  static http::server_options on_any_port(http::server_options options);
+
+  kvcache::cache store_;
+  observe::registry counters_;
+  http::server server_;
+};
+
+} // namespace kvcache::test
