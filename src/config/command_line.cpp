@@ -1,0 +1,190 @@
+#include "config/command_line.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <optional>
+
+#include "config/option_table.hpp"
+#include "config/printable.hpp"
+
+namespace kvcache::config {
+
+namespace {
+
+constexpr std::string_view program = "keyvalue-cache";
+
+constexpr std::size_t help_width = 72;
+
+// Breaks a sentence at spaces into lines of at most help_width characters.
+std::string wrap(std::string_view sentence) {
+  std::string lines;
+  while (sentence.size() > help_width) {
+    const auto space = sentence.rfind(' ', help_width);
+    if (space == std::string_view::npos) break;
+    lines.append(sentence.substr(0, space)).append("\n");
+    sentence.remove_prefix(space + 1);
+  }
+  return lines.append(sentence);
+}
+
+std::string help_of(const option_row& row) {
+  std::string help = wrap(row.help);
+  const std::string preset = row.value.write(options{});
+  help.append("\n[default: ").append(preset.empty() ? "none" : preset);
+  help.append("; environment: ").append(row.environment_variable()).append("]");
+  return help;
+}
+
+// CLI11's part: which texts stand behind which flags. The rows themselves read the texts, so that a
+// value is judged alike whether it came as flag or from the environment.
+struct flag_reader {
+  CLI::App app{"An in-memory key-value cache that speaks HTTP and respects its memory limit.",
+               std::string{program}};
+  std::vector<std::string> texts; // one for each row
+  std::vector<CLI::Option*> flags;
+  bool wants_config = false;
+  bool wants_health = false;
+
+  flag_reader() : texts(option_table().size()) {
+    app.set_help_flag("-h,--help", "Print this and exit");
+    app.set_version_flag("--version", std::string{program} + " " + std::string{version()},
+                         "Print the version and exit");
+    app.add_flag("--print-config", wants_config,
+                 "Print every option's value and where it came from, and exit");
+    app.add_flag("--health-check", wants_health,
+                 "Ask the server at --bind and --port for /healthz and exit: 0 healthy, 1 not");
+    app.get_formatter()->column_width(32);
+    app.footer("A flag goes before its environment variable; an empty variable counts as not set.");
+    for (std::size_t i = 0; i < texts.size(); ++i)
+      flags.push_back(add(option_table()[i], texts[i]));
+  }
+
+  CLI::Option* add(const option_row& row, std::string& text) {
+    if (row.is_switch()) {
+      return app.add_flag(row.flag(), text, help_of(row))->group(std::string{row.group});
+    }
+    return app.add_option(row.flag(), text, help_of(row))
+        ->option_text(std::string{row.value_name})
+        ->type_name("value") // "--port: 1 required value missing"
+        ->group(std::string{row.group});
+  }
+
+  void parse(std::vector<std::string> arguments) {
+    std::reverse(arguments.begin(), arguments.end()); // as CLI11 wants a vector
+    app.parse(std::move(arguments));
+  }
+};
+
+std::string with_hint(std::string_view message) {
+  std::string text{program};
+  text.append(": ").append(message).append("\nTry '").append(program).append(" --help'.\n");
+  return text;
+}
+
+// Takes one option's value from the flag, else from the environment; says what is wrong with it.
+std::optional<std::string> settle(const option_row& row, const std::string* flag_text,
+                                  const environment& variables, options& settings,
+                                  std::string& origin) {
+  const std::string variable = row.environment_variable();
+  const auto set = variables.find(variable);
+  const std::string* text = flag_text;
+  std::string name = row.flag();
+  if (text != nullptr) {
+    origin = "flag " + name;
+  } else if (set != variables.end() && !set->second.empty()) {
+    text = &set->second;
+    name = variable;
+    origin = "environment " + name;
+  } else {
+    origin = "default";
+    return std::nullopt;
+  }
+  const auto expected = row.value.read(settings, *text);
+  if (!expected) return std::nullopt;
+  return name + ": '" + printable(*text) + "' is not valid, " + *expected + " is expected";
+}
+
+std::vector<std::string> unknown_variables(const environment& variables) {
+  std::vector<std::string> warnings;
+  for (const auto& [name, value] : variables) {
+    const bool known = std::any_of(
+        option_table().begin(), option_table().end(),
+        [&name = name](const option_row& row) { return row.environment_variable() == name; });
+    if (!known)
+      warnings.push_back("environment variable " + printable(name) +
+                         " is no option of ours, ignored");
+  }
+  return warnings;
+}
+
+} // namespace
+
+environment read_environment(const char* const* variables) {
+  environment ours;
+  for (; *variables != nullptr; ++variables) {
+    const std::string_view variable{*variables};
+    const auto equals = variable.find('=');
+    if (!variable.starts_with(environment_prefix) || equals == std::string_view::npos) continue;
+    ours.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  return ours;
+}
+
+command_line parse_command_line(const std::vector<std::string>& arguments,
+                                const environment& variables) {
+  command_line result;
+  flag_reader reader;
+  try {
+    reader.parse(arguments);
+  } catch (const CLI::CallForHelp&) {
+    result.what = command::print_text;
+    result.text = reader.app.help();
+    return result;
+  } catch (const CLI::CallForVersion& call) {
+    result.what = command::print_text;
+    result.text = std::string{call.what()} + "\n";
+    return result;
+  } catch (const CLI::ParseError& error) {
+    result.what = command::refuse;
+    result.text = with_hint(printable(error.what()));
+    return result;
+  }
+
+  result.origins.resize(option_table().size());
+  for (std::size_t i = 0; i < option_table().size(); ++i) {
+    const std::string* flag_text = reader.flags[i]->count() > 0 ? &reader.texts[i] : nullptr;
+    auto fault =
+        settle(option_table()[i], flag_text, variables, result.settings, result.origins[i]);
+    if (fault) {
+      result.what = command::refuse;
+      result.text = with_hint(*fault);
+      return result;
+    }
+  }
+  if (const auto fault = find_contradiction(result.settings)) {
+    result.what = command::refuse;
+    result.text = with_hint(*fault);
+    return result;
+  }
+  result.warnings = unknown_variables(variables);
+  if (reader.wants_config) {
+    result.what = command::print_config;
+  } else if (reader.wants_health) {
+    result.what = command::check_health;
+  }
+  return result;
+}
+
+std::string describe(const options& settings, const value_origins& origins) {
+  std::string text;
+  for (std::size_t i = 0; i < option_table().size(); ++i) {
+    const option_row& row = option_table()[i];
+    text.append(row.name).append("=").append(row.value.write(settings));
+    text.append(" # ").append(origins[i]).append("\n");
+  }
+  return text;
+}
+
+std::string_view version() noexcept { return KVCACHE_VERSION; }
+
+} // namespace kvcache::config

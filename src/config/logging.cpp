@@ -1,0 +1,59 @@
+#include "config/logging.hpp"
+
+#include <spdlog/async.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <string>
+#include <utility>
+
+#include "config/log_line.hpp"
+
+namespace kvcache::config {
+
+namespace {
+
+spdlog::level::level_enum spdlog_level(log_level level) {
+  switch (level) {
+  case log_level::debug:
+    return spdlog::level::debug;
+  case log_level::info:
+    return spdlog::level::info;
+  case log_level::warn:
+    return spdlog::level::warn;
+  case log_level::error:
+    break;
+  }
+  return spdlog::level::err;
+}
+
+} // namespace
+
+logging::logging(log_level level, log_format format)
+    : logging(level, format, std::make_shared<spdlog::sinks::stderr_sink_mt>()) {}
+
+logging::logging(log_level level, log_format format, spdlog::sink_ptr sink)
+    : writer_(std::make_shared<spdlog::details::thread_pool>(queue_lines, 1)),
+      logger_(
+          std::make_shared<spdlog::async_logger>("keyvalue-cache", std::move(sink), writer_,
+                                                 spdlog::async_overflow_policy::overrun_oldest)) {
+  logger_->set_formatter(std::make_unique<log_line>(format));
+  logger_->set_level(spdlog_level(level));
+}
+
+logging::~logging() {
+  if (const std::size_t lost = writer_->overrun_counter(); lost > 0) {
+    warn(std::to_string(lost) + " log lines gave way to later ones");
+  }
+  // Messages hold the logger, the logger only a weak reference to the pool: letting go of the pool
+  // makes its thread write what is queued, and end.
+  writer_.reset();
+}
+
+// spdlog would read braces in a message as a format; as an argument it is taken as it is.
+void logging::debug(std::string_view message) { logger_->debug("{}", message); }
+void logging::info(std::string_view message) { logger_->info("{}", message); }
+void logging::warn(std::string_view message) { logger_->warn("{}", message); }
+void logging::error(std::string_view message) { logger_->error("{}", message); }
+
+} // namespace kvcache::config

@@ -1,0 +1,303 @@
+#include "config/option_table.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+#include "config/byte_size.hpp"
+#include "eviction/pressure.hpp"
+#include "http/put_body.hpp"
+
+namespace kvcache::config {
+
+namespace {
+
+using refusal = std::optional<std::string>;
+
+template <auto Member>
+using value_of = std::remove_cvref_t<decltype(std::declval<options&>().*Member)>;
+
+// ---- the kinds of values: each makes the option_value of one member ---------------------------
+
+template <class Number>
+std::optional<Number> parse_whole(std::string_view text, std::uint64_t low, std::uint64_t high) {
+  std::uint64_t number = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (fault != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  if (number < low || number > high) return std::nullopt;
+  return static_cast<Number>(number);
+}
+
+std::string whole_number_from(std::uint64_t low, std::uint64_t high) {
+  return "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
+}
+
+template <auto Member, std::uint64_t Low, std::uint64_t High>
+constexpr option_value number{
+    [](options& settings, std::string_view text) -> refusal {
+      static_assert(std::in_range<value_of<Member>>(High));
+      const auto value = parse_whole<value_of<Member>>(text, Low, High);
+      if (!value) return whole_number_from(Low, High);
+      settings.*Member = *value;
+      return std::nullopt;
+    },
+    [](const options& settings) { return std::to_string(settings.*Member); }};
+
+// The member's 0 is "auto" for people: the program finds the value itself.
+template <auto Member, std::uint64_t Low, std::uint64_t High>
+constexpr option_value number_or_auto{
+    [](options& settings, std::string_view text) -> refusal {
+      static_assert(std::in_range<value_of<Member>>(High));
+      const auto value =
+          text == "auto" ? value_of<Member>{0} : parse_whole<value_of<Member>>(text, Low, High);
+      if (!value) return "auto or " + whole_number_from(Low, High);
+      settings.*Member = *value;
+      return std::nullopt;
+    },
+    [](const options& settings) {
+      return settings.*Member == 0 ? std::string{"auto"} : std::to_string(settings.*Member);
+    }};
+
+template <auto Member, std::uint64_t Low>
+constexpr option_value size_or_auto{
+    [](options& settings, std::string_view text) -> refusal {
+      const auto value = text == "auto" ? std::uint64_t{0} : parse_byte_size(text);
+      if (!value || (*value < Low && text != "auto")) {
+        return "auto or a size of at least " + format_byte_size(Low) + ", such as 512M or 2G,";
+      }
+      settings.*Member = *value;
+      return std::nullopt;
+    },
+    [](const options& settings) {
+      return settings.*Member == 0 ? std::string{"auto"} : format_byte_size(settings.*Member);
+    }};
+
+template <class Enum>
+using choice = std::pair<std::string_view, Enum>;
+
+template <auto Member, const auto& Choices>
+constexpr option_value one_of{
+    [](options& settings, std::string_view text) -> refusal {
+      const auto* found = std::find_if(std::begin(Choices), std::end(Choices),
+                                       [text](const auto& c) { return c.first == text; });
+      if (found == std::end(Choices)) {
+        std::string expected = "one of";
+        for (const auto& [word, value] : Choices) expected.append(" ").append(word);
+        return expected;
+      }
+      settings.*Member = found->second;
+      return std::nullopt;
+    },
+    [](const options& settings) {
+      const auto* found = std::find_if(std::begin(Choices), std::end(Choices),
+                                       [&](const auto& c) { return c.second == settings.*Member; });
+      return std::string{found->first};
+    }};
+
+template <auto Member>
+constexpr option_value on_or_off{
+    [](options& settings, std::string_view text) -> refusal {
+      constexpr std::array yes{"true", "1", "yes", "on"};
+      constexpr std::array no{"false", "0", "no", "off"};
+      const bool is_yes = std::find(yes.begin(), yes.end(), text) != yes.end();
+      if (!is_yes && std::find(no.begin(), no.end(), text) == no.end()) return "true or false";
+      settings.*Member = is_yes;
+      return std::nullopt;
+    },
+    [](const options& settings) { return std::string{settings.*Member ? "true" : "false"}; }};
+
+template <auto Member>
+constexpr option_value ip_address{[](options& settings, std::string_view text) -> refusal {
+                                    const std::string address{text};
+                                    std::array<unsigned char, sizeof(in6_addr)> parsed{};
+                                    if (inet_pton(AF_INET, address.c_str(), parsed.data()) != 1 &&
+                                        inet_pton(AF_INET6, address.c_str(), parsed.data()) != 1) {
+                                      return "an IPv4 or IPv6 address, such as 127.0.0.1 or ::,";
+                                    }
+                                    settings.*Member = address;
+                                    return std::nullopt;
+                                  },
+                                  [](const options& settings) { return settings.*Member; }};
+
+template <auto Member>
+constexpr option_value any_text{[](options& settings, std::string_view text) -> refusal {
+                                  settings.*Member = text;
+                                  return std::nullopt;
+                                },
+                                [](const options& settings) { return settings.*Member; }};
+
+template <auto Member>
+constexpr option_value comma_list{[](options& settings, std::string_view text) -> refusal {
+                                    std::vector<std::string> items;
+                                    for (bool more = true; more;) {
+                                      const auto comma = text.find(',');
+                                      more = comma != std::string_view::npos;
+                                      const std::string_view item = text.substr(0, comma);
+                                      if (item.empty())
+                                        return "a comma-separated list without empty items";
+                                      items.emplace_back(item);
+                                      if (more) text.remove_prefix(comma + 1);
+                                    }
+                                    settings.*Member = std::move(items);
+                                    return std::nullopt;
+                                  },
+                                  [](const options& settings) {
+                                    std::string text;
+                                    for (const auto& item : settings.*Member)
+                                      text.append(text.empty() ? "" : ",").append(item);
+                                    return text;
+                                  }};
+
+constexpr std::array<choice<log_level>, 4> log_levels{{{"debug", log_level::debug},
+                                                       {"info", log_level::info},
+                                                       {"warn", log_level::warn},
+                                                       {"error", log_level::error}}};
+
+constexpr std::array<choice<log_format>, 2> log_formats{
+    {{"text", log_format::text}, {"json", log_format::json}}};
+
+// ---- ranges -----------------------------------------------------------------------------------
+
+constexpr std::uint64_t threads_most = 1024;
+constexpr std::uint64_t item_chars_most = 1'000'000;
+constexpr std::uint64_t entries_most = 1'000'000'000'000;
+// The empty server needs 12 MiB; below this there would be no room for a cache at all.
+constexpr std::uint64_t memory_limit_least_bytes = std::uint64_t{16} << 20;
+constexpr std::uint64_t request_bytes_least = 1024;
+constexpr std::uint64_t request_bytes_most = std::uint64_t{64} << 20;
+constexpr std::uint64_t head_fields_most = 10'000;
+constexpr std::uint64_t connections_most = 1'000'000;
+constexpr std::uint64_t timeout_least_ms = 100;
+constexpr std::uint64_t timeout_most_ms = 86'400'000; // a day
+constexpr std::uint64_t eviction_interval_least_ms = 10;
+constexpr std::uint64_t eviction_interval_most_ms = 10'000;
+
+// ---- the table --------------------------------------------------------------------------------
+
+using o = options;
+
+constexpr std::string_view network = "Network";
+constexpr std::string_view content = "Content";
+constexpr std::string_view memory = "Memory";
+constexpr std::string_view requests = "Requests and connections";
+constexpr std::string_view access = "Access";
+constexpr std::string_view stopping = "Stopping";
+constexpr std::string_view logs = "Logging";
+
+constexpr option_row rows[] = {
+    {"bind", network, "<address>", "IP address to listen on; 0.0.0.0 or :: for all interfaces",
+     ip_address<&o::bind_address>},
+    {"port", network, "<number>", "TCP port to listen on; 0 picks a free one and logs it",
+     number<&o::port, 0, 65535>},
+    {"threads", network, "<number>|auto",
+     "Worker threads; auto is the processors this process may use (affinity and cgroup quota)",
+     number_or_auto<&o::threads, 1, threads_most>},
+
+    {"max-key-chars", content, "<characters>", "Longest key, in Unicode characters",
+     number<&o::max_key_chars, 1, item_chars_most>},
+    {"max-value-chars", content, "<characters>", "Longest value, in Unicode characters",
+     number<&o::max_value_chars, 1, item_chars_most>},
+    {"max-entries", content, "<entries>",
+     "Most entries held, the excess is evicted by CLOCK; 0 is no such limit",
+     number<&o::max_entries, 0, entries_most>},
+    {"default-ttl-s", content, "<seconds>",
+     "Time to live of entries stored without a ttl of their own; 0 is for ever",
+     number<&o::default_ttl_s, 0, http::max_ttl_s>},
+
+    {"memory-limit", memory, "<size>|auto",
+     "Memory this process may use, such as 512M or 2G, besides the limits of its container and the "
+     "machine; auto is only those",
+     size_or_auto<&o::memory_limit_bytes, memory_limit_least_bytes>},
+    {"pressure-percent", memory, "<percent>", "Memory use up to which no entry is evicted",
+     number<&o::pressure_percent, 1, 99>},
+    {"emergency-percent", memory, "<percent>", "Memory use from which room is made at once",
+     number<&o::emergency_percent, 1, 99>},
+    {"floor-percent", memory, "<percent>",
+     "Share of the memory limit the cache always keeps, whatever others use",
+     number<&o::floor_percent, 1, 99>},
+    {"eviction-interval-ms", memory, "<ms>",
+     "Time between two readings of memory use, in milliseconds",
+     number<&o::eviction_interval_ms, eviction_interval_least_ms, eviction_interval_most_ms>},
+
+    {"max-head-bytes", requests, "<bytes>|auto",
+     "Longest request head in bytes; auto follows the key's limit, at least 16384",
+     number_or_auto<&o::max_head_bytes, request_bytes_least, request_bytes_most>},
+    {"max-head-fields", requests, "<fields>", "Most header fields in a request",
+     number<&o::max_head_fields, 1, head_fields_most>},
+    {"max-target-bytes", requests, "<bytes>|auto",
+     "Longest request target in bytes; auto follows the key's limit, at least 8192",
+     number_or_auto<&o::max_target_bytes, request_bytes_least, request_bytes_most>},
+    {"max-body-bytes", requests, "<bytes>|auto",
+     "Longest request body in bytes; auto follows the limits of key and value, at least 16384",
+     number_or_auto<&o::max_body_bytes, request_bytes_least, request_bytes_most>},
+    {"max-connections", requests, "<connections>",
+     "Most connections at a time; one more is answered 503 and closed",
+     number<&o::max_connections, 1, connections_most>},
+    {"head-timeout-ms", requests, "<ms>",
+     "Time for a request's head to arrive whole, in milliseconds",
+     number<&o::head_timeout_ms, timeout_least_ms, timeout_most_ms>},
+    {"body-timeout-ms", requests, "<ms>",
+     "Time for a request's body to arrive whole, in milliseconds",
+     number<&o::body_timeout_ms, timeout_least_ms, timeout_most_ms>},
+    {"idle-timeout-ms", requests, "<ms>",
+     "Time a connection may stay open between requests, in milliseconds",
+     number<&o::idle_timeout_ms, timeout_least_ms, timeout_most_ms>},
+    {"write-timeout-ms", requests, "<ms>",
+     "Time a client may leave its answers unread, in milliseconds",
+     number<&o::write_timeout_ms, timeout_least_ms, timeout_most_ms>},
+
+    {"enable-flush", access, "", "Allow POST /flush, which empties the cache, to everyone",
+     on_or_off<&o::enable_flush>},
+    {"allowed-hosts", access, "<hosts>",
+     "Host names requests may be addressed to, comma-separated, without port; none is any",
+     comma_list<&o::allowed_hosts>},
+    {"auth-token-file", access, "<path>",
+     "File of bearer tokens that requests must carry one of; read again on SIGHUP",
+     any_text<&o::auth_token_file>},
+
+    {"drain-delay-ms", stopping, "<ms>",
+     "Time after a stop signal in which connections are still accepted while /readyz says 503, "
+     "in milliseconds",
+     number<&o::drain_delay_ms, 0, timeout_most_ms>},
+    {"drain-timeout-ms", stopping, "<ms>",
+     "Time from a stop signal to the end of all connections, the delay included, in milliseconds",
+     number<&o::drain_timeout_ms, timeout_least_ms, timeout_most_ms>},
+
+    {"log-level", logs, "<level>", "Least level that is logged: debug, info, warn or error",
+     one_of<&o::level, log_levels>},
+    {"log-format", logs, "<format>", "text for people, json for one JSON object a line",
+     one_of<&o::format, log_formats>},
+};
+
+} // namespace
+
+std::string option_row::flag() const { return "--" + std::string{name}; }
+
+std::string option_row::environment_variable() const {
+  std::string variable{environment_prefix};
+  for (const char c : name) {
+    variable += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  }
+  return variable;
+}
+
+std::span<const option_row> option_table() noexcept { return rows; }
+
+std::optional<std::string> find_contradiction(const options& settings) {
+  const pressure_options thresholds{.pressure_percent = settings.pressure_percent,
+                                    .emergency_percent = settings.emergency_percent,
+                                    .floor_percent = settings.floor_percent};
+  if (auto fault = find_fault(thresholds)) return fault;
+  if (settings.drain_delay_ms >= settings.drain_timeout_ms) {
+    return "--drain-delay-ms (" + std::to_string(settings.drain_delay_ms) +
+           ") must be below --drain-timeout-ms (" + std::to_string(settings.drain_timeout_ms) + ")";
+  }
+  return std::nullopt;
+}
+
+} // namespace kvcache::config

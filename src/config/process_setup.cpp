@@ -1,0 +1,36 @@
+#include "config/process_setup.hpp"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <csignal>
+#include <system_error>
+
+namespace kvcache::config {
+
+open_file_limit raise_open_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {0, std::generic_category().message(errno)};
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return {before, std::generic_category().message(errno)};
+  return {limit.rlim_cur, {}};
+}
+
+std::optional<std::string> find_too_few_files(const open_file_limit& limit,
+                                              std::uint64_t connections) {
+  constexpr std::uint64_t own_files = 64; // of the listener, the workers, the readings, the log
+  if (limit.soft >= connections + own_files) return std::nullopt;
+  std::string warning = "only " + std::to_string(limit.soft) + " files may be open, too few for " +
+                        std::to_string(connections) + " connections";
+  if (!limit.fault.empty()) warning += "; raising that failed: " + limit.fault;
+  return warning;
+}
+
+void ignore_broken_pipes() noexcept { std::signal(SIGPIPE, SIG_IGN); }
+
+bool refuse_huge_pages() noexcept { return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0; }
+
+} // namespace kvcache::config

@@ -1,0 +1,29 @@
+// What this process asks of the kernel for itself, once, before the first thread starts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace kvcache::config {
+
+struct open_file_limit {
+  std::uint64_t soft = 0; // what holds now
+  std::string fault;      // why it could not be raised; empty if it could
+};
+
+// Raises the limit of open files to its hard limit: each connection is one.
+open_file_limit raise_open_file_limit();
+
+// What to warn of, if so many connections may not all get a descriptor.
+std::optional<std::string> find_too_few_files(const open_file_limit& limit,
+                                              std::uint64_t connections);
+
+// A peer or a log reader that went away shows as an error of the write, not as a deadly signal.
+void ignore_broken_pipes() noexcept;
+
+// Transparent huge pages would make 2 MiB resident where 4 KiB are used, and keep them so where
+// pages are given back. False if the kernel refuses.
+bool refuse_huge_pages() noexcept;
+
+} // namespace kvcache::config

@@ -1,0 +1,219 @@
+#include "daemon/daemon.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "config/command_line.hpp"
+#include "config/token_file.hpp"
+#include "daemon/room_options.hpp"
+#include "observe/openapi.hpp"
+#include "observe/prometheus_text.hpp"
+#include "observe/stats_json.hpp"
+
+namespace kvcache::daemon {
+
+namespace {
+
+// How often the main thread looks whether there is something to log.
+constexpr std::chrono::milliseconds between_books{250};
+
+memory_reading lowest_limit(const memory_report& report) {
+  return *std::min_element(report.levels.begin(), report.levels.end(),
+                           [](const memory_reading& a, const memory_reading& b) {
+                             return a.limit_bytes < b.limit_bytes;
+                           });
+}
+
+// What this process has resident: at start, what it needs empty. 0 where that cannot be read.
+std::uint64_t resident_bytes() {
+  std::ifstream statm{"/proc/self/statm"};
+  std::uint64_t all_pages = 0;
+  std::uint64_t resident_pages = 0;
+  statm >> all_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::unique_ptr<http::token_authorizer> make_authorizer(const std::string& path) {
+  if (path.empty()) return nullptr;
+  auto read = config::read_token_file(path);
+  if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
+    throw unworkable_option{"--auth-token-file " + path + ": " + fault->what};
+  }
+  return std::make_unique<http::token_authorizer>(std::get<config::token_list>(std::move(read)));
+}
+
+// "127.0.0.1:7171", "[::1]:7171"
+std::string address_text(const std::string& address, std::uint16_t port) {
+  const bool is_v6 = address.find(':') != std::string::npos;
+  return (is_v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
+}
+
+std::unique_ptr<http::server> make_server(const http::server_options& options, cache& store,
+                                          http::server_services services,
+                                          observe::registry& counters) {
+  try {
+    return std::make_unique<http::server>(options, store, std::move(services), counters);
+  } catch (const boost::system::system_error& error) {
+    throw std::runtime_error{"cannot listen on " +
+                             address_text(options.bind_address, options.port) + ": " +
+                             error.code().message()};
+  }
+}
+
+} // namespace
+
+daemon::daemon(const config::options& settings, config::signal_waiter& signals,
+               config::logging& log)
+    : settings_(settings),
+      signals_(signals),
+      log_(log),
+      counters_(settings.threads),
+      monitor_(make_monitor_options(settings)),
+      limit_(lowest_limit(monitor_.read(0))),
+      cache_(make_cache_options(settings)),
+      evictor_(cache_.internals(), make_evictor_options(settings), make_surroundings()),
+      tokens_(make_authorizer(settings.auth_token_file)),
+      server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_,
+                          make_services(), counters_)) {
+  refuse_a_limit_that_leaves_no_room();
+  evictor_.run(); // the first PUT finds the store with its limit
+  cache_.set_room_maker(&evictor_);
+  eviction_thread_ = std::make_unique<periodic_worker>(
+      [this] { evictor_.run(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
+                                                              settings.eviction_interval_ms}});
+}
+
+daemon::~daemon() {
+  server_->stop();
+  server_->wait();
+  cache_.set_room_maker(nullptr); // no PUT runs any more
+}
+
+void daemon::refuse_a_limit_that_leaves_no_room() {
+  const auto fault = find_limit_too_small(monitor_.read(0).levels, resident_bytes(),
+                                          make_evictor_options(settings_).pressure);
+  if (fault) throw unworkable_option{*fault};
+}
+
+evictor_surroundings daemon::make_surroundings() {
+  evictor_surroundings surroundings = system_surroundings(monitor_);
+  surroundings.buffer_bytes = [this] { return server_->buffer_bytes(); };
+  return surroundings;
+}
+
+http::server_services daemon::make_services() {
+  http::server_services services;
+  services.authorization = tokens_.get();
+  services.stats = [this] { return observe::stats_json(snapshot()); };
+  services.metrics = [this] { return observe::prometheus_text(snapshot()); };
+  services.openapi = [] { return std::string{observe::openapi_json()}; };
+  return services;
+}
+
+void daemon::run() {
+  server_->start([this] { signals_.wake(); });
+  serving_ = true;
+  say_started();
+  for (bool ended = false; !ended;) {
+    switch (signals_.wait(between_books)) {
+    case config::signal_waiter::event::stop:
+      stop_or_end();
+      break;
+    case config::signal_waiter::event::reload:
+      reload_tokens();
+      break;
+    case config::signal_waiter::event::woken:
+      ended = true;
+      break;
+    case config::signal_waiter::event::nothing:
+      break;
+    }
+    keep_books();
+  }
+  server_->wait();
+  log_.info("stopped");
+}
+
+void daemon::say_started() {
+  const auto endpoint = server_->local_endpoint();
+  log_.info("keyvalue-cache " + std::string{config::version()} + " listening on " +
+            address_text(endpoint.address().to_string(), endpoint.port()) + " with " +
+            std::to_string(settings_.threads) + (settings_.threads == 1 ? " thread" : " threads") +
+            ", memory limit " + std::to_string(limit_.limit_bytes >> 20U) + " MiB (" +
+            limit_.source + ")");
+}
+
+void daemon::keep_books() {
+  counters_.tick(uptime());
+  const auto now = clock::now();
+  for (const std::string& line : tiers_.look(evictor_.status(), now)) log_.info(line);
+  for (const std::string& line : faults_.look(counters_.totals(), now)) log_.warn(line);
+}
+
+void daemon::stop_or_end() {
+  if (server_->draining()) {
+    log_.warn("told to stop again: ending at once");
+    server_->stop();
+    return;
+  }
+  log_.info("stopping: answering what has been received");
+  server_->begin_drain();
+}
+
+void daemon::reload_tokens() {
+  if (!tokens_) {
+    log_.info("SIGHUP: there is no --auth-token-file to read again");
+    return;
+  }
+  auto read = config::read_token_file(settings_.auth_token_file);
+  if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
+    log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
+    return;
+  }
+  auto tokens = std::get<config::token_list>(std::move(read));
+  const std::size_t count = tokens.size();
+  tokens_->set_tokens(std::move(tokens));
+  log_.info("tokens in force from " + settings_.auth_token_file + ": " + std::to_string(count));
+}
+
+observe::service_snapshot daemon::snapshot() const {
+  using observe::service_state;
+  observe::service_snapshot shown;
+  shown.version = config::version();
+  shown.state = !serving_             ? service_state::starting
+                : server_->draining() ? service_state::draining
+                                      : service_state::ready;
+  shown.configuration.bind_address = settings_.bind_address;
+  shown.configuration.port = server_->local_endpoint().port();
+  shown.configuration.threads = settings_.threads;
+  shown.configuration.max_key_chars = settings_.max_key_chars;
+  shown.configuration.max_value_chars = settings_.max_value_chars;
+  shown.configuration.max_entries = settings_.max_entries;
+  shown.configuration.max_connections = settings_.max_connections;
+  shown.configuration.default_ttl_s = settings_.default_ttl_s;
+  shown.configuration.memory_limit_bytes = settings_.memory_limit_bytes;
+  shown.configuration.pressure_percent = settings_.pressure_percent;
+  shown.configuration.emergency_percent = settings_.emergency_percent;
+  shown.configuration.floor_percent = settings_.floor_percent;
+  shown.configuration.eviction_interval_ms = settings_.eviction_interval_ms;
+  shown.store = cache_.stats();
+  shown.hold_limit_bytes = cache_.hold_limit_bytes();
+  shown.buffer_bytes = server_->buffer_bytes();
+  const eviction_status eviction = evictor_.status();
+  shown.memory = eviction.reading;
+  shown.eviction.tier = eviction.tier;
+  shown.eviction.tier_changes = eviction.tier_changes;
+  shown.eviction.runs = eviction_thread_->runs();
+  shown.eviction.allowance_bytes = eviction.allowance_bytes;
+  shown.eviction.last_slice_ns = eviction.last_slice_ns;
+  shown.eviction.longest_slice_ns = eviction.longest_slice_ns;
+  shown.counters = counters_.report(uptime());
+  return shown;
+}
+
+} // namespace kvcache::daemon

@@ -1,0 +1,82 @@
+// The whole service as one object: builds the rooms in the order in which they depend on each
+// other, runs them until it is told to stop, and takes them down in reverse.
+//
+// One thread constructs it, calls run() and destroys it: the one that owns the signal_waiter. It
+// then waits there for signals, and once in a while keeps the books: statistics of the last minute,
+// faults to be logged.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+
+#include "config/logging.hpp"
+#include "config/options.hpp"
+#include "config/signal_waiter.hpp"
+#include "daemon/fault_watch.hpp"
+#include "daemon/tier_watch.hpp"
+#include "eviction/evictor.hpp"
+#include "eviction/periodic_worker.hpp"
+#include "http/server.hpp"
+#include "http/token_authorizer.hpp"
+#include "kvcache/cache.hpp"
+#include "memory/memory_monitor.hpp"
+#include "observe/registry.hpp"
+#include "observe/service_snapshot.hpp"
+
+namespace kvcache::daemon {
+
+// An option was well-formed but does not work here: exit code 2, where all else that keeps the
+// service from starting is 1.
+struct unworkable_option : std::runtime_error {
+  using runtime_error::runtime_error;
+};
+
+class daemon {
+public:
+  // Builds everything and binds the address, but serves nothing yet. `settings.threads` is no
+  // longer "auto". Throws unworkable_option, or another std::exception with a message for the
+  // operator.
+  daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log);
+  ~daemon();
+  daemon(const daemon&) = delete;
+  daemon& operator=(const daemon&) = delete;
+
+  // Serves. Returns when a signal has ended it and the last answer is out.
+  void run();
+
+private:
+  using clock = std::chrono::steady_clock;
+
+  evictor_surroundings make_surroundings();
+  http::server_services make_services();
+  void refuse_a_limit_that_leaves_no_room();
+  void say_started();
+  void keep_books();
+  void stop_or_end();
+  void reload_tokens();
+  std::chrono::nanoseconds uptime() const { return clock::now() - started_; }
+  observe::service_snapshot snapshot() const; // from any thread
+
+  const config::options settings_;
+  config::signal_waiter& signals_;
+  config::logging& log_;
+  const clock::time_point started_ = clock::now();
+
+  // In dependency order; destroyed in reverse.
+  observe::registry counters_;
+  memory_monitor monitor_;
+  const memory_reading limit_; // the lowest one there was at start
+  cache cache_;
+  evictor evictor_;
+  std::unique_ptr<http::token_authorizer> tokens_; // null: no tokens are asked for
+  std::unique_ptr<http::server> server_;
+  std::unique_ptr<periodic_worker> eviction_thread_;
+
+  fault_watch faults_;
+  tier_watch tiers_;
+  std::atomic<bool> serving_{false};
+};
+
+} // namespace kvcache::daemon

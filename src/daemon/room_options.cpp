@@ -1,0 +1,80 @@
+#include "daemon/room_options.hpp"
+
+#include <algorithm>
+
+namespace kvcache::daemon {
+
+namespace {
+
+// What one connection costs with the kernel's share, when it is idle: at most 6 KiB of ours and as
+// much for the socket. In a container of 64 MiB that allows 5,461 connections.
+constexpr std::uint64_t bytes_per_connection = std::uint64_t{12} << 10;
+
+// All buffers together may take one part in this many of the limit.
+constexpr std::uint64_t limit_per_buffer_byte = 4;
+
+} // namespace
+
+config::options resolve_automatic(config::options settings, unsigned threads) {
+  http::http_limits derived;
+  derived.max_key_chars = settings.max_key_chars;
+  derived.max_value_chars = settings.max_value_chars;
+  derived = derived.raised_for_characters();
+  if (settings.threads == 0) settings.threads = threads;
+  if (settings.max_head_bytes == 0) settings.max_head_bytes = derived.head_bytes;
+  if (settings.max_target_bytes == 0) settings.max_target_bytes = derived.target_bytes;
+  if (settings.max_body_bytes == 0) settings.max_body_bytes = derived.body_bytes;
+  return settings;
+}
+
+cache_options make_cache_options(const config::options& settings) {
+  cache_options made;
+  made.max_entries = settings.max_entries;
+  made.stripes = settings.threads;
+  return made;
+}
+
+memory_monitor_options make_monitor_options(const config::options& settings) {
+  memory_monitor_options made;
+  made.memory_limit_bytes = settings.memory_limit_bytes;
+  return made;
+}
+
+evictor_options make_evictor_options(const config::options& settings) {
+  evictor_options made;
+  made.pressure.pressure_percent = settings.pressure_percent;
+  made.pressure.emergency_percent = settings.emergency_percent;
+  made.pressure.floor_percent = settings.floor_percent;
+  made.interval_ms = settings.eviction_interval_ms;
+  made.threads = settings.threads;
+  return made;
+}
+
+http::server_options make_server_options(const config::options& settings,
+                                         std::uint64_t memory_limit_bytes) {
+  http::server_options made;
+  made.bind_address = settings.bind_address;
+  made.port = settings.port;
+  made.threads = settings.threads;
+  made.max_connections =
+      std::min<std::uint64_t>(settings.max_connections, memory_limit_bytes / bytes_per_connection);
+  made.max_buffer_bytes = memory_limit_bytes / limit_per_buffer_byte;
+  made.limits.max_key_chars = settings.max_key_chars;
+  made.limits.max_value_chars = settings.max_value_chars;
+  made.limits.head_bytes = settings.max_head_bytes;
+  made.limits.head_fields = settings.max_head_fields;
+  made.limits.target_bytes = settings.max_target_bytes;
+  made.limits.body_bytes = settings.max_body_bytes;
+  made.timeouts.head_timeout_ms = settings.head_timeout_ms;
+  made.timeouts.body_timeout_ms = settings.body_timeout_ms;
+  made.timeouts.idle_timeout_ms = settings.idle_timeout_ms;
+  made.timeouts.write_timeout_ms = settings.write_timeout_ms;
+  made.default_ttl_s = settings.default_ttl_s;
+  made.enable_flush = settings.enable_flush;
+  made.allowed_hosts = settings.allowed_hosts;
+  made.drain_delay_ms = settings.drain_delay_ms;
+  made.drain_timeout_ms = settings.drain_timeout_ms;
+  return made;
+}
+
+} // namespace kvcache::daemon

@@ -1,0 +1,32 @@
+// Turns what the evictor publishes into log lines: one at each change of tier, but at most one a
+// second, and one when the memory cannot be read and an estimate stands for it.
+//
+// Thread-safety: none, one thread owns it. The time is passed in.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eviction/evictor.hpp"
+
+namespace kvcache::daemon {
+
+class tier_watch {
+public:
+  using time_point = std::chrono::steady_clock::time_point;
+
+  static constexpr std::chrono::seconds interval{1};
+
+  // What is to be said now; mostly nothing.
+  std::vector<std::string> look(const eviction_status& status, time_point now);
+
+private:
+  std::uint64_t said_changes_ = 0;
+  std::optional<time_point> said_at_;
+  bool said_estimated_ = false;
+};
+
+} // namespace kvcache::daemon

@@ -1,0 +1,249 @@
+#include "config/command_line.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "config/option_table.hpp"
+
+namespace kvcache::config {
+namespace {
+
+// For each option a value that is not its default, and one that it must refuse (null: it takes
+// any).
+struct sample {
+  const char* name;
+  const char* good;
+  const char* bad;
+};
+
+constexpr sample samples[] = {
+    {"bind", "::1", "localhost"},
+    {"port", "8080", "65536"},
+    {"threads", "3", "0"},
+    {"max-key-chars", "1000000", "0"},
+    {"max-value-chars", "1000000", "1000001"},
+    {"max-entries", "1000", "-1"},
+    {"default-ttl-s", "60", "1.5"},
+    {"memory-limit", "512M", "15M"},
+    {"pressure-percent", "60", "0"},
+    {"emergency-percent", "90", "100"},
+    {"floor-percent", "10", "5%"},
+    {"eviction-interval-ms", "50", "9"},
+    {"max-head-bytes", "32768", "12"},
+    {"max-head-fields", "32", "many"},
+    {"max-target-bytes", "4096", "8k"},
+    {"max-body-bytes", "65536", "99999999999999999999"},
+    {"max-connections", "64", "0"},
+    {"head-timeout-ms", "1000", "10s"},
+    {"body-timeout-ms", "1000", ""},
+    {"idle-timeout-ms", "1000", "0"},
+    {"write-timeout-ms", "1000", "1e3"},
+    {"enable-flush", "true", "maybe"},
+    {"allowed-hosts", "cache.example,localhost", "a,,b"},
+    {"auth-token-file", "/etc/keyvalue-cache/tokens", nullptr},
+    {"drain-delay-ms", "100", " 100"},
+    {"drain-timeout-ms", "5000", "0x10"},
+    {"log-level", "debug", "DEBUG"},
+    {"log-format", "json", "xml"},
+};
+
+const option_row* row_of(std::string_view name) {
+  for (const option_row& row : option_table()) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+std::string shown(const command_line& line, const option_row& row) {
+  return row.value.write(line.settings);
+}
+
+std::string origin(const command_line& line, const option_row& row) {
+  return line.origins.at(static_cast<std::size_t>(&row - option_table().data()));
+}
+
+TEST(command_line, has_a_sample_here_for_every_option) {
+  EXPECT_EQ(std::size(samples), option_table().size());
+  for (const sample& s : samples) EXPECT_NE(row_of(s.name), nullptr) << s.name;
+}
+
+TEST(command_line, serves_with_defaults_when_told_nothing) {
+  const command_line line = parse_command_line({}, {});
+  EXPECT_EQ(line.what, command::serve);
+  for (const option_row& row : option_table()) {
+    EXPECT_EQ(shown(line, row), row.value.write(options{}));
+    EXPECT_EQ(origin(line, row), "default");
+  }
+}
+
+TEST(command_line, takes_every_option_as_a_flag) {
+  for (const sample& s : samples) {
+    const option_row& row = *row_of(s.name);
+    const command_line line = parse_command_line({row.flag() + "=" + s.good}, {});
+    EXPECT_EQ(line.what, command::serve) << line.text;
+    EXPECT_EQ(shown(line, row), s.good);
+    EXPECT_NE(shown(line, row), row.value.write(options{}))
+        << s.name << ": the sample is the default";
+    EXPECT_EQ(origin(line, row), "flag " + row.flag());
+  }
+}
+
+TEST(command_line, takes_every_option_from_the_environment) {
+  for (const sample& s : samples) {
+    const option_row& row = *row_of(s.name);
+    const command_line line = parse_command_line({}, {{row.environment_variable(), s.good}});
+    EXPECT_EQ(line.what, command::serve) << line.text;
+    EXPECT_EQ(shown(line, row), s.good);
+    EXPECT_EQ(origin(line, row), "environment " + row.environment_variable());
+    EXPECT_TRUE(line.warnings.empty());
+  }
+}
+
+TEST(command_line, lets_every_flag_win_over_the_environment) {
+  for (const sample& s : samples) {
+    const option_row& row = *row_of(s.name);
+    const std::string other = s.bad != nullptr ? s.bad : "/other"; // not even looked at
+    const command_line line =
+        parse_command_line({row.flag() + "=" + s.good}, {{row.environment_variable(), other}});
+    EXPECT_EQ(line.what, command::serve) << line.text;
+    EXPECT_EQ(shown(line, row), s.good);
+  }
+}
+
+TEST(command_line, refuses_every_invalid_flag_by_its_name) {
+  for (const sample& s : samples) {
+    if (s.bad == nullptr) continue;
+    const option_row& row = *row_of(s.name);
+    const command_line line = parse_command_line({row.flag() + "=" + s.bad}, {});
+    EXPECT_EQ(line.what, command::refuse) << s.name;
+    EXPECT_NE(line.text.find("keyvalue-cache: " + row.flag() + ":"), std::string::npos)
+        << line.text;
+  }
+}
+
+TEST(command_line, refuses_every_invalid_variable_by_its_name) {
+  for (const sample& s : samples) {
+    if (s.bad == nullptr || *s.bad == '\0') continue;
+    const option_row& row = *row_of(s.name);
+    const command_line line = parse_command_line({}, {{row.environment_variable(), s.bad}});
+    EXPECT_EQ(line.what, command::refuse) << s.name;
+    EXPECT_NE(line.text.find(row.environment_variable() + ": '" + s.bad + "' is not valid"),
+              std::string::npos)
+        << line.text;
+  }
+}
+
+TEST(command_line, takes_an_empty_variable_as_not_set) {
+  const command_line line = parse_command_line({}, {{"KVCACHE_PORT", ""}});
+  EXPECT_EQ(line.what, command::serve);
+  EXPECT_EQ(line.settings.port, 7171);
+}
+
+TEST(command_line, takes_a_flag_with_its_value_apart_and_a_switch_without_one) {
+  const command_line line =
+      parse_command_line({"--port", "0", "--enable-flush", "--threads", "auto"}, {});
+  EXPECT_EQ(line.what, command::serve) << line.text;
+  EXPECT_EQ(line.settings.port, 0);
+  EXPECT_TRUE(line.settings.enable_flush);
+  EXPECT_EQ(line.settings.threads, 0U);
+}
+
+TEST(command_line, lets_a_switch_be_taken_back) {
+  const command_line line =
+      parse_command_line({"--enable-flush=false"}, {{"KVCACHE_ENABLE_FLUSH", "1"}});
+  EXPECT_FALSE(line.settings.enable_flush);
+}
+
+TEST(command_line, reads_a_negative_number_as_a_wrong_value_not_as_a_flag) {
+  const command_line line = parse_command_line({"--port", "-5"}, {});
+  EXPECT_EQ(line.what, command::refuse);
+  EXPECT_NE(line.text.find("--port: '-5' is not valid, a whole number from 0 to 65535 is expected"),
+            std::string::npos)
+      << line.text;
+}
+
+TEST(command_line, refuses_what_it_does_not_know) {
+  for (const char* argument : {"--prot", "-x", "serve", "--port2=1"}) {
+    const command_line line = parse_command_line({argument}, {});
+    EXPECT_EQ(line.what, command::refuse);
+    EXPECT_NE(line.text.find(argument), std::string::npos) << line.text;
+  }
+}
+
+TEST(command_line, refuses_a_flag_without_value_and_one_given_twice) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--port"}, {"--port", "1", "--port", "2"}}) {
+    const command_line line = parse_command_line(arguments, {});
+    EXPECT_EQ(line.what, command::refuse);
+    EXPECT_NE(line.text.find("--port"), std::string::npos) << line.text;
+  }
+}
+
+TEST(command_line, refuses_options_that_contradict_each_other) {
+  const command_line line =
+      parse_command_line({"--pressure-percent=96", "--emergency-percent=96"}, {});
+  EXPECT_EQ(line.what, command::refuse);
+  EXPECT_NE(line.text.find("--pressure-percent"), std::string::npos) << line.text;
+}
+
+TEST(command_line, shows_foreign_bytes_in_its_messages_escaped) {
+  const command_line line = parse_command_line({"--port=\x1b[2J"}, {});
+  EXPECT_NE(line.text.find("'\\x1b[2J'"), std::string::npos) << line.text;
+}
+
+TEST(command_line, warns_of_variables_that_are_no_options) {
+  const command_line line = parse_command_line({}, {{"KVCACHE_PROT", "1"}});
+  EXPECT_EQ(line.what, command::serve);
+  ASSERT_EQ(line.warnings.size(), 1U);
+  EXPECT_NE(line.warnings[0].find("KVCACHE_PROT"), std::string::npos);
+}
+
+TEST(command_line, reads_only_its_own_variables_of_the_environment) {
+  const std::array<const char*, 5> all{"PATH=/bin", "KVCACHE_PORT=1=2", "KVCACHE_BROKEN",
+                                       "XKVCACHE_PORT=3", nullptr};
+  EXPECT_EQ(read_environment(all.data()), (environment{{"KVCACHE_PORT", "1=2"}}));
+}
+
+TEST(command_line, helps_with_every_flag_its_default_and_its_variable) {
+  for (const char* flag : {"--help", "-h"}) {
+    const command_line line = parse_command_line({flag}, {});
+    EXPECT_EQ(line.what, command::print_text);
+    for (const option_row& row : option_table()) {
+      EXPECT_NE(line.text.find("  " + row.flag() + " "), std::string::npos) << row.name;
+      const std::string preset = row.value.write(options{});
+      EXPECT_NE(line.text.find("[default: " + (preset.empty() ? "none" : preset) +
+                               "; environment: " + row.environment_variable() + "]"),
+                std::string::npos)
+          << row.name;
+    }
+  }
+}
+
+TEST(command_line, tells_its_version) {
+  const command_line line = parse_command_line({"--version"}, {});
+  EXPECT_EQ(line.what, command::print_text);
+  EXPECT_EQ(line.text, "keyvalue-cache " + std::string{version()} + "\n");
+}
+
+TEST(command_line, prints_the_configuration_with_its_origins) {
+  const command_line line = parse_command_line(
+      {"--print-config", "--port=80", "--memory-limit", "1024M"}, {{"KVCACHE_THREADS", "2"}});
+  EXPECT_EQ(line.what, command::print_config);
+  const std::string text = describe(line.settings, line.origins);
+  EXPECT_NE(text.find("port=80 # flag --port\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("memory-limit=1G # flag --memory-limit\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("threads=2 # environment KVCACHE_THREADS\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("bind=127.0.0.1 # default\n"), std::string::npos) << text;
+}
+
+TEST(command_line, asks_for_health_with_the_options_given) {
+  const command_line line = parse_command_line({"--health-check", "--port=80"}, {});
+  EXPECT_EQ(line.what, command::check_health);
+  EXPECT_EQ(line.settings.port, 80);
+}
+
+} // namespace
+} // namespace kvcache::config

@@ -1,0 +1,54 @@
+#include "config/process_setup.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace kvcache::config {
+namespace {
+
+TEST(process_setup, raises_the_open_files_to_the_hard_limit) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit low = before;
+  low.rlim_cur = 64;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &low), 0);
+
+  const open_file_limit raised = raise_open_file_limit();
+  EXPECT_EQ(raised.soft, before.rlim_max);
+  EXPECT_EQ(raised.fault, "");
+  rlimit now{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &now), 0);
+  EXPECT_EQ(now.rlim_cur, before.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &before);
+}
+
+TEST(process_setup, warns_where_connections_may_outnumber_the_files) {
+  EXPECT_EQ(find_too_few_files({.soft = 20'000, .fault = {}}, 10'000), std::nullopt);
+  EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = {}}, 10'000),
+            "only 1024 files may be open, too few for 10000 connections");
+  EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = "why"}, 10'000),
+            "only 1024 files may be open, too few for 10000 connections; raising that failed: why");
+}
+
+TEST(process_setup, turns_a_broken_pipe_into_an_error) {
+  ignore_broken_pipes();
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  close(ends[0]);
+  EXPECT_EQ(write(ends[1], "x", 1), -1);
+  EXPECT_EQ(errno, EPIPE);
+  close(ends[1]);
+}
+
+TEST(process_setup, refuses_huge_pages_for_the_whole_process) {
+  EXPECT_TRUE(refuse_huge_pages());
+  EXPECT_EQ(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 1);
+}
+
+} // namespace
+} // namespace kvcache::config

@@ -1,0 +1,114 @@
+#include "daemon/room_options.hpp"
+
+#include <gtest/gtest.h>
+
+namespace kvcache::daemon {
+namespace {
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+
+constexpr unsigned threads = 2;
+
+config::options resolved(const config::options& settings = {}) {
+  return resolve_automatic(settings, threads);
+}
+
+TEST(room_options, hand_the_server_every_setting_of_its_own) {
+  config::options settings = resolved();
+  settings.bind_address = "::1";
+  settings.port = 1;
+  settings.max_head_fields = 2;
+  settings.head_timeout_ms = 3;
+  settings.body_timeout_ms = 4;
+  settings.idle_timeout_ms = 5;
+  settings.write_timeout_ms = 6;
+  settings.default_ttl_s = 7;
+  settings.drain_delay_ms = 8;
+  settings.drain_timeout_ms = 9;
+  settings.enable_flush = true;
+  settings.allowed_hosts = {"a"};
+  const http::server_options made = make_server_options(settings, 1024 * mib);
+  EXPECT_EQ(made.bind_address, "::1");
+  EXPECT_EQ(made.port, 1);
+  EXPECT_EQ(made.threads, 2U);
+  EXPECT_EQ(made.limits.head_fields, 2U);
+  EXPECT_EQ(made.timeouts.head_timeout_ms, 3U);
+  EXPECT_EQ(made.timeouts.body_timeout_ms, 4U);
+  EXPECT_EQ(made.timeouts.idle_timeout_ms, 5U);
+  EXPECT_EQ(made.timeouts.write_timeout_ms, 6U);
+  EXPECT_EQ(made.default_ttl_s, 7U);
+  EXPECT_EQ(made.drain_delay_ms, 8U);
+  EXPECT_EQ(made.drain_timeout_ms, 9U);
+  EXPECT_TRUE(made.enable_flush);
+  EXPECT_EQ(made.allowed_hosts, settings.allowed_hosts);
+}
+
+TEST(room_options, keep_the_documented_request_limits_by_default) {
+  const http::http_limits limits = make_server_options(resolved(), 1024 * mib).limits;
+  EXPECT_EQ(limits.head_bytes, 16384U);
+  EXPECT_EQ(limits.head_fields, 64U);
+  EXPECT_EQ(limits.target_bytes, 8192U);
+  EXPECT_EQ(limits.body_bytes, 16384U);
+}
+
+TEST(room_options, raise_the_request_limits_with_the_character_limits) {
+  config::options settings;
+  settings.max_key_chars = 10'000;
+  settings.max_value_chars = 1'000'000;
+  const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
+  constexpr std::size_t longest_spelling = 12; // bytes a character can take, escaped
+  EXPECT_GE(limits.target_bytes, 10'000 * longest_spelling);
+  EXPECT_GE(limits.head_bytes, limits.target_bytes);
+  EXPECT_GE(limits.body_bytes, 1'010'000 * longest_spelling);
+}
+
+TEST(room_options, take_a_request_limit_that_was_set_as_it_is) {
+  config::options settings;
+  settings.max_head_bytes = 1024;
+  settings.max_target_bytes = 1025;
+  settings.max_body_bytes = 1026;
+  const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
+  EXPECT_EQ(limits.head_bytes, 1024U);
+  EXPECT_EQ(limits.target_bytes, 1025U);
+  EXPECT_EQ(limits.body_bytes, 1026U);
+}
+
+TEST(room_options, leave_a_number_of_threads_that_was_set) {
+  config::options settings;
+  settings.threads = 7;
+  EXPECT_EQ(resolved(settings).threads, 7U);
+  EXPECT_EQ(resolved().threads, threads);
+}
+
+TEST(room_options, let_connections_have_a_part_of_the_memory_limit_only) {
+  const config::options settings = resolved();
+  EXPECT_EQ(make_server_options(settings, 2048 * mib).max_connections, 10'000U);
+  EXPECT_EQ(make_server_options(settings, 64 * mib).max_connections, 5'461U);
+  EXPECT_EQ(make_server_options(settings, 64 * mib).max_buffer_bytes, 16 * mib);
+}
+
+TEST(room_options, hand_the_evictor_its_thresholds) {
+  config::options settings = resolved();
+  settings.pressure_percent = 61;
+  settings.emergency_percent = 91;
+  settings.floor_percent = 11;
+  settings.eviction_interval_ms = 51;
+  const evictor_options made = make_evictor_options(settings);
+  EXPECT_EQ(made.pressure.pressure_percent, 61U);
+  EXPECT_EQ(made.pressure.emergency_percent, 91U);
+  EXPECT_EQ(made.pressure.floor_percent, 11U);
+  EXPECT_EQ(made.interval_ms, 51U);
+  EXPECT_EQ(made.threads, threads);
+}
+
+TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
+  config::options settings = resolved();
+  settings.max_entries = 5;
+  settings.memory_limit_bytes = 6;
+  EXPECT_EQ(make_cache_options(settings).max_entries, 5U);
+  EXPECT_EQ(make_cache_options(settings).stripes, 2U);
+  EXPECT_EQ(make_monitor_options(settings).memory_limit_bytes, 6U);
+}
+
+} // namespace
+} // namespace kvcache::daemon

@@ -1,0 +1,39 @@
+// The real program as a child process: what it says on standard error, line by line, and how it
+// ends. Not thread-safe. The destructor kills what still runs.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kvcache::tests {
+
+class running_program {
+public:
+  explicit running_program(const std::vector<std::string>& arguments);
+  ~running_program();
+  running_program(const running_program&) = delete;
+  running_program& operator=(const running_program&) = delete;
+
+  // Reads standard error until a line holds `text`; that line, or "" if the program ends before.
+  std::string wait_for_line(const std::string& text);
+
+  // The port of its start-up line; 0 if it did not get there.
+  std::uint16_t wait_for_port();
+
+  void send_signal(int signal) const;
+
+  // Waits for the end; the exit code, or -1 if a signal ended it.
+  int wait_for_end();
+
+private:
+  bool read_line(std::string& line);
+
+  pid_t process_ = -1;
+  int errors_ = -1;
+  std::string unread_;
+};
+
+} // namespace kvcache::tests

@@ -1,0 +1,194 @@
+// The API as its users know it, line by line.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "e2e/binary.hpp"
+
+namespace kvcache::test {
+namespace {
+
+constexpr std::string_view stored =
+    R"({"status":"OK","message":"Key inserted/updated successfully."})";
+
+std::string times(std::size_t count, std::string_view text) {
+  std::string all;
+  while (count-- > 0) all += text;
+  return all;
+}
+
+TEST(api, stores_and_gives_back) {
+  running_server server;
+  raw_client client = server.connect();
+  const http_reply put = client.ask(post_request("/put", R"({"key":"k","value":"v"})"));
+  EXPECT_EQ(put.status, 200U);
+  EXPECT_EQ(put.body, stored);
+  EXPECT_EQ(put.field("content-type"), "application/json");
+  const http_reply get = client.ask(get_request("/get?key=k"));
+  EXPECT_EQ(get.status, 200U);
+  EXPECT_EQ(get.body, R"({"status":"OK","key":"k","value":"v"})");
+  EXPECT_EQ(get.field("content-type"), "application/json");
+  EXPECT_TRUE(get.has("date"));
+}
+
+TEST(api, overwrites) {
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("k", "old"));
+  EXPECT_EQ(client.ask(put_request("k", "new")).body, stored);
+  EXPECT_EQ(client.ask(get_request("/get?key=k")).body,
+            R"({"status":"OK","key":"k","value":"new"})");
+}
+
+TEST(api, answers_a_miss_404) {
+  running_server server;
+  const http_reply reply = server.connect().ask(get_request("/get?key=nobody"));
+  EXPECT_EQ(reply.status, 404U);
+  EXPECT_EQ(reply.body, error_body("Key not found."));
+}
+
+TEST(api, answers_a_get_without_key_400) {
+  running_server server;
+  raw_client client = server.connect();
+  for (const char* target : {"/get", "/get?", "/get?other=1"}) {
+    const http_reply reply = client.ask(get_request(target));
+    EXPECT_EQ(reply.status, 400U) << target;
+    EXPECT_EQ(reply.body, error_body("Missing key parameter.")) << target;
+  }
+}
+
+TEST(api, refuses_what_is_too_long_and_keeps_the_old_value) {
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("k", "old"));
+  const std::string long_one(257, 'x');
+  for (const std::string& request : {put_request("k", long_one), put_request(long_one, "v")}) {
+    const http_reply reply = client.ask(request);
+    EXPECT_EQ(reply.status, 400U);
+    EXPECT_EQ(reply.body, error_body("Key or Value exceeds 256 characters."));
+  }
+  EXPECT_EQ(client.ask(get_request("/get?key=k")).body,
+            R"({"status":"OK","key":"k","value":"old"})");
+}
+
+TEST(api, counts_characters_not_bytes) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::string astral = "\xF0\x9F\x98\x80"; // U+1F600, four bytes
+  const std::string key = times(256, astral);
+  EXPECT_EQ(client.ask(put_request(key, key)).status, 200U);
+  const std::string escaped_target = "/get?key=" + times(256, "%F0%9F%98%80");
+  EXPECT_EQ(client.ask(get_request(escaped_target)).body,
+            R"({"status":"OK","key":")" + key + R"(","value":")" + key + R"("})");
+  EXPECT_EQ(client.ask(put_request("k", key + astral)).status, 400U);
+  const std::string escaped = times(256, R"(\ud83d\ude00)");
+  EXPECT_EQ(client.ask(put_request(escaped, escaped)).status, 200U); // the longest spelling
+}
+
+TEST(api, refuses_an_empty_key_and_stores_an_empty_value) {
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(put_request("", "v")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=")).status, 400U);
+  EXPECT_EQ(client.ask(put_request("k", "")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/get?key=k")).body, R"({"status":"OK","key":"k","value":""})");
+}
+
+TEST(api, takes_what_plain_curl_sends) {
+  running_server server;
+  const std::string body = R"({"key":"a","value":"b"})";
+  EXPECT_EQ(server.connect()
+                .ask("POST /put HTTP/1.1\r\nHost: localhost:7171\r\nUser-Agent: curl/7.88.1\r\n"
+                     "Accept: */*\r\nContent-Length: " +
+                     std::to_string(body.size()) +
+                     "\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n" + body)
+                .body,
+            stored);
+}
+
+TEST(api, gives_every_kind_of_character_back) {
+  running_server server;
+  raw_client client = server.connect();
+  // As it is put in the body, as it is asked for in the query, as it comes back.
+  struct spelling {
+    std::string put, asked, shown;
+  };
+  const spelling spellings[] = {
+      {R"(\"quoted\")", "%22quoted%22", R"(\"quoted\")"},
+      {R"(back\\slash)", "back%5Cslash", R"(back\\slash)"},
+      {R"(sl\/ash)", "sl/ash", "sl/ash"},
+      {R"(\u0000)", "%00", R"(\u0000)"},
+      {R"(\b\f\n\r\t\u001f)", "%08%0C%0A%0D%09%1F", R"(\b\f\n\r\t\u001f)"},
+      {R"(\u00e9\u4e2d)", "%C3%A9%E4%B8%AD", "\xC3\xA9\xE4\xB8\xAD"},
+      {"\xF0\x9F\x98\x80", "%F0%9F%98%80", "\xF0\x9F\x98\x80"},
+      {R"(\ud83d\ude00!)", "%F0%9F%98%80!", "\xF0\x9F\x98\x80!"},
+      {"a b+c&d=e%", "a+b%2Bc%26d%3De%25", "a b+c&d=e%"},
+  };
+  for (const spelling& each : spellings) {
+    EXPECT_EQ(client.ask(put_request(each.put, each.put)).body, stored) << each.put;
+    EXPECT_EQ(client.ask(get_request("/get?key=" + each.asked)).body,
+              R"({"status":"OK","key":")" + each.shown + R"(","value":")" + each.shown + R"("})")
+        << each.put;
+  }
+}
+
+TEST(api, deletes) {
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("k", "v"));
+  EXPECT_EQ(client.ask(post_request("/delete", R"({"key":"k"})")).body,
+            R"({"status":"OK","message":"Key deleted."})");
+  const http_reply again = client.ask(post_request("/delete", R"({"key":"k"})"));
+  EXPECT_EQ(again.status, 404U);
+  EXPECT_EQ(again.body, error_body("Key not found."));
+  EXPECT_EQ(client.ask(post_request("/delete", R"({"key":""})")).status, 400U);
+  EXPECT_EQ(
+      client.ask(post_request("/delete", R"({"key":")" + std::string(257, 'x') + R"("})")).body,
+      error_body("Key or Value exceeds 256 characters."));
+}
+
+TEST(api, flushes_where_enabled) {
+  running_server server{{"--enable-flush"}};
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  EXPECT_EQ(client.ask(post_request("/flush", "")).status, 200U);
+  EXPECT_EQ(client.ask("POST /flush HTTP/1.1\r\nHost: a\r\n\r\n").status, 200U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
+}
+
+TEST(api, shows_how_it_is) {
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/healthz")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/readyz")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/stats")).field("content-type"), "application/json");
+  EXPECT_TRUE(client.ask(get_request("/metrics")).body.starts_with("# HELP keyvalue_cache_"));
+  EXPECT_TRUE(client.ask(get_request("/openapi.json")).body.starts_with("{"));
+}
+
+TEST(api, gives_all_errors_the_same_shape) {
+  running_server server;
+  raw_client client = server.connect();
+  for (const std::string& request :
+       {get_request("/"), get_request("/nowhere"), get_request("/put"), post_request("/put", "{"),
+        get_request("/get?key=%"), std::string{"POST /put HTTP/1.1\r\nHost: a\r\n\r\n"}}) {
+    const http_reply reply = client.ask(request);
+    EXPECT_GE(reply.status, 400U) << request;
+    EXPECT_EQ(reply.field("content-type"), "application/json") << request;
+    EXPECT_TRUE(reply.body.starts_with(R"({"status":"ERROR","message":")")) << reply.body;
+    EXPECT_TRUE(reply.body.ends_with(R"("})")) << reply.body;
+  }
+}
+
+TEST(api, follows_raised_character_limits) {
+  running_server server{{"--max-value-chars", "100000"}};
+  raw_client client = server.connect();
+  const std::string value(100'000, 'v');
+  EXPECT_EQ(client.ask(put_request("k", value)).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/get?key=k")).body,
+            R"({"status":"OK","key":"k","value":")" + value + R"("})");
+  EXPECT_EQ(client.ask(put_request("k", value + "v")).status, 400U);
+}
+
+} // namespace
+} // namespace kvcache::test

@@ -1,0 +1,163 @@
+// Peers that mean harm, or are merely slow, many of them.
+#include <gtest/gtest.h>
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "e2e/binary.hpp"
+
+namespace kvcache::test {
+namespace {
+
+using std::chrono::steady_clock;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
+// The test needs as many descriptors as it opens connections.
+void allow_many_files() {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+std::vector<raw_client> connect_many(const server_process& server, std::size_t count) {
+  allow_many_files();
+  std::vector<raw_client> clients;
+  for (std::size_t i = 0; i < count; ++i) clients.push_back(server.connect());
+  return clients;
+}
+
+template <class Predicate>
+bool eventually(Predicate holds) {
+  const auto end = steady_clock::now() + raw_client::patience;
+  while (!holds()) {
+    if (steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+TEST(attack, slow_heads_and_bodies_are_all_ended_in_time) {
+  running_server server{{"--head-timeout-ms", "500", "--body-timeout-ms", "500"}};
+  const std::size_t files_before = open_files(server.pid());
+  {
+    std::vector<raw_client> heads = connect_many(server, 250);
+    std::vector<raw_client> bodies = connect_many(server, 250);
+    for (raw_client& each : heads) each.send("GET /get?key=a HTTP/1.1\r\n");
+    for (raw_client& each : bodies)
+      each.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{");
+    // An ordinary client is served meanwhile.
+    EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
+    for (raw_client& each : heads) {
+      ASSERT_EQ(each.read_reply().status, 408U);
+      ASSERT_TRUE(each.ends());
+    }
+    for (raw_client& each : bodies) {
+      ASSERT_EQ(each.read_reply().status, 408U);
+      ASSERT_TRUE(each.ends());
+    }
+  }
+  EXPECT_TRUE(eventually([&] { return open_files(server.pid()) <= files_before; }));
+}
+
+TEST(attack, two_thousand_idle_connections_cost_little) {
+  running_server server{{"--threads", "2"}};
+  server.connect().ask(get_request("/get?key=a"));
+  const std::size_t before = resident_bytes(server.pid());
+  const std::size_t files_before = open_files(server.pid());
+  {
+    std::vector<raw_client> idle = connect_many(server, 2000);
+    for (raw_client& each : idle) ASSERT_EQ(each.ask(get_request("/get?key=a")).status, 404U);
+    if (!sanitized) {
+      EXPECT_LT(resident_bytes(server.pid()), before + 2000 * 6144);
+    }
+  }
+  EXPECT_TRUE(eventually([&] { return open_files(server.pid()) <= files_before; }));
+  if (!sanitized) {
+    EXPECT_TRUE(eventually([&] { return resident_bytes(server.pid()) < before + 4'000'000; }));
+  }
+}
+
+TEST(attack, peers_that_never_read_cost_bounded_memory) {
+  running_server server{{"--write-timeout-ms", "1000"}};
+  server.connect().ask(put_request("a", std::string(256, 'v')));
+  const std::size_t before = resident_bytes(server.pid());
+  std::vector<raw_client> greedy;
+  for (int i = 0; i < 50; ++i) greedy.emplace_back(server.port(), 4096);
+  std::string requests;
+  for (int i = 0; i < 500; ++i) requests += get_request("/get?key=a");
+  for (raw_client& each : greedy)
+    for (int i = 0; i < 100 && each.send_some(requests) > 0; ++i) {
+    }
+  if (!sanitized) {
+    EXPECT_LT(resident_bytes(server.pid()), before + 50 * 150'000);
+  }
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 200U);
+}
+
+TEST(attack, resets_and_floods_of_connections_leave_it_serving) {
+  running_server server;
+  const std::size_t files_before = open_files(server.pid());
+  for (int i = 0; i < 2000; ++i) {
+    raw_client client = server.connect();
+    if (i % 2 == 0) client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{");
+    if (i % 3 == 0) client.reset();
+  }
+  EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
+  EXPECT_TRUE(eventually([&] { return open_files(server.pid()) <= files_before; }));
+}
+
+TEST(attack, connections_over_the_limit_get_503) {
+  running_server server{{"--max-connections", "10"}};
+  std::vector<raw_client> all = connect_many(server, 10);
+  for (raw_client& each : all) ASSERT_EQ(each.ask(get_request("/get?key=a")).status, 404U);
+  for (int i = 0; i < 20; ++i) {
+    raw_client over = server.connect();
+    EXPECT_EQ(over.read_reply().status, 503U);
+    EXPECT_TRUE(over.ends());
+  }
+  EXPECT_EQ(all.front().ask(get_request("/get?key=a")).status, 404U);
+}
+
+TEST(attack, running_out_of_descriptors_is_survived_without_spinning) {
+  running_server server;
+  server.connect().ask(get_request("/get?key=a"));
+  const rlimit few{open_files(server.pid()) + 5, 4096};
+  rlimit before{};
+  ASSERT_EQ(::prlimit(server.pid(), RLIMIT_NOFILE, &few, &before), 0);
+
+  std::vector<raw_client> clients = connect_many(server, 20); // more than it can accept
+  EXPECT_EQ(clients.front().ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_TRUE(clients.back().is_silent_for(std::chrono::milliseconds{300}));
+  // While it waits for descriptors it uses next to no processor time.
+  const auto used_ticks = [&] {
+    std::ifstream stat{"/proc/" + std::to_string(server.pid()) + "/stat"};
+    std::string skipped;
+    for (int i = 0; i < 13; ++i) stat >> skipped;
+    long user = 0;
+    long system = 0;
+    stat >> user >> system;
+    return user + system;
+  };
+  const long ticks = used_ticks();
+  EXPECT_TRUE(clients.back().is_silent_for(std::chrono::milliseconds{500}));
+  EXPECT_LE(used_ticks() - ticks, 10); // of the 50 that a spinning thread would use
+
+  raw_client last = std::move(clients.back());
+  clients.clear(); // there is room again
+  EXPECT_EQ(last.ask(get_request("/get?key=a")).status, 404U);
+}
+
+} // namespace
+} // namespace kvcache::test

@@ -1,0 +1,42 @@
+// The program under test, and what its process holds.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/server_process.hpp"
+
+namespace kvcache::test {
+
+inline const std::string binary = KVCACHE_BINARY;
+
+struct running_server : server_process {
+  explicit running_server(std::vector<std::string> arguments = {})
+      : server_process(binary, std::move(arguments)) {}
+};
+
+inline std::size_t open_files(pid_t pid) {
+  const std::filesystem::directory_iterator files{"/proc/" + std::to_string(pid) + "/fd"};
+  return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+}
+
+inline std::size_t resident_bytes(pid_t pid) {
+  std::ifstream statm{"/proc/" + std::to_string(pid) + "/statm"};
+  std::size_t total_pages = 0;
+  std::size_t resident_pages = 0;
+  statm >> total_pages >> resident_pages;
+  return resident_pages * 4096;
+}
+
+inline std::string error_body(const std::string& message) {
+  return R"({"status":"ERROR","message":")" + message + R"("})";
+}
+
+} // namespace kvcache::test

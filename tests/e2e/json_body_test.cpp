@@ -1,0 +1,88 @@
+// What a body may be and what it may not.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "e2e/binary.hpp"
+
+namespace kvcache::test {
+namespace {
+
+TEST(json_body, is_read_wherever_its_members_stand) {
+  running_server server;
+  raw_client client = server.connect();
+  for (const char* body : {
+           R"({"value":"v","key":"k"})",
+           " {\n\t\"key\" : \"k\" ,\r\n \"value\" : \"v\" } \n",
+           R"({"other":[1,{"key":2}],"key":"k","value":"v","more":null})",
+           R"({"k\u0065y":"k","value":"v"})",
+           R"({"key":"k","value":"v","ttl":10})",
+       }) {
+    EXPECT_EQ(client.ask(post_request("/put", body)).status, 200U) << body;
+    EXPECT_EQ(client.ask(get_request("/get?key=k")).body,
+              R"({"status":"OK","key":"k","value":"v"})")
+        << body;
+    client.ask(post_request("/delete", R"({"key":"k"})"));
+  }
+}
+
+TEST(json_body, is_refused_when_it_is_not_what_it_should_be) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::string bodies[] = {
+      "",
+      "null",
+      "[]",
+      R"(["key","value"])",
+      R"("key")",
+      "{}",
+      R"({"key":"k"})",
+      R"({"value":"v"})",
+      R"({"key":1,"value":"v"})",
+      R"({"key":"k","value":1})",
+      R"({"key":null,"value":"v"})",
+      R"({"key":"k","value":{}})",
+      R"({"key":"k","key":"k","value":"v"})",
+      R"({"key":"k","value":"v","value":"w"})",
+      R"({"key":"k","value":"v"}x)",
+      R"({"key":"k","value":"v"}{})",
+      R"({"key":"k","value":"v")",
+      R"({"key":"k","value":"v",})",
+      R"({'key':'k','value':'v'})",
+      R"({"key":"k" "value":"v"})",
+      R"({"key":"k","value":"\x"})",
+      R"({"key":"k","value":"\ud800"})",
+      R"({"key":"k","value":"\ud800\u0041"})",
+      R"({"key":"k","value":"\udc00"})",
+      R"({"key":"k","value":"\u00g0"})",
+      "\xEF\xBB\xBF{\"key\":\"k\",\"value\":\"v\"}",
+      "{\"key\":\"k\",\"value\":\"\xC0\xAF\"}",
+      "{\"key\":\"k\",\"value\":\"\xED\xA0\x80\"}",
+      "{\"key\":\"k\",\"value\":\"\xF4\x90\x80\x80\"}",
+      "{\"key\":\"k\",\"value\":\"\xFF\"}",
+      "{\"key\":\"k\",\"value\":\"a\nb\"}",
+      std::string{"{\"key\":\"k\",\"value\":\"v\"}\0", 24},
+      R"({"key":"k","value":"v","ttl":0})",
+      R"({"key":"k","value":"v","ttl":-1})",
+      R"({"key":"k","value":"v","ttl":1.5})",
+      R"({"key":"k","value":"v","ttl":"1"})",
+      R"({"key":"k","value":"v","ttl":315360001})",
+  };
+  for (const std::string& body : bodies)
+    EXPECT_EQ(client.ask(post_request("/put", body)).status, 400U) << body;
+  EXPECT_EQ(client.ask(get_request("/get?key=k")).status, 404U);
+}
+
+TEST(json_body, may_nest_deeply_without_harm) {
+  running_server server{{"--max-body-bytes", "300000"}};
+  raw_client client = server.connect();
+  const std::string open(100'000, '[');
+  const std::string close(100'000, ']');
+  EXPECT_EQ(client.ask(post_request("/put", open)).status, 400U);
+  EXPECT_EQ(client.ask(post_request("/put", open + close)).status, 400U);
+  EXPECT_EQ(client.ask(post_request("/put", R"({"other":)" + open + close + "}")).status, 400U);
+  EXPECT_EQ(client.ask(put_request("k", "v")).status, 200U);
+}
+
+} // namespace
+} // namespace kvcache::test

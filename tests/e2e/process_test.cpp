@@ -1,0 +1,127 @@
+// The program as a process: how it starts, and how it ends.
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "e2e/binary.hpp"
+
+namespace kvcache::test {
+namespace {
+
+using std::chrono::steady_clock;
+
+TEST(process, refuses_a_port_that_is_in_use_with_exit_code_1) {
+  running_server first;
+  const program_end second = run_program(binary, {"--port", std::to_string(first.port())});
+  EXPECT_EQ(second.exit_code, 1);
+  EXPECT_NE(second.output.find(std::to_string(first.port())), std::string::npos) << second.output;
+  EXPECT_EQ(first.connect().ask(get_request("/healthz")).status, 200U);
+}
+
+TEST(process, starts_again_at_once_on_the_port_it_had) {
+  std::string port;
+  {
+    running_server first;
+    port = std::to_string(first.port());
+    raw_client client = first.connect(); // leaves the port in TIME_WAIT
+    client.ask(get_request("/get?key=a", "Connection: close\r\n"));
+    first.signal(SIGTERM);
+    EXPECT_EQ(first.wait().exit_code, 0);
+  }
+  running_server second{{"--port", port}};
+  EXPECT_EQ(std::to_string(second.port()), port);
+}
+
+TEST(process, ends_with_exit_code_0_on_sigterm_and_sigint) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    running_server server;
+    EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
+    server.signal(number);
+    EXPECT_EQ(server.wait().exit_code, 0);
+  }
+}
+
+TEST(process, answers_what_it_has_received_before_it_ends) {
+  running_server server;
+  raw_client client = server.connect();
+  std::string requests;
+  for (int i = 0; i < 500; ++i) requests += get_request("/get?key=a");
+  client.send(requests);
+  server.signal(SIGTERM);
+  http_reply reply;
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_FALSE(reply.has("connection")) << "closed after " << i;
+    reply = client.read_reply();
+    ASSERT_EQ(reply.status, 404U);
+  }
+  // The last one may have been answered before the signal was noticed; then a later one says it.
+  while (!reply.has("connection")) reply = client.ask(get_request("/get?key=a"));
+  EXPECT_EQ(reply.field("connection"), "close");
+  EXPECT_TRUE(client.ends());
+  EXPECT_EQ(server.wait().exit_code, 0);
+}
+
+TEST(process, ends_at_once_on_a_second_signal) {
+  running_server server{{"--drain-delay-ms", "5000"}};
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/readyz")).status, 200U);
+  const auto start = steady_clock::now();
+  server.signal(SIGTERM);
+  while (client.ask(get_request("/readyz")).status != 503) {
+  }
+  server.signal(SIGTERM);
+  server.wait();
+  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds{4});
+}
+
+TEST(process, goes_on_accepting_during_the_drain_delay) {
+  running_server server{{"--drain-delay-ms", "500"}};
+  server.signal(SIGTERM);
+  while (server.connect().ask(get_request("/readyz")).status != 503) {
+  }
+  EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
+  EXPECT_EQ(server.wait().exit_code, 0);
+}
+
+TEST(process, keeps_to_the_drain_timeout) {
+  running_server server{{"--drain-timeout-ms", "300"}};
+  raw_client half = server.connect();
+  half.send("GET /get");
+  EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U);
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait().exit_code, 0);
+}
+
+TEST(process, drops_no_accepted_request_when_it_ends_under_load) {
+  running_server server{{"--threads", "2"}};
+  constexpr int clients = 16;
+  std::atomic<int> served{0};
+  std::atomic<int> dropped{0};
+  std::vector<std::thread> threads;
+  for (int i = 0; i < clients; ++i)
+    threads.emplace_back([&] {
+      raw_client client = server.connect();
+      for (int request = 0;; ++request) {
+        try {
+          if (client.ask(get_request("/get?key=a")).field("connection") == "close") return;
+        } catch (const std::exception&) {
+          ++dropped;
+          return;
+        }
+        if (request == 100) ++served;
+      }
+    });
+  while (served < clients) std::this_thread::yield();
+  server.signal(SIGTERM);
+  for (std::thread& each : threads) each.join();
+  EXPECT_EQ(server.wait().exit_code, 0);
+  EXPECT_EQ(dropped, 0);
+}
+
+} // namespace
+} // namespace kvcache::test

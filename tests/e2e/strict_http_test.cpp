@@ -1,0 +1,269 @@
+// HTTP/1.1 by the book (RFC 9110, 9112): each rule, over raw sockets.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "e2e/binary.hpp"
+
+namespace kvcache::test {
+namespace {
+
+const std::string body = R"({"key":"a","value":"b"})";
+
+// Each request must be refused with `status`, the connection must end, and what was sent behind the
+// request must have had no effect.
+void expect_refused(const std::vector<std::string>& requests, unsigned status,
+                    std::vector<std::string> arguments = {}) {
+  running_server server{std::move(arguments)};
+  for (const std::string& request : requests) {
+    raw_client client = server.connect();
+    client.send(request + put_request("behind", "it"));
+    const http_reply reply = client.read_reply();
+    EXPECT_EQ(reply.status, status) << request;
+    EXPECT_EQ(reply.field("connection"), "close") << request;
+    EXPECT_EQ(reply.field("content-type"), "application/json") << request;
+    EXPECT_TRUE(reply.body.starts_with(R"({"status":"ERROR","message":")")) << reply.body;
+    EXPECT_TRUE(client.ends()) << request;
+  }
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=behind")).status, 404U);
+}
+
+std::string put_with(const std::string& fields, const std::string& content) {
+  return "POST /put HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + content;
+}
+
+TEST(strict_http, needs_one_well_formed_host) { // RFC 9112 §3.2
+  expect_refused(
+      {
+          "GET /get?key=a HTTP/1.1\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a b\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a/b\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: user@a\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a:port\r\n\r\n",
+      },
+      400);
+}
+
+TEST(strict_http, refuses_two_ways_to_frame_a_body) { // RFC 9112 §6.1
+  expect_refused({put_with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+                  put_with("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n")},
+                 400);
+}
+
+TEST(strict_http, refuses_a_content_length_that_is_not_one_number) { // RFC 9112 §6.3
+  std::vector<std::string> requests;
+  for (const char* length : {"+5", "-5", "", "5 5", "5,5", "0x5", "5.0", "99999999999999999999"})
+    requests.push_back(put_with("Content-Length: " + std::string{length} + "\r\n", body));
+  requests.push_back(put_with("Content-Length: 23\r\nContent-Length: 24\r\n", body));
+  expect_refused(requests, 400);
+}
+
+TEST(strict_http, knows_the_chunked_coding_only) { // RFC 9112 §6.1, §7
+  expect_refused({put_with("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
+                  put_with("Transfer-Encoding: gzip\r\n", "")},
+                 501);
+  expect_refused(
+      {put_with("Transfer-Encoding: chunked;q=1\r\n", "0\r\n\r\n"),
+       put_with("Transfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"),
+       put_with("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+       "POST /put HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+      400);
+}
+
+TEST(strict_http, refuses_malformed_chunks) { // RFC 9112 §7.1
+  std::vector<std::string> requests;
+  for (const char* chunks :
+       {"x\r\n", "-1\r\n", "\r\n", "5 \r\n12345\r\n0\r\n\r\n", "2\r\n123\r\n0\r\n\r\n",
+        "0x2\r\n12\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n", "2\n12\n0\n\n"})
+    requests.push_back(put_with("Transfer-Encoding: chunked\r\n", chunks));
+  expect_refused(requests, 400);
+}
+
+TEST(strict_http, takes_chunks_with_extensions_and_trailers_within_limits) {
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client
+                .ask(put_with("Transfer-Encoding: chunked\r\n",
+                              "5;a=b;c=\"d\"\r\n" + body.substr(0, 5) + "\r\n12\r\n" +
+                                  body.substr(5) + "\r\n0\r\nX-Trailer: 1\r\n\r\n"))
+                .status,
+            200U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U);
+}
+
+TEST(strict_http, limits_chunk_extensions_and_trailers) {
+  running_server server;
+  std::string trailers;
+  for (int i = 0; i < 10'000; ++i) trailers += "X: 1\r\n";
+  const std::string requests[] = {
+      put_with("Transfer-Encoding: chunked\r\n", "1;" + std::string(65'536, 'x') + "\r\n"),
+      put_with("Transfer-Encoding: chunked\r\n", "0\r\n" + trailers + "\r\n")};
+  for (const std::string& request : requests) {
+    raw_client client = server.connect();
+    client.send(request);
+    EXPECT_GE(client.read_reply().status, 400U);
+    EXPECT_TRUE(client.ends());
+  }
+}
+
+TEST(strict_http, refuses_malformed_lines) { // RFC 9112 §2.2, §5
+  expect_refused(
+      {
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\n\tb\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n",
+          std::string{"GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n", 50},
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\nNothing\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+          "GET  /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
+          "GET /get?key=a\r\nHost: a\r\n\r\n",
+          "GET /get?key=\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
+          "G@T /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
+      },
+      400);
+}
+
+TEST(strict_http, limits_target_head_and_fields) {
+  expect_refused({get_request("/get?key=" + std::string(9000, 'x'))}, 414);
+  std::string many;
+  for (int i = 0; i < 64; ++i) many += "X: 1\r\n";
+  expect_refused({get_request("/get?key=a", "X: " + std::string(17'000, 'x') + "\r\n"),
+                  get_request("/get?key=a", many)},
+                 431);
+}
+
+TEST(strict_http, refuses_a_large_body_before_it_comes) {
+  running_server server;
+  for (const char* expect : {"", "Expect: 100-continue\r\n"}) {
+    raw_client client = server.connect();
+    client.send(put_with("Content-Length: 100000\r\n" + std::string{expect}, ""));
+    EXPECT_EQ(client.read_reply().status, 413U);
+    EXPECT_TRUE(client.ends());
+  }
+}
+
+TEST(strict_http, refuses_versions_it_does_not_speak) { // RFC 9110 §15.6.6
+  expect_refused(
+      {"GET /get?key=a HTTP/2.0\r\nHost: a\r\n\r\n", "GET /get?key=a HTTP/1.2\r\nHost: a\r\n\r\n"},
+      505);
+}
+
+TEST(strict_http, refuses_expectations_it_cannot_meet) { // RFC 9110 §10.1.1
+  expect_refused({put_with("Expect: miracles\r\nContent-Length: 0\r\n", "")}, 417);
+}
+
+TEST(strict_http, asks_for_a_body_where_one_is_needed) { // RFC 9110 §15.5.12
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask("POST /put HTTP/1.1\r\nHost: a\r\n\r\n").status, 411U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U); // the connection goes on
+}
+
+TEST(strict_http, invites_a_body_that_waits) { // RFC 9110 §10.1.1
+  running_server server;
+  raw_client client = server.connect();
+  client.send(put_with("Expect: 100-continue\r\nContent-Length: 23\r\n", ""));
+  EXPECT_EQ(client.read_reply().status, 100U);
+  EXPECT_EQ(client.ask(body).status, 200U);
+}
+
+TEST(strict_http, ignores_an_upgrade_and_skips_an_empty_line) { // RFC 9110 §7.8, RFC 9112 §2.2
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/get?key=a", "Connection: upgrade\r\nUpgrade: h2c\r\n")).status,
+            404U);
+  EXPECT_EQ(client.ask("\r\n" + get_request("/get?key=a")).status, 404U);
+}
+
+TEST(strict_http, takes_absolute_targets) { // RFC 9112 §3.2.2
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  EXPECT_EQ(client.ask(get_request("http://localhost/get?key=a")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("HTTP://localhost:7171/get?key=a")).status, 200U);
+}
+
+TEST(strict_http, reads_the_query_strictly) {
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a b", "c"));
+  EXPECT_EQ(client.ask(get_request("/get?x=1&key=a+b&y")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a%20b")).status, 200U);
+  EXPECT_EQ(client.ask(get_request("/get?key=%")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=%4")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=%zz")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=%FF")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=%C0%AF")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=%ED%A0%80")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a&key=a")).status, 400U);
+}
+
+TEST(strict_http, answers_pipelined_requests_in_order_and_reads_its_own_writes) {
+  running_server server{{"--threads", "2"}};
+  raw_client client = server.connect();
+  std::string requests;
+  for (int i = 0; i < 1000; ++i)
+    requests += put_request("k", std::to_string(i)) + get_request("/get?key=k");
+  client.send(requests);
+  for (int i = 0; i < 1000; ++i) {
+    ASSERT_EQ(client.read_reply().status, 200U);
+    ASSERT_EQ(client.read_reply().body,
+              R"({"status":"OK","key":"k","value":")" + std::to_string(i) + R"("})");
+  }
+}
+
+TEST(strict_http, speaks_http_1_0) { // RFC 9112 §9.3
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(
+      client.ask("GET /get?key=a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").field("connection"),
+      "keep-alive");
+  EXPECT_EQ(client.ask("GET /get?key=a HTTP/1.0\r\n\r\n").status, 404U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(strict_http, answers_everything_after_a_half_close) {
+  running_server server;
+  raw_client client = server.connect();
+  std::string requests;
+  for (int i = 0; i < 100; ++i) requests += get_request("/get?key=a");
+  client.send(requests);
+  client.end_sending();
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(client.read_reply().status, 404U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(strict_http, delivers_the_refusal_while_the_peer_still_sends) {
+  running_server server;
+  raw_client client = server.connect();
+  client.send(put_with("Content-Length: 400000\r\n", ""));
+  const std::string piece(40'000, 'x');
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(client.send(piece));
+  EXPECT_EQ(client.read_reply().status, 413U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(strict_http, refuses_writes_of_another_origins_page) {
+  running_server server;
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: cross-site\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: same-site\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Origin: http://evil.example\r\n")).status, 403U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a", "Origin: http://evil.example\r\n")).status, 404U);
+  const http_reply own = client.ask(post_request("/put", body, "Origin: http://localhost\r\n"));
+  EXPECT_EQ(own.status, 200U);
+  EXPECT_FALSE(own.has("access-control-allow-origin"));
+}
+
+TEST(strict_http, answers_for_allowed_hosts_only) {
+  running_server server{{"--allowed-hosts", "cache.example,localhost"}};
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_EQ(client.ask("GET /get?key=a HTTP/1.1\r\nHost: evil.example\r\n\r\n").status, 421U);
+}
+
+} // namespace
+} // namespace kvcache::test
