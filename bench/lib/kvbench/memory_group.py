@@ -1,0 +1,63 @@
+"""A real memory cgroup with a limit, v1 or v2. Making one needs root (or a delegated group)."""
+
+import os
+import pathlib
+import sys
+import time
+
+_MOUNT = pathlib.Path("/sys/fs/cgroup")
+
+
+class MemoryGroup:
+    """Made on entry, removed on exit, after the processes in it have ended."""
+
+    def __init__(self, limit_bytes):
+        self.is_v1 = (_MOUNT / "memory" / "memory.limit_in_bytes").exists()
+        self.path = (_MOUNT / "memory" if self.is_v1 else _MOUNT) / f"kvcache-bench-{os.getpid()}"
+        self._first_limit = limit_bytes
+
+    def __enter__(self):
+        try:
+            if not self.is_v1:
+                (_MOUNT / "cgroup.subtree_control").write_text("+memory")
+            self.path.mkdir()
+            self.set_limit(self._first_limit)
+            swap = self.path / ("memory.swappiness" if self.is_v1 else "memory.swap.max")
+            if swap.exists():
+                swap.write_text("0")
+        except OSError as fault:
+            sys.exit(f"no memory cgroup can be made here ({fault}): run as root, outside a container or in a privileged one")
+        return self
+
+    def __exit__(self, *_):
+        for _ in range(50):
+            try:
+                self.path.rmdir()
+                return
+            except OSError:
+                time.sleep(0.1)  # the kernel still counts the ended processes
+        print(f"{self.path} could not be removed", file=sys.stderr)
+
+    def set_limit(self, limit_bytes):
+        """On v1 the kernel refuses a limit below the present use, as OSError."""
+        (self.path / ("memory.limit_in_bytes" if self.is_v1 else "memory.max")).write_text(str(limit_bytes))
+
+    def join(self):
+        """For the process to be limited, between fork and exec."""
+        (self.path / "cgroup.procs").write_text(str(os.getpid()))
+
+    def used_bytes(self):
+        """Without page cache that the kernel can drop at once."""
+        used = int((self.path / ("memory.usage_in_bytes" if self.is_v1 else "memory.current")).read_text())
+        droppable = self._field("memory.stat", "total_inactive_file" if self.is_v1 else "inactive_file")
+        return max(0, used - droppable)
+
+    def oom_kills(self):
+        return self._field("memory.oom_control" if self.is_v1 else "memory.events", "oom_kill")
+
+    def _field(self, file, name):
+        for line in (self.path / file).read_text().splitlines():
+            words = line.split()
+            if words[0] == name:
+                return int(words[1])
+        return 0

@@ -1,0 +1,91 @@
+#include "workload.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <stdexcept>
+
+namespace kvcache::bench {
+
+namespace {
+
+constexpr std::string_view key_prefix = "key:";
+constexpr std::size_t distinct_value_starts = 64;
+
+// The finisher of splitmix64: spreads lengths over keys without a pattern.
+std::uint64_t mix(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9U;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebU;
+  return x ^ (x >> 31);
+}
+
+} // namespace
+
+workload::workload(const workload_options& options) : options_(options) {
+  if (options_.keys == 0 || options_.value_bytes_min > options_.value_bytes_max ||
+      options_.key_bytes <= key_prefix.size() ||
+      options_.keys > std::numeric_limits<std::uint32_t>::max()) {
+    throw std::invalid_argument("workload: no keys, too many, or lengths out of order");
+  }
+  if (options_.order == key_order::shuffled) {
+    shuffled_.resize(options_.keys);
+    std::iota(shuffled_.begin(), shuffled_.end(), 0U);
+    std::shuffle(shuffled_.begin(), shuffled_.end(), std::mt19937_64(options_.seed));
+  }
+  letters_.resize(options_.value_bytes_max + distinct_value_starts);
+  for (std::size_t i = 0; i < letters_.size(); ++i) {
+    letters_[i] = static_cast<char>('a' + mix(i) % 26);
+  }
+}
+
+std::uint64_t workload::index_at(std::uint64_t position) const noexcept {
+  const std::uint64_t place = position % options_.keys;
+  return options_.first_key + (shuffled_.empty() ? place : shuffled_[place]);
+}
+
+void workload::write_key(std::string& out, std::uint64_t index) const {
+  out.assign(options_.key_bytes, '0');
+  key_prefix.copy(out.data(), key_prefix.size());
+  for (std::size_t at = out.size(); index != 0 && at > key_prefix.size(); index /= 10) {
+    out[--at] = static_cast<char>('0' + index % 10);
+  }
+}
+
+std::string_view workload::value_of(std::uint64_t index) const noexcept {
+  const std::size_t range = options_.value_bytes_max - options_.value_bytes_min + 1;
+  const std::size_t length = options_.value_bytes_min + (range > 1 ? mix(index + 1) % range : 0);
+  return std::string_view(letters_).substr(index % distinct_value_starts, length);
+}
+
+request_source::request_source(const workload& work, unsigned worker, unsigned workers)
+    : work_(work),
+      position_(worker),
+      end_(work.options().requests),
+      stride_(workers),
+      random_(work.options().seed + worker) {
+  if (end_ == 0) {
+    end_ = work.options().order == key_order::random ? std::numeric_limits<std::uint64_t>::max()
+                                                     : work.options().keys;
+  }
+}
+
+std::optional<planned_request> request_source::next() {
+  if (position_ >= end_) {
+    return std::nullopt;
+  }
+  const workload_options& options = work_.options();
+  planned_request planned;
+  if (options.order == key_order::random) {
+    planned.key_index = options.first_key + random_() % options.keys;
+  } else {
+    planned.key_index = work_.index_at(position_);
+  }
+  position_ += stride_;
+  // 32 fresh bits against the share: the key must not decide what is done with it.
+  const bool reads = options.get_share > 0.0 &&
+                     static_cast<double>(random_() >> 32) < options.get_share * 4294967296.0;
+  planned.what = reads ? operation::get : options.erase ? operation::erase : operation::put;
+  return planned;
+}
+
+} // namespace kvcache::bench
