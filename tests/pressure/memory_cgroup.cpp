@@ -1,0 +1,114 @@
+#include "pressure/memory_cgroup.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+namespace kvcache::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool write_file(const fs::path& file, const std::string& text) {
+  std::ofstream out(file);
+  out << text;
+  out.close();
+  return out.good();
+}
+
+std::uint64_t field_of(const fs::path& file, const std::string& name) {
+  std::ifstream in(file);
+  std::string word;
+  std::uint64_t value = 0;
+  while (in >> word >> value) {
+    if (word == name) return value;
+  }
+  return 0;
+}
+
+std::uint64_t number_in(const fs::path& file) {
+  std::ifstream in(file);
+  std::uint64_t value = 0;
+  in >> value;
+  return value;
+}
+
+} // namespace
+
+memory_cgroup::memory_cgroup(fs::path directory, bool v2)
+    : directory_(std::move(directory)), v2_(v2) {}
+
+memory_cgroup::memory_cgroup(memory_cgroup&& other) noexcept
+    : directory_(std::move(other.directory_)), v2_(other.v2_) {
+  other.directory_.clear();
+}
+
+std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes, std::string& why_not) {
+  const fs::path v1_mount = "/sys/fs/cgroup/memory";
+  const fs::path v2_mount = "/sys/fs/cgroup";
+  std::error_code error;
+  const bool v1 = fs::exists(v1_mount / "memory.limit_in_bytes", error);
+  const bool v2 = !v1 && fs::exists(v2_mount / "cgroup.controllers", error);
+  if (!v1 && !v2) {
+    why_not = "no memory controller is mounted under /sys/fs/cgroup";
+    return std::nullopt;
+  }
+  // In v2 a group's children get the controller only if it says so.
+  if (v2) write_file(v2_mount / "cgroup.subtree_control", "+memory");
+  static int serial = 0;
+  const fs::path directory = (v1 ? v1_mount : v2_mount) / ("kvcache-test-" + std::to_string(getpid()) +
+                                                         "-" + std::to_string(serial++));
+  if (!fs::create_directory(directory, error)) {
+    why_not = "cannot make " + directory.string() + ": " + error.message();
+    return std::nullopt;
+  }
+  memory_cgroup group(directory, v2);
+  if (!fs::exists(directory / (v2 ? "memory.max" : "memory.limit_in_bytes"))) {
+    why_not = "the memory controller is not available below " + v2_mount.string();
+    return std::nullopt;
+  }
+  group.set_limit_bytes(limit_bytes);
+  return group;
+}
+
+memory_cgroup::~memory_cgroup() {
+  if (directory_.empty()) return;
+  // The kernel lets go of a group a moment after its last process has been waited for.
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    if (rmdir(directory_.c_str()) == 0 || errno != EBUSY) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+void memory_cgroup::set_limit_bytes(std::uint64_t limit_bytes) {
+  const std::string text = std::to_string(limit_bytes);
+  const bool done = write_file(directory_ / (v2_ ? "memory.max" : "memory.limit_in_bytes"), text);
+  if (!done) throw std::runtime_error("cannot set the limit of " + directory_.string());
+  // Swapping instead of being killed would prove nothing, so it is off where the kernel counts it.
+  if (v2_) write_file(directory_ / "memory.swap.max", "0");
+}
+
+void memory_cgroup::add(pid_t process) {
+  if (!write_file(directory_ / "cgroup.procs", std::to_string(process)))
+    throw std::runtime_error("cannot move a process into " + directory_.string());
+}
+
+std::uint64_t memory_cgroup::usage_bytes() const {
+  const std::uint64_t usage = number_in(directory_ / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
+  const std::uint64_t droppable =
+      field_of(directory_ / "memory.stat", v2_ ? "inactive_file" : "total_inactive_file");
+  return usage > droppable ? usage - droppable : 0;
+}
+
+std::uint64_t memory_cgroup::oom_kills() const {
+  return v2_ ? field_of(directory_ / "memory.events", "oom_kill")
+             : field_of(directory_ / "memory.oom_control", "oom_kill");
+}
+
+} // namespace kvcache::test
