@@ -27,6 +27,11 @@ build_packages() {
     libspdlog-dev libcli11-dev libgtest-dev libgmock-dev ca-certificates
 }
 
+# What the tests need besides: programs that the service is held against, and their tools.
+test_packages() {
+  echo curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy openssl systemd
+}
+
 # Installs those of the named packages that are missing; touches nothing when all are there.
 install_packages() {
   local missing=() name

@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
       std::fprintf(stderr, "hit_ratio: no keys in %s\n", argv[i]);
       return 1;
     }
-    print_rows(argv[i], sequence);
+    const std::string path = argv[i];
+    print_rows(path.substr(path.rfind('/') + 1).c_str(), sequence);
   }
   return 0;
 }

@@ -50,8 +50,17 @@ std::optional<clock_hand::choice> clock_hand::choose() noexcept {
 }
 
 std::optional<clock_hand::choice> clock_hand::advance(hand& h) noexcept {
+  const std::optional<victim> least = pass_entries(h.cursor, h.picked);
+  if (!h.picked.empty()) return choice{.chosen = h.picked.take()};
+  if (least) return choice{.chosen = *least, .forced = true};
+  return std::nullopt;
+}
+
+// Moves on until something has been picked, within bounds. Returns the least referenced of those
+// passed.
+std::optional<victim> clock_hand::pass_entries(walk_cursor& cursor,
+                                               picked_victims& picked) noexcept {
   const tick now = store_.now();
-  picked_victims& picked = h.picked;
   std::optional<victim> least;
   const auto look = [&](walked_entry& entry) {
     const entry_meta meta = entry.meta();
@@ -69,11 +78,9 @@ std::optional<clock_hand::choice> clock_hand::advance(hand& h) noexcept {
   for (std::size_t slots = 0; picked.empty() && slots < max_slots_passed;
        slots += hand_batch_slots) {
     picked.clear();
-    store_.walk(h.cursor, hand_batch_slots, look);
+    store_.walk(cursor, hand_batch_slots, look);
   }
-  if (!picked.empty()) return choice{.chosen = picked.take()};
-  if (least) return choice{.chosen = *least, .forced = true};
-  return std::nullopt;
+  return least;
 }
 
 } // namespace kvcache

@@ -47,6 +47,7 @@ private:
 
   std::optional<choice> choose() noexcept;
   std::optional<choice> advance(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+  std::optional<victim> pass_entries(walk_cursor& cursor, picked_victims& picked) noexcept;
 
   store& store_;
   unsigned hand_count_;

@@ -74,33 +74,34 @@ std::optional<victim> lru::choose() noexcept {
 }
 
 std::optional<victim> lru::advance(hand& h) noexcept {
+  std::optional<victim> oldest;
+  for (std::size_t slots = 0; h.picked.empty() && slots < max_slots_passed;
+       slots += hand_batch_slots) {
+    const bool outdated = slots == max_slots_to_resample;
+    if (h.victims_until_sample == 0 || outdated) sample_ages(h);
+    h.picked.clear();
+    pass_batch(h.cursor, h.threshold_age, h.picked, oldest);
+  }
+  if (h.picked.empty()) return oldest;
+  if (h.victims_until_sample > 0) --h.victims_until_sample;
+  return h.picked.take();
+}
+
+void lru::pass_batch(walk_cursor& cursor, epoch threshold_age, picked_victims& picked,
+                     std::optional<victim>& oldest) noexcept {
   const tick now = store_.now();
   const epoch now_epoch = store_.current_epoch();
-  picked_victims& picked = h.picked;
-  std::optional<victim> oldest;
-  epoch threshold = 0;
-  const auto look = [&](walked_entry& entry) {
+  store_.walk(cursor, hand_batch_slots, [&](walked_entry& entry) {
     const entry_meta meta = entry.meta();
     const epoch age = age_of(meta, now_epoch);
     if (has_expired(entry.expires_at(), now)) {
       picked.add({.ref = entry.ref(), .seen = meta, .expired = true});
-    } else if (age >= threshold) {
+    } else if (age >= threshold_age) {
       picked.add({.ref = entry.ref(), .seen = meta});
     } else if (!oldest || age > age_of(oldest->seen, now_epoch)) {
       oldest = victim{.ref = entry.ref(), .seen = meta};
     }
-  };
-  for (std::size_t slots = 0; picked.empty() && slots < max_slots_passed;
-       slots += hand_batch_slots) {
-    const bool outdated = slots == max_slots_to_resample;
-    if (h.victims_until_sample == 0 || outdated) sample_ages(h);
-    threshold = h.threshold_age;
-    picked.clear();
-    store_.walk(h.cursor, hand_batch_slots, look);
-  }
-  if (picked.empty()) return oldest;
-  if (h.victims_until_sample > 0) --h.victims_until_sample;
-  return picked.take();
+  });
 }
 
 void lru::sample_ages(hand& h) noexcept {

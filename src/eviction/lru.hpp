@@ -51,6 +51,8 @@ private:
 
   std::optional<victim> choose() noexcept;
   std::optional<victim> advance(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+  void pass_batch(walk_cursor& cursor, epoch threshold_age, picked_victims& picked,
+                  std::optional<victim>& oldest) noexcept;
   void sample_ages(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
 
   store& store_;

@@ -87,14 +87,16 @@ TEST(pressure_property, others_that_come_and_go_move_the_tier_once_each_way) {
     machine.content = machine.limit / 2;
     machine.tick(0);
     ASSERT_EQ(machine.last.tier, pressure_tier::normal);
-    for (int tick = 0; tick < 300; ++tick) { // another process takes 30 %
-      machine.others = machine.limit / 10 + machine.limit * 3 / 10 * std::min(tick, 100) / 100;
+    for (std::uint64_t tick = 0; tick < 300; ++tick) { // another process takes 30 %
+      machine.others =
+          machine.limit / 10 + machine.limit * 3 / 1000 * std::min<std::uint64_t>(tick, 100);
       machine.tick(0);
     }
     EXPECT_EQ(machine.last.tier, pressure_tier::pressure) << run;
     EXPECT_NEAR(machine.effective_percent(), 70, 1) << run;
-    for (int tick = 0; tick < 300; ++tick) { // and gives it back
-      machine.others = machine.limit / 10 + machine.limit * 3 / 10 * std::max(0, 100 - tick) / 100;
+    for (std::uint64_t tick = 0; tick < 300; ++tick) { // and gives it back
+      machine.others = machine.limit / 10 +
+                       machine.limit * 3 / 1000 * (100 - std::min<std::uint64_t>(tick, 100));
       machine.tick(0);
     }
     EXPECT_EQ(machine.last.tier, pressure_tier::normal) << run;
