@@ -9,8 +9,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -70,8 +72,12 @@ private:
 
   std::unique_ptr<cell[]> cells_;
   unsigned mask_;
-  alignas(64) std::atomic<std::uint32_t> in_epoch_{0}; // written once in a batch
-  alignas(64) std::atomic<epoch> epoch_{0};            // read by every access, seldom written
+  // On lines of their own by distance, not by alignas: a store may live on the stack, and gcc's
+  // stack for AddressSanitizer honours no alignment above 32.
+  static constexpr std::size_t line_bytes = 64;
+  std::atomic<std::uint32_t> in_epoch_{0}; // written once in a batch
+  std::array<std::byte, line_bytes> apart_{};
+  std::atomic<epoch> epoch_{0}; // read by every access, seldom written
   std::atomic<std::uint32_t> length_{default_epoch_accesses};
   std::atomic<std::uint32_t> batch_{1};
 };

@@ -31,6 +31,12 @@ public:
     held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   }
 
+  // Only after the limit has been lowered, and by the little that charge() took.
+  bool over_limit() const noexcept {
+    const std::size_t limit = limit_bytes();
+    return limit != 0 && held_bytes() > limit;
+  }
+
   std::size_t held_bytes() const noexcept { return held_bytes_.load(std::memory_order_relaxed); }
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
   void set_limit_bytes(std::size_t bytes) noexcept { // 0 = unlimited
@@ -38,7 +44,7 @@ public:
   }
 
 private:
-  alignas(64) std::atomic<std::size_t> held_bytes_{0};
+  std::atomic<std::size_t> held_bytes_{0};
   std::atomic<std::size_t> limit_bytes_;
 };
 

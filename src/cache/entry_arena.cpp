@@ -13,8 +13,8 @@ namespace {
 // Slots a walk looks at before it lets go of the stripe's lock: some microseconds at most.
 constexpr std::size_t walk_batch_slots = 64;
 
-// How many slabs of a group are compared when the sparsest is looked for.
-constexpr unsigned sparsest_candidates = 8;
+// How many slabs of a group of equal fullness are looked at.
+constexpr unsigned candidates_per_group = 8;
 
 // In the background a class is compacted when at least this part of its blocks is free: less would
 // move more bytes than it frees ten times over.
@@ -103,43 +103,70 @@ entry_arena::allocation entry_arena::allocate_small(size_class c) noexcept {
 }
 
 entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth how) noexcept {
-  class_lists& lists = s.lists[c];
+  // Freed blocks of any slab come before untouched memory.
+  const bool any_freed = s.counts[c].freed.load(std::memory_order_relaxed) != 0;
+  std::uint32_t index = any_freed ? fullest_slab_with_freed_block(s, c) : no_slab;
+  const std::uint32_t block_bytes = geometry[c].block_bytes;
+  entry_handle handle = no_entry;
+  if (index != no_slab) {
+    slab& from = slabs_[index];
+    handle = handle_of(index, std::size_t{from.first_free} * block_bytes);
+    from.first_free = static_cast<std::uint16_t>(at(handle).next_free());
+    bump(s.counts[c].freed, -1);
+    bump(s.free_bytes, -std::size_t{block_bytes});
+  } else {
+    index = carve_block(s, c, how);
+    if (index == no_slab) return {status::over_limit, no_entry};
+    handle = handle_of(index, (std::size_t{slabs_[index].carved} - 1) * block_bytes);
+    at(handle).mark_free(no_slot); // what was here before it was given back is zero; be sure
+  }
+  ++slabs_[index].used;
+  bump(s.live_bytes, block_bytes);
+  relist(s, index);
+  return {status::ok, handle};
+}
+
+// Full slabs stay full and sparse ones empty out, so that they can be given back.
+std::uint32_t entry_arena::fullest_slab_with_freed_block(const stripe& s,
+                                                         size_class c) const noexcept {
+  const class_lists& lists = s.lists[c];
   for (std::uint32_t groups = lists.groups; groups != 0;) {
     const auto fullest = static_cast<unsigned>(std::bit_width(groups) - 1);
     groups &= ~(1U << fullest);
-    const std::uint32_t index = lists.heads[fullest];
-    slab& from = slabs_[index];
-    const std::uint32_t block_bytes = geometry[c].block_bytes;
-    std::uint16_t slot = from.first_free;
-    if (slot != no_slot) {
-      const entry_handle handle = handle_of(index, std::size_t{slot} * block_bytes);
-      from.first_free = static_cast<std::uint16_t>(at(handle).next_free());
-      bump(s.counts[c].freed, -1);
-      bump(s.free_bytes, -std::size_t{block_bytes});
-    } else if (carve_block(s, from, c, how)) {
-      slot = static_cast<std::uint16_t>(from.carved - 1);
-      at(handle_of(index, std::size_t{slot} * block_bytes)).mark_free(no_slot);
-    } else {
-      continue;
+    std::uint32_t index = lists.heads[fullest];
+    for (unsigned i = 0; i < candidates_per_group && index != no_slab; ++i) {
+      if (slabs_[index].first_free != no_slot) return index;
+      index = slabs_[index].next;
     }
-    ++from.used;
-    bump(s.live_bytes, block_bytes);
-    relist(s, index);
-    return {status::ok, handle_of(index, std::size_t{slot} * block_bytes)};
   }
-  return {status::over_limit, no_entry};
+  return no_slab;
 }
 
-bool entry_arena::carve_block(stripe& s, slab& from, size_class c, growth how) noexcept {
-  if (how == growth::freed_blocks_only || from.carved == geometry[c].capacity) return false;
-  const std::size_t end = (std::size_t{from.carved} + 1) * geometry[c].block_bytes;
-  if (end > from.touched_bytes) {
-    const std::size_t pages = round_up_to_pages(end) - from.touched_bytes;
-    if (how == growth::held_pages_only || !budget_.try_charge(pages)) return false;
-    from.touched_bytes += static_cast<std::uint32_t>(pages);
+// Cuts one more block from a slab that has been begun; returns the slab, if there is one.
+std::uint32_t entry_arena::carve_block(stripe& s, size_class c, growth how) noexcept {
+  if (how == growth::freed_blocks_only) return no_slab;
+  for (std::uint32_t groups = s.lists[c].groups; groups != 0; groups &= groups - 1) {
+    std::uint32_t index = s.lists[c].heads[static_cast<unsigned>(std::countr_zero(groups))];
+    for (unsigned i = 0; i < candidates_per_group && index != no_slab; ++i) {
+      slab& from = slabs_[index];
+      if (from.carved < geometry[c].capacity && touch_next_block(from, how)) {
+        ++from.carved;
+        bump(s.counts[c].carved, 1);
+        return index;
+      }
+      index = from.next;
+    }
   }
-  ++from.carved;
-  bump(s.counts[c].carved, 1);
+  return no_slab;
+}
+
+// Charges the pages that the next block of this slab reaches into; false if that may not be.
+bool entry_arena::touch_next_block(slab& from, growth how) noexcept {
+  const std::size_t end = (std::size_t{from.carved} + 1) * geometry[from.klass].block_bytes;
+  if (end <= from.touched_bytes) return true;
+  const std::size_t pages = round_up_to_pages(end) - from.touched_bytes;
+  if (how == growth::held_pages_only || !budget_.try_charge(pages)) return false;
+  from.touched_bytes += static_cast<std::uint32_t>(pages);
   return true;
 }
 
@@ -414,7 +441,7 @@ std::uint32_t entry_arena::sparsest_slab(const stripe& s, size_class c) const no
   const class_lists& lists = s.lists[c];
   for (std::uint32_t groups = lists.groups; groups != 0 && best == no_slab; groups &= groups - 1) {
     std::uint32_t index = lists.heads[static_cast<unsigned>(std::countr_zero(groups))];
-    for (unsigned i = 0; i < sparsest_candidates && index != no_slab; ++i) {
+    for (unsigned i = 0; i < candidates_per_group && index != no_slab; ++i) {
       const slab& candidate = slabs_[index];
       // One without freed blocks is being filled, not sparse.
       if (candidate.first_free != no_slot &&

@@ -146,8 +146,10 @@ private:
   allocation allocate_small(size_class c) noexcept;
   allocation allocate_large(std::size_t bytes) noexcept;
   allocation take_block(stripe& s, size_class c, growth how) noexcept KVCACHE_REQUIRES(s.lock);
-  bool carve_block(stripe& s, slab& from, size_class c, growth how) noexcept
+  std::uint32_t fullest_slab_with_freed_block(const stripe& s, size_class c) const noexcept
       KVCACHE_REQUIRES(s.lock);
+  std::uint32_t carve_block(stripe& s, size_class c, growth how) noexcept KVCACHE_REQUIRES(s.lock);
+  bool touch_next_block(slab& from, growth how) noexcept;
   allocation take_elsewhere(unsigned own, size_class c, growth how) noexcept;
   allocation take_from_new_slab(unsigned own, size_class c) noexcept;
   void charge_descriptors() noexcept;

@@ -90,12 +90,24 @@ unsigned smallest_shape_for(std::size_t count) {
 }
 
 // ---- table memory ---------------------------------------------------------------------
+// What libcuckoo keeps for a bucket: its lock, and a slot, a partial hash and a flag for each
+// entry.
+constexpr std::size_t lock_bytes = 24;
+constexpr std::size_t bucket_bytes(unsigned shape) {
+  return (is_wide(shape) ? wide_slots : narrow_slots) * (8 + 1 + 1);
+}
+
 // Arrays from this size on are mapped, so that freeing them returns them to the kernel.
 constexpr std::size_t map_threshold_bytes = std::size_t{16} << 10;
 
 struct table_account {
   memory_source* source;
+  std::size_t bucket_count;
   std::size_t bytes = 0; // allocated for this table
+
+  // libcuckoo's two arrays with one element for each bucket: the buckets, and their locks.
+  const std::byte* buckets = nullptr;
+  const std::byte* locks = nullptr;
 };
 
 template <class T>
@@ -113,6 +125,10 @@ public:
     void* memory = bytes >= map_threshold_bytes ? source.map(bytes) : source.allocate(bytes);
     if (memory == nullptr) throw std::bad_alloc{};
     account_->bytes += bytes;
+    if (count == account_->bucket_count) {
+      (sizeof(T) == lock_bytes ? account_->locks : account_->buckets) =
+          static_cast<const std::byte*>(memory);
+    }
     return static_cast<T*>(memory);
   }
   void deallocate(T* memory, std::size_t count) noexcept {
@@ -223,9 +239,12 @@ struct table_of {
   using cuckoo_map = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
                                                allocator, SlotsPerBucket>;
   table_of(memory_source& source, std::size_t slots)
-      : account{&source}, map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
+
+      : account{&source, slots / SlotsPerBucket},
+        map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
     map.minimum_load_factor(0);
     map.maximum_hashpower(map.hashpower());
+    map.lock_table(); // lets libcuckoo free its place for resizing now: the account must not change
     assert(map.capacity() == slots);
   }
   table_account account; // before the map, which uses it to its end
@@ -242,13 +261,11 @@ decltype(auto) with_table(void* table, unsigned shape, Function&& function) {
 
 // At least what a table of this shape allocates: both arrays, and its own few small objects.
 std::size_t bytes_needed(unsigned shape) noexcept {
-  constexpr std::size_t slot_and_its_partial_and_flag = 8 + 1 + 1;
-  constexpr std::size_t lock_bytes = 24;
   constexpr std::size_t small_objects = 512;
   const auto rounded = [](std::size_t bytes) {
     return bytes >= map_threshold_bytes ? round_up_to_pages(bytes) : bytes;
   };
-  return rounded(slots_of(shape) * slot_and_its_partial_and_flag) +
+  return rounded(buckets_of(shape) * bucket_bytes(shape)) +
          rounded(buckets_of(shape) * lock_bytes) + small_objects;
 }
 
@@ -277,7 +294,9 @@ struct alignas(64) entry_index::segment {
   std::uint32_t grow_at = 0;
   std::uint16_t prefix = 0;
   std::uint16_t depth = 0;
-  table slots; // its map is null while the segment is unused
+  table slots;                        // its map is null while the segment is unused
+  const std::byte* buckets = nullptr; // of `slots`, to prefetch from
+  const std::byte* locks = nullptr;
   segment* next_unused = nullptr;
 
   bool covers(unsigned bits) const noexcept {
@@ -285,8 +304,30 @@ struct alignas(64) entry_index::segment {
   }
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
+    with_table(fresh.map, fresh.shape, [this](const auto& t) {
+      buckets = t.account.buckets;
+      locks = t.account.locks;
+    });
     grow_at = static_cast<std::uint32_t>(percent_of(slots_of(fresh.shape), grow_percent));
     count.store(entries, std::memory_order_relaxed);
+  }
+
+  // Fetches all that libcuckoo is about to touch for this hash, its two buckets and their locks, at
+  // once: by itself it misses the processor's cache for one after the other. Where it will look is
+  // known from its header; were that to change, only the gain would be lost.
+  void prefetch(std::uint32_t hash) const noexcept {
+    const std::uint32_t tag = tag_of(hash);
+    const std::uint32_t partial = (tag ^ tag >> 8 ^ tag >> 16) & 0xff;
+    constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
+    const std::size_t mask = buckets_of(slots.shape) - 1;
+    const std::size_t first = tag & mask;
+    const std::size_t second = (first ^ (partial + 1) * alternate) & mask;
+    const std::size_t stride = bucket_bytes(slots.shape);
+    for (const std::size_t bucket : {first, second}) {
+      __builtin_prefetch(locks + bucket * lock_bytes, 1);
+      __builtin_prefetch(buckets + bucket * stride);
+      __builtin_prefetch(buckets + (bucket + 1) * stride - 1);
+    }
   }
 };
 
@@ -297,9 +338,10 @@ public:
     for (;;) {
       segment_ = &index.segment_of(hash);
       segment_->lock.lock_shared();
-      if (segment_->covers(directory_bits(hash))) return;
+      if (segment_->covers(directory_bits(hash))) break;
       segment_->lock.unlock_shared(); // it was split or merged meanwhile: look again
     }
+    segment_->prefetch(hash);
   }
   ~shared_segment() { segment_->lock.unlock_shared(); }
   shared_segment(const shared_segment&) = delete;

@@ -24,7 +24,7 @@ public:
     std::size_t left = bytes.size();
     for (; left >= 8; data += 8, left -= 8) s.absorb(little_endian_word(data, 8));
     const auto length_byte = static_cast<std::uint64_t>(bytes.size() & 0xff) << 56;
-    s.absorb(little_endian_word(data, left) | length_byte);
+    s.absorb(last_word(bytes, data, left) | length_byte);
     return s.finish();
   }
 
@@ -56,6 +56,13 @@ private:
     }
   };
 
+  // The last `left` bytes, fewer than 8, as a word.
+  static std::uint64_t last_word(std::string_view bytes, const char* data,
+                                 std::size_t left) noexcept {
+    if (left == 0) return 0;
+    if (bytes.size() < 8) return little_endian_word(data, left);
+    return little_endian_word(data + left - 8, 8) >> (8 * (8 - left)); // overlaps what was absorbed
+  }
   static std::uint64_t little_endian_word(const char* data, std::size_t count) noexcept {
     std::uint64_t word = 0;
     if constexpr (std::endian::native == std::endian::little) {

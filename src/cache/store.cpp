@@ -42,12 +42,15 @@ namespace {
 // How often a write that does not fit asks for room before it is refused.
 constexpr unsigned max_room_attempts = 8;
 
+// Bytes evicted for each one taken while too much lives here.
+constexpr std::size_t shed_factor = 2;
+
 // A request for room grows from try to try, up to this: freed blocks help another size only once a
 // whole slab of them can be emptied.
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
 
-// Entries that one write may move to gain room: about half a millisecond.
-constexpr std::size_t max_moves_per_write = 2048;
+// Entries that one write may move to gain room: about a tenth of a millisecond.
+constexpr std::size_t max_moves_per_write = 512;
 
 // Entries moved between two looks at the clock.
 constexpr std::size_t moves_per_step = 256;
@@ -199,6 +202,7 @@ put_outcome store::outcome_of(const write_request& request, const finding& f) no
 
 put_outcome store::write_new_block(const write_request& request) noexcept {
   const std::size_t bytes = request.shape.total_bytes();
+  shed_for(entry_arena::block_bytes_for(bytes));
   entry_arena::allocation block = arena_.allocate(bytes);
   for (unsigned attempt = 0; block.outcome == entry_arena::status::over_limit; ++attempt) {
     if (attempt == max_room_attempts || !make_room(entry_arena::block_bytes_for(bytes), attempt)) {
@@ -287,9 +291,9 @@ std::size_t store::clear() noexcept {
 
 // ---- room -----------------------------------------------------------------------------
 
-// Before a new key: under the limit of entries, if there is one. Who had to evict one goes on without
-// another look: what it freed may be taken by others meanwhile, again and again, but each of them
-// evicts for what is over then. So the limit is passed by one for each thread at most.
+// Before a new key: under the limit of entries, if there is one. Who had to evict one goes on
+// without another look: what it freed may be taken by others meanwhile, again and again, but each
+// of them evicts for what is over then. So the limit is passed by one for each thread at most.
 bool store::reserve_entry() noexcept {
   if (max_entries_ == 0) return true;
   const std::size_t entries = size();
@@ -306,6 +310,14 @@ bool store::make_room(std::size_t wanted_bytes, unsigned attempt) noexcept {
                                                       std::max(wanted_bytes, max_wanted_bytes));
   if (maker == nullptr || !maker->make_room(asked, 0)) return false;
   return true;
+}
+
+// Where the limit has fallen below what lives here, freed blocks are to go back to the kernel: who
+// takes one evicts more than it takes, or writers would fill them as fast as eviction frees them.
+void store::shed_for(std::size_t taken_bytes) noexcept {
+  if (!budget_.over_limit() || live_bytes() + index_bytes() <= budget_.limit_bytes()) return;
+  room_maker* maker = room_maker_.load(std::memory_order_acquire);
+  if (maker != nullptr) maker->make_room(shed_factor * taken_bytes, 0);
 }
 
 // Gives whole slabs back that hold only, or mostly, free blocks; true if that made enough room.
@@ -332,8 +344,10 @@ bool store::maintain(unsigned budget_us) noexcept {
   while (index_.maintain()) {
     if (!time_left()) return true;
   }
-  while (compactor_.step(entry_arena::urgency::background, moves_per_step) !=
-         compactor::progress::none) {
+  const auto urgency = [&] {
+    return budget_.over_limit() ? entry_arena::urgency::pressing : entry_arena::urgency::background;
+  };
+  while (compactor_.step(urgency(), moves_per_step) != compactor::progress::none) {
     if (!time_left()) return true;
   }
   arena_.trim();

@@ -128,6 +128,7 @@ private:
 
   bool reserve_entry() noexcept;
   bool make_room(std::size_t wanted_bytes, unsigned attempt) noexcept;
+  void shed_for(std::size_t taken_bytes) noexcept;
   bool reclaim(std::size_t wanted_bytes) noexcept;
 
   const keyed_hash hash_;

@@ -56,6 +56,10 @@ public:
     std::vector<std::thread> writing;
     for (std::size_t w = 0; w < writers; ++w) writing.emplace_back([&, w] { write(w); });
     for (auto& t : writing) t.join();
+    // The background goes on until all that is to be survived has happened at least once.
+    while (store_.stats().entries_moved == 0 || store_.stats().index_shrinks == 0) {
+      std::this_thread::yield();
+    }
     stop_ = true;
     for (auto& t : background) t.join();
     check_the_end();

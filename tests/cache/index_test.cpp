@@ -1,0 +1,155 @@
+#include "cache/index.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "cache/counting_memory.hpp"
+
+namespace kvcache {
+namespace {
+
+using test::counting_memory;
+using fate = entry_index::fate;
+using insertion = entry_index::insertion;
+
+constexpr auto keep = [](entry_handle&) { return fate::keep; };
+constexpr auto remove = [](entry_handle&) { return fate::erase; };
+
+class index_with_small_tables : public testing::Test {
+protected:
+  std::string key(std::size_t i) const { return "key" + std::to_string(i); }
+  insertion add(std::size_t i) {
+    const std::string k = key(i);
+    const auto block = arena.allocate(entry_shape{k.size(), 0, false}.total_bytes());
+    entry e = arena.at(block.handle);
+    e.write(k, "", never);
+    e.publish(entry_meta::for_new_entry(0, false, false));
+    handles[i] = block.handle;
+    return index.insert(hash(k), k, block.handle, keep);
+  }
+  entry_handle found(std::size_t i) const {
+    entry_handle handle = no_entry;
+    index.find(hash(key(i)), key(i), [&](entry_handle h) { handle = h; });
+    return handle;
+  }
+  void check_all() const {
+    for (const auto& [i, handle] : handles) ASSERT_EQ(found(i), handle) << i;
+  }
+
+  counting_memory memory;
+  budget held{0};
+  entry_arena arena{1, held, memory};
+  std::size_t mapped_by_the_arena = memory.mapped_bytes();
+  entry_index index{arena, held, memory, {.initial_depth = 1, .largest_shape = 5}};
+  keyed_hash hash{1, 2};
+  std::map<std::size_t, entry_handle> handles;
+};
+
+TEST_F(index_with_small_tables, finds_everything_through_growth_splits_shrinks_and_merges) {
+  constexpr std::size_t count = 20'000; // over a hundred segments
+  const std::size_t empty = index.bytes();
+  for (std::size_t i = 0; i < count; ++i) ASSERT_EQ(add(i), insertion::inserted);
+  EXPECT_GT(index.growths(), 200U);
+  check_all();
+  EXPECT_EQ(found(count), no_entry);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i % 50 == 0) continue;
+    ASSERT_TRUE(index.visit(hash(key(i)), key(i), remove));
+    handles.erase(i);
+    if (i % 100 == 0) index.maintain();
+  }
+  const std::size_t sparse = index.bytes();
+  while (index.maintain()) {
+  }
+  EXPECT_GT(index.shrinks(), 100U);
+  EXPECT_LT(index.bytes(), sparse / 6);
+  check_all();
+  for (std::size_t i = 0; i < count; i += 50)
+    ASSERT_TRUE(index.visit(hash(key(i)), key(i), remove));
+  while (index.maintain()) {
+  }
+  // The two first tables again; descriptors of segments are kept for the next growth.
+  EXPECT_EQ((index.bytes() - empty) % 64, 0U);
+  EXPECT_LE(index.bytes(), empty + index.growths() * 64);
+  EXPECT_FALSE(index.maintain());
+}
+
+TEST_F(index_with_small_tables, keeps_one_slot_for_a_key) {
+  ASSERT_EQ(add(1), insertion::inserted);
+  const entry_handle first = handles[1];
+  EXPECT_EQ(add(1), insertion::present);
+  EXPECT_EQ(found(1), first);
+  index.insert(hash(key(1)), key(1), handles[1], [&](entry_handle& handle) {
+    handle = handles[1]; // swapped under the bucket's lock
+    return fate::keep;
+  });
+  EXPECT_EQ(found(1), handles[1]);
+}
+
+TEST_F(index_with_small_tables, finds_an_entry_by_its_very_handle_only) {
+  add(1);
+  add(2);
+  EXPECT_TRUE(index.visit(entry_ref{handles[1], hash(key(1))}, keep));
+  EXPECT_FALSE(index.visit(entry_ref{handles[2], hash(key(1))}, keep)); // another entry's room
+  EXPECT_TRUE(index.visit(entry_ref{handles[1], hash(key(1))}, remove));
+  EXPECT_FALSE(index.visit(entry_ref{handles[1], hash(key(1))}, keep)); // gone
+  EXPECT_EQ(found(2), handles[2]);
+}
+
+TEST_F(index_with_small_tables, accounts_for_its_tables_exactly) {
+  for (std::size_t i = 0; i < 5000; ++i) add(i);
+  // All it has from the kernel and the heap, but for the two fixed tables of addresses.
+  const std::size_t directory_and_segments =
+      round_up_to_pages(8192 * 8) + round_up_to_pages(8192 * 64);
+  const std::size_t tables = memory.mapped_bytes() - mapped_by_the_arena - directory_and_segments +
+                             memory.allocated_bytes();
+  EXPECT_GE(index.bytes(), tables);
+  EXPECT_EQ((index.bytes() - tables) % 64, 0U); // the segments' descriptors
+  EXPECT_LT(index.bytes() - tables, tables / 4);
+}
+
+TEST_F(index_with_small_tables, a_refused_growth_is_an_outcome_and_loses_nothing) {
+  std::size_t i = 0;
+  held.set_limit_bytes(held.held_bytes() + (std::size_t{64} << 10));
+  while (add(i) == insertion::inserted) ++i;
+  handles.erase(i);
+  EXPECT_GT(i, 500U);
+  check_all();
+  held.set_limit_bytes(0);
+  EXPECT_EQ(add(i), insertion::inserted); // and then it grows
+}
+
+TEST_F(index_with_small_tables, drain_hands_over_every_handle_once) {
+  for (std::size_t i = 0; i < 3000; ++i) add(i);
+  std::set<entry_handle> drained;
+  EXPECT_EQ(index.drain([&](entry_handle handle) { EXPECT_TRUE(drained.insert(handle).second); }),
+            3000U);
+  EXPECT_EQ(drained.size(), 3000U);
+  EXPECT_EQ(found(7), no_entry);
+  EXPECT_EQ(index.drain([](entry_handle) {}), 0U);
+}
+
+TEST(entry_index, a_single_segment_that_may_not_split_ends_as_full) {
+  budget held{0};
+  entry_arena arena{1, held, system_memory_source()};
+  // Every hash the same: all belong to one segment, whatever it is split into, and to two buckets.
+  entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .largest_shape = 1}};
+  insertion outcome = insertion::inserted;
+  std::size_t inserted = 0;
+  for (; outcome == insertion::inserted && inserted < 100; ++inserted) {
+    const std::string key = "key" + std::to_string(inserted);
+    const auto block = arena.allocate(16);
+    arena.at(block.handle).write(key, "", never);
+    arena.at(block.handle).publish(entry_meta::for_new_entry(0, false, false));
+    outcome = index.insert(0x12345678, key, block.handle, keep);
+  }
+  EXPECT_EQ(outcome, insertion::full);
+  EXPECT_GE(inserted, 8U);
+}
+
+} // namespace
+} // namespace kvcache

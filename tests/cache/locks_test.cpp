@@ -1,0 +1,111 @@
+#include "cache/spin_lock.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "cache/budget.hpp"
+#include "cache/striped_counter.hpp"
+
+namespace kvcache {
+namespace {
+
+template <class Work>
+void in_threads(unsigned count, Work work) {
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < count; ++i) threads.emplace_back(work, i);
+  for (auto& t : threads) t.join();
+}
+
+TEST(spin_lock, lets_one_in_at_a_time) {
+  spin_lock lock;
+  int plain = 0; // a race on it would be seen by the sum, and by ThreadSanitizer
+  in_threads(4, [&](unsigned) {
+    for (int i = 0; i < 20'000; ++i) {
+      const spin_guard guard{lock};
+      ++plain;
+    }
+  });
+  EXPECT_EQ(plain, 80'000);
+}
+
+TEST(spin_lock, try_lock_fails_while_it_is_held) {
+  spin_lock lock;
+  ASSERT_TRUE(lock.try_lock());
+  std::thread{[&] { EXPECT_FALSE(lock.try_lock()); }}.join();
+  lock.unlock();
+  EXPECT_TRUE(lock.try_lock());
+  lock.unlock();
+}
+
+TEST(shared_spin_lock, keeps_readers_out_while_one_writes) {
+  shared_spin_lock lock;
+  int first = 0;
+  int second = 0;
+  std::atomic<int> uneven{0};
+  in_threads(4, [&](unsigned number) {
+    for (int i = 0; i < 10'000; ++i) {
+      if (number == 0) {
+        lock.lock();
+        ++first;
+        ++second;
+        lock.unlock();
+      } else {
+        lock.lock_shared();
+        if (first != second) ++uneven;
+        lock.unlock_shared();
+      }
+    }
+  });
+  EXPECT_EQ(uneven, 0);
+  EXPECT_EQ(first, 10'000);
+}
+
+TEST(shared_spin_lock, lets_readers_in_together) {
+  shared_spin_lock lock;
+  lock.lock_shared();
+  std::thread{[&] { // would never end if readers shut one another out
+    lock.lock_shared();
+    lock.unlock_shared();
+  }}
+      .join();
+  lock.unlock_shared();
+}
+
+TEST(budget, refuses_what_would_pass_the_limit_and_then_holds_nothing_of_it) {
+  budget b{100};
+  EXPECT_TRUE(b.try_charge(60));
+  EXPECT_FALSE(b.try_charge(41));
+  EXPECT_EQ(b.held_bytes(), 60U);
+  EXPECT_TRUE(b.try_charge(40));
+  b.refund(100);
+  EXPECT_EQ(b.held_bytes(), 0U);
+  b.set_limit_bytes(0);
+  EXPECT_TRUE(b.try_charge(1'000'000)); // unlimited
+}
+
+TEST(budget, is_never_passed_by_threads_that_charge_at_the_same_time) {
+  budget b{1000};
+  std::atomic<std::size_t> charged{0};
+  in_threads(4, [&](unsigned) {
+    for (int i = 0; i < 1000; ++i) {
+      if (b.try_charge(7)) charged += 7;
+    }
+  });
+  EXPECT_EQ(b.held_bytes(), charged);
+  EXPECT_LE(charged, 1000U);
+  EXPECT_GT(charged, 900U);
+}
+
+TEST(striped_counter, adds_up_what_all_threads_added) {
+  striped_counter counter{3};
+  in_threads(5, [&](unsigned) {
+    for (int i = 0; i < 1000; ++i) counter.add(i % 2 == 0 ? 3 : -1);
+  });
+  EXPECT_EQ(counter.value(), 5000U);
+}
+
+} // namespace
+} // namespace kvcache

@@ -1,0 +1,84 @@
+#include "cache/slab_pool.hpp"
+
+#include <gtest/gtest.h>
+
+#include <new>
+#include <set>
+
+#include "cache/counting_memory.hpp"
+
+namespace kvcache {
+namespace {
+
+using test::counting_memory;
+
+TEST(slab_pool, never_hands_out_slab_0_and_hands_out_each_slab_once) {
+  slab_pool pool{system_memory_source()};
+  std::set<std::uint32_t> taken;
+  for (int i = 0; i < 100; ++i) {
+    const auto slab = pool.take(1);
+    ASSERT_TRUE(slab.has_value());
+    EXPECT_NE(*slab, 0U);
+    EXPECT_TRUE(taken.insert(*slab).second);
+    pool.base()[*slab * slab_bytes] = std::byte{1}; // it is usable
+  }
+  EXPECT_GT(pool.frontier(), *taken.rbegin());
+}
+
+TEST(slab_pool, reuses_the_lowest_free_slab_first) {
+  slab_pool pool{system_memory_source()};
+  for (int i = 0; i < 10; ++i) pool.take(1);
+  pool.give(7, 1);
+  pool.give(3, 1);
+  EXPECT_EQ(pool.take(1), 3U);
+  EXPECT_EQ(pool.take(1), 7U);
+  EXPECT_EQ(pool.take(1), 11U);
+}
+
+TEST(slab_pool, finds_neighbouring_slabs_for_a_run) {
+  slab_pool pool{system_memory_source()};
+  for (int i = 0; i < 200; ++i) pool.take(1); // 1 … 200
+  pool.give(60, 5);
+  pool.give(130, 6);
+  EXPECT_EQ(pool.take(6), 130U);
+  EXPECT_EQ(pool.take(5), 60U);
+  EXPECT_EQ(pool.take(4), 201U);
+  pool.give(203, 2); // at the frontier: the run is lengthened beyond it
+  EXPECT_EQ(pool.take(10), 203U);
+}
+
+TEST(slab_pool, says_so_when_the_kernel_refuses) {
+  counting_memory memory;
+  slab_pool pool{memory};
+  memory.refuse(1, counting_memory::all);
+  EXPECT_FALSE(pool.take(1).has_value());
+  memory.refuse_nothing();
+  EXPECT_TRUE(pool.take(1).has_value());
+}
+
+TEST(slab_pool, makes_do_with_less_address_space_when_much_is_refused) {
+  counting_memory memory;
+  memory.refuse(1, 3);
+  const slab_pool pool{memory};
+  EXPECT_EQ(pool.slab_count() * slab_bytes, std::size_t{4} << 30); // an eighth
+}
+
+TEST(slab_pool, cannot_start_without_address_space) {
+  counting_memory memory;
+  memory.refuse(1, counting_memory::all);
+  EXPECT_THROW(slab_pool{memory}, std::bad_alloc);
+  EXPECT_EQ(memory.reserved_bytes(), 0U);
+}
+
+TEST(slab_pool, ends_when_all_addresses_are_used) {
+  slab_pool pool{system_memory_source()};
+  const std::uint32_t all = pool.slab_count();
+  EXPECT_FALSE(pool.take(all).has_value()); // slab 0 is not for use
+  const auto most = pool.take(all - 2);
+  ASSERT_TRUE(most.has_value());
+  EXPECT_TRUE(pool.take(1).has_value());
+  EXPECT_FALSE(pool.take(1).has_value());
+}
+
+} // namespace
+} // namespace kvcache
