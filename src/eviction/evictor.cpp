@@ -18,7 +18,6 @@ constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
 // After this much processor time the thread lets others run. Half a millisecond is promised.
 constexpr std::uint64_t slice_ns = 250 * ns_per_us;
 constexpr unsigned slice_us = slice_ns / ns_per_us;
-constexpr unsigned evictions_between_looks = 8;
 
 // Processor time of one run that may go into moving survivors: a quarter of the usual interval.
 constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
@@ -37,11 +36,17 @@ constexpr std::size_t smallest_index_bytes = 64 << 10;
 constexpr unsigned max_evictions_per_call = 4096;
 constexpr std::size_t max_entries_per_call = 16;
 
+// Processor time that a call may take for up to so many bytes; more bytes may take longer.
+constexpr std::uint64_t room_making_ns = 300 * ns_per_us;
+constexpr std::size_t usual_wanted_bytes = std::size_t{1} << 20;
+
 } // namespace
 
 std::optional<std::string> find_fault(const evictor_options& options) {
-  if (options.interval_ms < 10 || options.interval_ms > 10'000) {
-    return "--eviction-interval-ms must be from 10 to 10000, not " +
+  if (options.interval_ms < eviction_interval_least_ms ||
+      options.interval_ms > eviction_interval_most_ms) {
+    return "--eviction-interval-ms must be from " + std::to_string(eviction_interval_least_ms) +
+           " to " + std::to_string(eviction_interval_most_ms) + ", not " +
            std::to_string(options.interval_ms);
   }
   return find_fault(options.pressure);
@@ -163,12 +168,9 @@ void evictor::evict(std::uint64_t bytes) noexcept {
       static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
   std::uint64_t freed = 0;
   in_slices([&] {
-    for (unsigned i = 0; i < evictions_between_looks && freed < wanted; ++i) {
-      const std::size_t block = evict_least_recent();
-      if (block == 0) return false;
-      freed += block;
-    }
-    return freed < wanted;
+    const std::size_t block = evict_least_recent(); // may sample the ages first: look after each
+    freed += block;
+    return block != 0 && freed < wanted;
   });
 }
 
@@ -212,13 +214,18 @@ bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
 bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
   if (wanted_bytes > store_.hold_limit_bytes() / 2) return false;
-  std::size_t freed = 0;
-  for (unsigned evicted = 0; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
+  std::size_t freed = evict_least_recent();
+  if (freed == 0 || freed >= wanted_bytes) return freed > 0; // mostly: no clock is read for it
+  const std::uint64_t end_ns =
+      surroundings_.thread_cpu_ns() +
+      room_making_ns * std::max<std::uint64_t>(wanted_bytes / usual_wanted_bytes, 1);
+  for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
+    if (surroundings_.thread_cpu_ns() >= end_ns) break;
     const std::size_t block = evict_least_recent();
     if (block == 0) break;
     freed += block;
   }
-  return freed > 0;
+  return true;
 }
 
 // The hand of the clock steps in where the oldest entries cannot be told apart in bounded time.

@@ -32,6 +32,9 @@
 
 namespace kvcache {
 
+inline constexpr unsigned eviction_interval_least_ms = 10;
+inline constexpr unsigned eviction_interval_most_ms = 10'000;
+
 struct evictor_options {
   pressure_options pressure;
 

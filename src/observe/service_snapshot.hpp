@@ -35,8 +35,8 @@ struct configuration_facts {
   std::size_t threads = 0;
   std::size_t max_key_chars = 0;
   std::size_t max_value_chars = 0;
-  std::size_t max_entries = 0; // 0: no such limit
-  std::size_t max_connections = 0;
+  std::size_t max_entries = 0;          // 0: no such limit
+  std::size_t max_connections = 0;      // in force: as asked for, or as the memory limit allows
   unsigned default_ttl_s = 0;           // 0: entries do not expire by themselves
   std::uint64_t memory_limit_bytes = 0; // as asked for; 0: auto
   unsigned pressure_percent = 0;

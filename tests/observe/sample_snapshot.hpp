@@ -53,8 +53,7 @@ inline service_snapshot sample_snapshot() {
 
   registry counters{1};
   worker_counters& worker = counters.worker(0);
-  for (std::size_t e = 0; e < event_count; ++e)
-    worker.add(static_cast<event>(e), 1'000 + 10 * e);
+  for (std::size_t e = 0; e < event_count; ++e) worker.add(static_cast<event>(e), 1'000 + 10 * e);
   worker.refuse(400);
   worker.refuse(400);
   worker.refuse(503);
