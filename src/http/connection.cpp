@@ -147,7 +147,7 @@ bool connection::answer_next(output_buffer& out) {
   const parse_result parsed = parser_.parse(input_.unused());
   switch (parsed.status) {
   case parse_status::need_more:
-    if (parser_.take_100_continue()) out.append(continue_reply);
+    if (parser_.take_100_continue()) answer_expectation(out);
     return false;
   case parse_status::refused:
     refuse_and_end(out, parsed.why);
@@ -163,6 +163,18 @@ bool connection::answer_next(output_buffer& out) {
   if (result == handled::flushing) begin_flush();
   if (result == handled::close) ending_ = true;
   return true;
+}
+
+// The peer asks whether to send its body. Where that is refused the connection ends, since what
+// comes next on it may or may not be that body.
+void connection::answer_expectation(output_buffer& out) {
+  const request& asked = parser_.describe_head(input_.unused());
+  exchange x{asked, split_target(asked.path_and_query), options_for(asked, after_reply::close), out,
+             owner_.handlers()};
+  if (refuse_by_head(x))
+    ending_ = true;
+  else
+    out.append(continue_reply);
 }
 
 handled connection::handle(output_buffer& out, std::size_t request_bytes) {

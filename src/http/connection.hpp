@@ -5,10 +5,10 @@
 // the kernel does not take is kept here, and sent when the peer reads on. Meanwhile nothing more is
 // received from a peer that does not read.
 //
-// Life: made by the worker, which owns it and deletes it when it has finished: closed, and not waited
-// for by a flush. A connection that we end is shut down for sending first, and what still comes is
-// thrown away, within bounds, until the peer ends too: else the peer would see a reset and lose the
-// last reply.
+// Life: made by the worker, which owns it and deletes it when it has finished: closed, and not
+// waited for by a flush. A connection that we end is shut down for sending first, and what still
+// comes is thrown away, within bounds, until the peer ends too: else the peer would see a reset and
+// lose the last reply.
 //
 // Thread-safety: none; everything happens on the worker's thread.
 #pragma once
@@ -76,6 +76,7 @@ private:
   void serve_after(output_buffer& out) noexcept;
   void answer_all(output_buffer& out);
   bool answer_next(output_buffer& out);
+  void answer_expectation(output_buffer& out);
   handled handle(output_buffer& out, std::size_t request_bytes);
   void refuse_and_end(output_buffer& out, fault why);
   bool is_last(std::size_t request_bytes) const noexcept;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/put_body.hpp"
+
 namespace kvcache::http {
 namespace {
 
@@ -51,8 +53,6 @@ constexpr std::array<row, fault_count> rows{{
     {fault::repeated_host, "repeated_host", 400, close, "The Host header is repeated."},
     {fault::bad_host, "bad_host", 400, close,
      "The Host header is not of the form host or host:port."},
-    {fault::bad_connection_field, "bad_connection_field", 400, close,
-     "The Connection header is not a list of options."},
     {fault::unknown_expectation, "unknown_expectation", 417, close,
      "The only expectation this server can meet is 100-continue."},
     {fault::too_many_empty_lines, "too_many_empty_lines", 400, close,
@@ -169,6 +169,7 @@ constexpr bool in_order() {
     if (static_cast<std::size_t>(rows[i].code) != i) return false;
   return true;
 }
+static_assert(max_ttl_s == 315'360'000, "the message of bad_ttl tells the number");
 static_assert(in_order(), "one row for each fault, in the order of the enumeration");
 
 std::string with_number(std::string_view message, std::size_t number) {
@@ -207,6 +208,8 @@ std::string_view reason_phrase(unsigned status) noexcept {
   switch (status) {
   case 200:
     return "OK";
+  case 204:
+    return "No Content";
   case 400:
     return "Bad Request";
   case 401:

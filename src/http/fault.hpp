@@ -30,7 +30,6 @@ enum class fault : std::uint8_t {
   missing_host,
   repeated_host,
   bad_host,
-  bad_connection_field,
   unknown_expectation,
   too_many_empty_lines,
   target_too_long,

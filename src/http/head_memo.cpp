@@ -31,8 +31,8 @@ head_memo::place head_memo::place_of(std::string_view piece, std::string_view ta
   return {static_cast<std::size_t>(piece.data() - tail.data()), piece.size(), true};
 }
 
-std::string_view head_memo::at(const place& where, std::string_view tail) noexcept {
-  return where.present ? tail.substr(where.offset, where.size) : std::string_view();
+std::string_view head_memo::at(const place& where, const char* tail) noexcept {
+  return where.present ? std::string_view(tail + where.offset, where.size) : std::string_view();
 }
 
 void head_memo::learn(std::string_view input, std::size_t head_end, const request& got) noexcept {
@@ -43,9 +43,11 @@ void head_memo::learn(std::string_view input, std::size_t head_end, const reques
   const std::size_t start_bytes = got.method_text.size() + std::string_view(" /").size();
   const std::string_view tail =
       input.substr(0, head_end).substr(start_bytes - 1 + got.target.size());
-  if (start_bytes > start_.size() || tail.size() > tail_.size()) return;
+  if (start_bytes > sizeof start_ || tail.size() > tail_.size()) return;
 
-  std::memcpy(start_.data(), input.data(), start_bytes);
+  start_mask_ = 0;
+  std::memset(&start_mask_, 0xFF, start_bytes);
+  start_ = swar::load(input.data()) & start_mask_;
   std::memcpy(tail_.data(), tail.data(), tail.size());
   start_bytes_ = start_bytes;
   tail_bytes_ = tail.size();
@@ -66,24 +68,25 @@ std::size_t head_memo::recognise(std::string_view input, const http_limits& limi
                                  request& out) const noexcept {
   const std::size_t rest_bytes = tail_bytes_ + body_bytes_;
   if (tail_bytes_ == 0 || input.size() < start_bytes_ + rest_bytes) return 0;
-  if (std::memcmp(input.data(), start_.data(), start_bytes_) != 0) return 0;
+  // There is a word to load: the shortest tail is " HTTP/1.0" and the empty line.
+  if ((swar::load(input.data()) & start_mask_) != start_) return 0;
 
   const std::size_t target_start = start_bytes_ - 1; // the slash belongs to both
   const std::size_t target_end = start_bytes_ + target_run(input.substr(start_bytes_));
   const std::size_t head_end = target_end + tail_bytes_;
   if (target_end - target_start > limits.target_bytes || head_end > limits.head_bytes) return 0;
   if (input.size() - target_end < rest_bytes) return 0;
-  if (std::memcmp(input.data() + target_end, tail_.data(), tail_bytes_) != 0) return 0;
+  const char* const tail = input.data() + target_end;
+  if (std::memcmp(tail, tail_.data(), tail_bytes_) != 0) return 0;
 
-  const std::string_view tail = input.substr(target_end, tail_bytes_);
   out = like_;
-  out.method_text = input.substr(0, target_start - 1);
-  out.target = out.path_and_query = input.substr(target_start, target_end - target_start);
+  out.method_text = {input.data(), target_start - 1};
+  out.target = out.path_and_query = {input.data() + target_start, target_end - target_start};
   out.host = at(host_, tail);
   out.origin = at(origin_, tail);
   out.sec_fetch_site = at(sec_fetch_site_, tail);
   out.authorization = at(authorization_, tail);
-  if (body_bytes_ != 0) out.body = input.substr(head_end, body_bytes_);
+  if (body_bytes_ != 0) out.body = {tail + tail_bytes_, body_bytes_};
   return head_end + body_bytes_;
 }
 

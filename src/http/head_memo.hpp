@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "http/http_limits.hpp"
@@ -34,7 +35,6 @@ public:
 private:
   // Ordinary clients send 40 to 200 bytes besides the target.
   static constexpr std::size_t most_tail_bytes = 256;
-  static constexpr std::size_t most_start_bytes = 16;
 
   // A view into the tail, by its place there.
   struct place {
@@ -43,10 +43,13 @@ private:
     bool present = false;
   };
   static place place_of(std::string_view piece, std::string_view tail) noexcept;
-  static std::string_view at(const place& where, std::string_view tail) noexcept;
+  static std::string_view at(const place& where, const char* tail) noexcept;
 
-  std::array<char, most_start_bytes> start_; // "GET /"
-  std::array<char, most_tail_bytes> tail_;   // " HTTP/1.1" and all fields, to the end of the head
+  // "GET /", as the first bytes of a word, and which bits of that word count. Longer methods are
+  // not remembered.
+  std::uint64_t start_ = 0;
+  std::uint64_t start_mask_ = 0;
+  std::array<char, most_tail_bytes> tail_; // " HTTP/1.1" and all fields, to the end of the head
   std::size_t start_bytes_ = 0;
   std::size_t tail_bytes_ = 0; // 0: nothing is remembered
   std::size_t body_bytes_ = 0;

@@ -24,22 +24,19 @@ constexpr std::array<char, 256> make_escapes() {
 }
 constexpr std::array<char, 256> escapes = make_escapes();
 
-// Whether nothing in it needs escaping. Sixteen bytes at a time, in a form that compilers turn into
-// a handful of vector instructions on every machine that has them; the last sixteen overlap those
-// before.
+// Whether nothing in it needs escaping. Short texts in a register's width; longer ones sixteen
+// bytes at a time, in a form that compilers turn into a handful of vector instructions on every
+// machine that has them; the last sixteen overlap those before.
 bool is_plain(std::string_view text) noexcept {
   constexpr std::size_t step = 16;
-  const auto* const data = reinterpret_cast<const unsigned char*>(text.data());
+  constexpr std::size_t short_bytes = 4 * swar::word_bytes; // beyond, the vectors' set-up pays
   if (text.size() < swar::word_bytes) {
     for (const char c : text)
       if (escapes[static_cast<unsigned char>(c)] != 0) return false;
     return true;
   }
-  if (text.size() < step) {
-    const std::uint64_t first = swar::load(text.data());
-    const std::uint64_t last = swar::load(text.data() + text.size() - swar::word_bytes);
-    return (swar::special_in_json(first) | swar::special_in_json(last)) == 0;
-  }
+  if (text.size() <= short_bytes) return swar::none_marked(text, swar::special_in_json);
+  const auto* const data = reinterpret_cast<const unsigned char*>(text.data());
   std::array<unsigned char, step> found{};
   const auto look = [&](const unsigned char* from) noexcept {
     for (std::size_t i = 0; i < step; ++i) {
@@ -68,11 +65,7 @@ std::size_t escaped_size(std::string_view text) noexcept {
   return size;
 }
 
-char* write_escaped(char* out, std::string_view text, std::size_t size) noexcept {
-  if (size == text.size()) {
-    if (size != 0) std::memcpy(out, text.data(), size);
-    return out + size;
-  }
+char* write_with_escapes(char* out, std::string_view text) noexcept {
   constexpr std::string_view digits = "0123456789abcdef";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 #include <string_view>
 
 namespace kvcache::http::json {
@@ -19,8 +20,15 @@ inline constexpr std::size_t max_escape_bytes = 6;
 // escaping.
 std::size_t escaped_size(std::string_view text) noexcept;
 
+// For write_escaped, where something needs an escape.
+char* write_with_escapes(char* out, std::string_view text) noexcept;
+
 // Writes the escaped text, which takes `size` bytes, and returns the end of what was written.
 // REQUIRES: size == escaped_size(text), and that much room at `out`.
-char* write_escaped(char* out, std::string_view text, std::size_t size) noexcept;
+inline char* write_escaped(char* out, std::string_view text, std::size_t size) noexcept {
+  if (size != text.size()) return write_with_escapes(out, text);
+  if (size != 0) std::memcpy(out, text.data(), size);
+  return out + size;
+}
 
 } // namespace kvcache::http::json

@@ -9,6 +9,7 @@
 // - chunk extensions of any length and with any byte: on_chunk_header_impl
 // - trailers of any number and size: on_field_impl, parse_chunks
 // - a head of twice its limit: parse_head hands over only what is allowed
+// - chunk sizes that are none, and bare line feeds, for whose CR LF it waits: check_chunk_line
 // And where it is too strict: an empty line before the request line (skip_empty_lines).
 //
 // Everything else (tokens, control characters, bare CR and LF, spaces before the colon, number
@@ -79,7 +80,11 @@ constexpr bool is_hex_digit(char c) noexcept {
 
 bool is_port(std::string_view text) noexcept {
   constexpr std::size_t most_digits = 5;
-  return text.size() <= most_digits && std::all_of(text.begin(), text.end(), is_decimal);
+  constexpr unsigned highest = 65'535;
+  if (text.size() > most_digits || !std::all_of(text.begin(), text.end(), is_decimal)) return false;
+  unsigned number = 0;
+  for (const char c : text) number = number * 10 + static_cast<unsigned>(c - '0');
+  return number <= highest;
 }
 
 // What stands behind the host: nothing, or a colon and perhaps a port.
@@ -249,8 +254,11 @@ fault request_parser::core::parse_chunks(std::string_view input) {
   // Beast asserts in places that it is not called with fewer.
   constexpr std::string_view last_chunk = "0\r\n\r\n";
   error_code ec;
-  while (!is_done() && input.size() - consumed_ >= last_chunk.size()) {
+  while (!is_done()) {
     const std::string_view rest = input.substr(consumed_);
+    const std::size_t data_bytes = std::min<std::uint64_t>(chunk_left_, rest.size());
+    if (const fault why = check_chunk_line(rest.substr(data_bytes)); why != fault::none) return why;
+    if (rest.size() < last_chunk.size()) break;
     const std::size_t read = put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
     consumed_ += read;
     if (ec == beast_http::error::need_more) break;
@@ -260,6 +268,28 @@ fault request_parser::core::parse_chunks(std::string_view input) {
   const std::size_t end = is_done() ? consumed_ : input.size();
   if (end - head_end_ - chunked_body_.size() > limits_.chunk_overhead_bytes)
     return fault::chunk_overhead_too_large;
+  return fault::none;
+}
+
+// Beast looks at a chunk's first line only when it is there with its CR LF, and at the trailers
+// when their end is there: what can no more become right is refused at once.
+fault request_parser::core::check_chunk_line(std::string_view rest) const noexcept {
+  if (past_first_chunk_) { // the end of the chunk before
+    if (!rest.starts_with(crlf.substr(0, rest.size()))) return fault::bad_chunk;
+    rest.remove_prefix(std::min(rest.size(), crlf.size()));
+  }
+  if (rest.empty()) return fault::none;
+  if (!is_hex_digit(rest.front())) return fault::bad_chunk;
+  const std::size_t end = rest.find('\n');
+  if (end == std::string_view::npos) return fault::none;
+  if (rest[end - 1] != '\r') return fault::bad_chunk;
+  const std::size_t digit = rest.find_first_not_of('0');
+  if (is_hex_digit(rest[digit])) return fault::none;
+  // The last chunk: trailers follow, up to an empty line.
+  const std::string_view trailers =
+      rest.substr(end - 1, rest.find("\r\n\r\n", end - 1) - (end - 1));
+  for (std::size_t at = crlf.size(); (at = trailers.find('\n', at)) != std::string_view::npos; ++at)
+    if (trailers[at - 1] != '\r') return fault::bad_line_ending;
   return fault::none;
 }
 
@@ -389,11 +419,14 @@ void request_parser::core::on_chunk_header_impl(std::uint64_t size, string_view 
     return static_cast<unsigned char>(c) >= 0x20 ? c != 0x7F : c == '\t';
   });
   if (!clean) return fail(fault::bad_chunk_extension, ec);
-  if (size > limits_.body_bytes - chunked_body_.size()) fail(fault::body_too_large, ec);
+  if (size > limits_.body_bytes - chunked_body_.size()) return fail(fault::body_too_large, ec);
+  chunk_left_ = size;
+  past_first_chunk_ = true;
 }
 
 std::size_t request_parser::core::on_chunk_body_impl(std::uint64_t, string_view body, error_code&) {
   chunked_body_.append(body.data(), body.size());
+  chunk_left_ -= body.size();
   return body.size();
 }
 
@@ -529,6 +562,11 @@ head_memo& request_parser::memo_for(char first_byte) noexcept {
 parse_phase request_parser::phase() const noexcept { return core_->phase(); }
 
 bool request_parser::take_100_continue() noexcept { return core_->take_100_continue(); }
+
+const request& request_parser::describe_head(std::string_view input) noexcept {
+  core_->describe(input, request_);
+  return request_;
+}
 
 void request_parser::reset() noexcept {
   if (core_is_fresh_) return;

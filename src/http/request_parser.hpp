@@ -69,6 +69,10 @@ public:
   // All limits that the head can break have been checked by then.
   bool take_100_continue() noexcept;
 
+  // The request but for its body. REQUIRES: take_100_continue() has just said true, and the input
+  // of the parse() before it.
+  const request& describe_head(std::string_view input) noexcept;
+
   // Makes ready for the next request; the chunk buffer keeps its memory.
   void reset() noexcept;
 
@@ -122,6 +126,7 @@ private:
     fault check_unfinished_head(std::string_view input) noexcept;
     fault check_head() noexcept;
     fault parse_chunks(std::string_view input);
+    fault check_chunk_line(std::string_view rest) const noexcept;
     fault check_target() noexcept;
     fault check_field(boost::beast::http::field field, std::string_view value) noexcept;
     bool is_folded(std::string_view name, std::string_view value) const noexcept;
@@ -140,6 +145,7 @@ private:
     std::size_t scanned_ = 0;  // offset up to which an unfinished head's line ends are good
     std::size_t head_end_ = 0; // offset of the body
     std::size_t content_length_ = 0;
+    std::uint64_t chunk_left_ = 0; // bytes of the current chunk's data still to come
 
     span method_;
     span target_;
@@ -161,6 +167,7 @@ private:
     bool says_close_ = false;
     bool says_keep_alive_ = false;
     bool awaits_100_ = false;
+    bool past_first_chunk_ = false;
   };
 
   head_memo& memo_for(char first_byte) noexcept;

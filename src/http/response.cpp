@@ -66,9 +66,10 @@ std::string date_field_at(std::time_t now_s) {
   return {text.data(), static_cast<std::size_t>(size)};
 }
 
-// A head up to and including "Content-Length: ".
-std::string head_start(unsigned status, std::string_view content_type, persistence connection,
-                       std::string_view date_field, std::string_view extra_fields) {
+// A head up to its last field, but for the length of the body.
+std::string head_without_length(unsigned status, std::string_view content_type,
+                                persistence connection, std::string_view date_field,
+                                std::string_view extra_fields) {
   std::string head = "HTTP/1.1 ";
   head += std::to_string(status);
   head += ' ';
@@ -82,8 +83,14 @@ std::string head_start(unsigned status, std::string_view content_type, persisten
     head += "\r\nX-Content-Type-Options: nosniff\r\n";
   }
   head += extra_fields;
-  head += "Content-Length: ";
   return head;
+}
+
+// A head up to and including "Content-Length: ".
+std::string head_start(unsigned status, std::string_view content_type, persistence connection,
+                       std::string_view date_field, std::string_view extra_fields) {
+  return head_without_length(status, content_type, connection, date_field, extra_fields) +
+         "Content-Length: ";
 }
 
 std::string error_body(std::string_view message) {
@@ -187,6 +194,13 @@ void reply_writer::reply(output_buffer& out, unsigned status, std::string_view c
   to = put(to, head);
   if (how.body == body_part::send && !body.empty()) to = put(to, body);
   out.commit(to);
+}
+
+void reply_writer::no_content(output_buffer& out, reply_options how,
+                              std::string_view extra_fields) const {
+  constexpr unsigned status_no_content = 204;
+  out.append(head_without_length(status_no_content, {}, how.connection, date_field_, extra_fields) +
+             "\r\n");
 }
 
 // ---- get_reply

@@ -64,7 +64,10 @@ public:
   void refuse(output_buffer& out, const refusal& why, reply_options how,
               std::string_view extra_fields = {}) const;
 
-  // Anything else (statistics, metrics, OPTIONS). No Content-Type where content_type is empty.
+  // 204, which says no length: it has no body by definition (RFC 9110 §8.6).
+  void no_content(output_buffer& out, reply_options how, std::string_view extra_fields) const;
+
+  // Anything else (statistics, metrics). No Content-Type where content_type is empty.
   // REQUIRES: a status with a body, if an empty one (not 1xx, 204, 304).
   void reply(output_buffer& out, unsigned status, std::string_view content_type,
              std::string_view body, reply_options how, std::string_view extra_fields = {}) const;

@@ -22,7 +22,6 @@ constexpr std::array<route, 9> table{{
     {"/openapi.json", method::get, permission::none, handlers::openapi},
 }};
 
-constexpr unsigned status_no_content = 204;
 constexpr std::string_view allow_get = "Allow: GET, HEAD, OPTIONS\r\n";
 constexpr std::string_view allow_post = "Allow: POST, OPTIONS\r\n";
 constexpr std::string_view allow_all = "Allow: GET, HEAD, POST, OPTIONS\r\n";
@@ -38,7 +37,7 @@ bool fits(method asked, method offered) noexcept {
 }
 
 handled show_options(exchange& x, std::string_view allow) {
-  x.context.writer.reply(x.out, status_no_content, {}, {}, x.how, allow);
+  x.context.writer.no_content(x.out, x.how, allow);
   x.context.counters.add(observe::event::other_request);
   return handled::go_on;
 }
@@ -55,21 +54,47 @@ fault check_access(const exchange& x, const route& to) noexcept {
   return granted < to.needs ? fault::read_only_token : fault::none;
 }
 
+std::string_view allow_of(const route& to) noexcept {
+  return to.verb == method::get ? allow_get : allow_post;
+}
+
+// What the head alone decides.
+struct verdict {
+  fault why = fault::none;
+  const route* to = nullptr; // null for unknown_path only
+};
+
+verdict judge(const exchange& x) noexcept {
+  const route* to = find_route(x.target.path);
+  if (to == nullptr) return {fault::unknown_path, nullptr};
+  if (!fits(x.asked.verb, to->verb)) return {fault::method_not_allowed, to};
+  return {check_access(x, *to), to};
+}
+
+handled refuse(exchange& x, const verdict& found) {
+  const bool shows_methods = found.why == fault::method_not_allowed;
+  return refuse(x, {found.why}, shows_methods ? allow_of(*found.to) : std::string_view{});
+}
+
 } // namespace
 
 std::span<const route> routes() noexcept { return table; }
 
 handled dispatch(exchange& x) {
   if (x.asked.form == target_form::asterisk) return show_options(x, allow_all); // OPTIONS only
-  const route* to = find_route(x.target.path);
-  if (to == nullptr) return refuse(x, {fault::unknown_path});
-  if (!fits(x.asked.verb, to->verb)) {
-    const std::string_view allow = to->verb == method::get ? allow_get : allow_post;
-    if (x.asked.verb == method::options) return show_options(x, allow);
-    return refuse(x, {fault::method_not_allowed}, allow);
-  }
-  if (const fault why = check_access(x, *to); why != fault::none) return refuse(x, {why});
-  return to->handle(x);
+  const verdict found = judge(x);
+  if (found.why == fault::none) return found.to->handle(x);
+  if (found.why == fault::method_not_allowed && x.asked.verb == method::options)
+    return show_options(x, allow_of(*found.to));
+  return refuse(x, found);
+}
+
+bool refuse_by_head(exchange& x) {
+  if (x.asked.verb == method::options) return false;
+  const verdict found = judge(x);
+  if (found.why == fault::none) return false;
+  refuse(x, found);
+  return true;
 }
 
 } // namespace kvcache::http

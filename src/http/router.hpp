@@ -26,4 +26,8 @@ std::span<const route> routes() noexcept;
 // Answers one request. Throws only std::bad_alloc, and then nothing was appended.
 handled dispatch(exchange& x);
 
+// The same for a request of which only the head is there, its peer waiting to be told to send the
+// body: refuses it and says true if dispatch() would refuse it whatever the body. Throws alike.
+bool refuse_by_head(exchange& x);
+
 } // namespace kvcache::http

@@ -38,7 +38,7 @@ struct server_options {
   std::string bind_address = "127.0.0.1";
 
   // 0 lets the kernel pick one: see server::local_endpoint().
-  std::uint16_t port = 7171;
+  std::uint16_t port = 0;
 
   // Worker threads. More than there are processors costs speed (the index spins without yielding).
   unsigned threads = 1;

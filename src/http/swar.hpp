@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace kvcache::http::swar {
 
@@ -21,35 +22,45 @@ inline std::uint64_t load(const char* from) noexcept {
   return word;
 }
 
-// Marks (by its high bit) each byte that is zero. Exact up to the first mark, in the order of
-// significance; above it a borrow may set marks that mean nothing. No mark at all is always exact.
-constexpr std::uint64_t zero_bytes(std::uint64_t word) noexcept {
-  return (word - each(1)) & ~word & high_bits;
+// The two building blocks: the high bit of each byte says whether that byte is below `bound` (at
+// most 0x80), or equal to `byte` (an ASCII one), provided that its own high bit is clear. Exact up
+// to the first hit, in the order of significance; above it a borrow may set bits that mean nothing.
+// No hit at all is always exact.
+constexpr std::uint64_t below(std::uint64_t word, unsigned char bound) noexcept {
+  return word - each(bound);
+}
+constexpr std::uint64_t equal_to(std::uint64_t word, char byte) noexcept {
+  return (word ^ each(static_cast<unsigned char>(byte))) - each(1);
 }
 
-// The same for bytes below `bound`, which is at most 0x80.
-constexpr std::uint64_t bytes_below(std::uint64_t word, unsigned char bound) noexcept {
-  return (word - each(bound)) & ~word & high_bits;
-}
-
-constexpr std::uint64_t bytes_equal_to(std::uint64_t word, char byte) noexcept {
-  return zero_bytes(word ^ each(static_cast<unsigned char>(byte)));
-}
-
-// What cannot stand for itself in a JSON string: quote, backslash, control characters.
+// What cannot stand for itself in a JSON string: quote, backslash, control characters. With bit 1
+// turned over, the quote (0x22) comes right behind the control characters and the two bytes between
+// them move up: one comparison finds both.
 constexpr std::uint64_t special_in_json(std::uint64_t word) noexcept {
-  return bytes_below(word, 0x20) | bytes_equal_to(word, '"') | bytes_equal_to(word, '\\');
+  constexpr unsigned char turned = 0x02;
+  constexpr unsigned char quote = '"' ^ turned;
+  static_assert(quote == 0x20, "right behind the last control character");
+  return (below(word ^ each(turned), quote + 1) | equal_to(word, '\\')) & ~word & high_bits;
 }
 
 // What ends a request target: the space and what is below it, and DEL.
 constexpr std::uint64_t not_in_target(std::uint64_t word) noexcept {
-  return bytes_below(word, 0x21) | bytes_equal_to(word, '\x7F');
+  return (below(word, 0x21) | equal_to(word, '\x7F')) & ~word & high_bits;
 }
 
-// What keeps a query's text from standing for itself.
+// What keeps a query's text from standing for itself: what is not ASCII, and three that are.
 constexpr std::uint64_t special_in_query(std::uint64_t word) noexcept {
-  return bytes_equal_to(word, '&') | bytes_equal_to(word, '%') | bytes_equal_to(word, '+') |
-         (word & high_bits);
+  return (equal_to(word, '&') | equal_to(word, '%') | equal_to(word, '+') | word) & high_bits;
+}
+
+// Whether `marks_in`, one of those above, marks no byte of the text; the last word overlaps the one
+// before it. REQUIRES: text.size() >= word_bytes.
+template <class Marks>
+bool none_marked(std::string_view text, Marks marks_in) noexcept {
+  const std::size_t last = text.size() - word_bytes;
+  for (std::size_t i = 0; i < last; i += word_bytes)
+    if (marks_in(load(text.data() + i)) != 0) return false;
+  return marks_in(load(text.data() + last)) == 0;
 }
 
 // Whether the order in memory is the order of significance, so that the first mark can be counted

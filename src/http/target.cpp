@@ -56,18 +56,12 @@ refusal check_key(std::string_view key, const http_limits& limits) noexcept {
   return {};
 }
 
-// Whether a text stands for itself; in words of eight bytes, the last overlapping the one before.
+// Whether a text stands for itself.
 bool stands_for_itself(std::string_view text) noexcept {
-  if (text.size() < swar::word_bytes) {
-    for (const char c : text)
-      if (special[static_cast<unsigned char>(c)]) return false;
-    return true;
-  }
-  const std::size_t last = text.size() - swar::word_bytes;
-  std::uint64_t found = swar::special_in_query(swar::load(text.data() + last));
-  for (std::size_t i = 0; i < last; i += swar::word_bytes)
-    found |= swar::special_in_query(swar::load(text.data() + i));
-  return found == 0;
+  if (text.size() >= swar::word_bytes) return swar::none_marked(text, swar::special_in_query);
+  for (const char c : text)
+    if (special[static_cast<unsigned char>(c)]) return false;
+  return true;
 }
 
 } // namespace

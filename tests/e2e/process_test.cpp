@@ -13,8 +13,6 @@
 namespace kvcache::test {
 namespace {
 
-using std::chrono::steady_clock;
-
 TEST(process, refuses_a_port_that_is_in_use_with_exit_code_1) {
   running_server first;
   const program_end second = run_program(binary, {"--port", std::to_string(first.port())});
@@ -66,30 +64,22 @@ TEST(process, answers_what_it_has_received_before_it_ends) {
   EXPECT_EQ(server.wait().exit_code, 0);
 }
 
-TEST(process, ends_at_once_on_a_second_signal) {
-  running_server server{{"--drain-delay-ms", "5000"}};
-  raw_client client = server.connect();
-  EXPECT_EQ(client.ask(get_request("/readyz")).status, 200U);
-  const auto start = steady_clock::now();
-  server.signal(SIGTERM);
-  while (client.ask(get_request("/readyz")).status != 503) {
-  }
-  server.signal(SIGTERM);
-  server.wait();
-  EXPECT_LT(steady_clock::now() - start, std::chrono::seconds{4});
-}
+// The tests of stopping that follow wait longer than CTest does for whatever they are not about.
+const std::string a_day_ms = "86400000";
 
-TEST(process, goes_on_accepting_during_the_drain_delay) {
-  running_server server{{"--drain-delay-ms", "500"}};
+TEST(process, goes_on_accepting_during_the_drain_delay_until_a_second_signal_ends_it) {
+  running_server server{{"--drain-delay-ms", "86399999", "--drain-timeout-ms", a_day_ms}};
   server.signal(SIGTERM);
   while (server.connect().ask(get_request("/readyz")).status != 503) {
   }
   EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
+  server.signal(SIGTERM);
   EXPECT_EQ(server.wait().exit_code, 0);
 }
 
-TEST(process, keeps_to_the_drain_timeout) {
-  running_server server{{"--drain-timeout-ms", "300"}};
+TEST(process, ends_a_request_that_never_comes_whole_by_the_drain_timeout) {
+  running_server server{
+      {"--drain-timeout-ms", "300", "--head-timeout-ms", a_day_ms, "--idle-timeout-ms", a_day_ms}};
   raw_client half = server.connect();
   half.send("GET /get");
   EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U);

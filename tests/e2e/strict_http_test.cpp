@@ -115,7 +115,7 @@ TEST(strict_http, refuses_malformed_lines) { // RFC 9112 §2.2, §5
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\r\n c\r\n\r\n",
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\n\tb\r\n\r\n",
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n",
-          std::string{"GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n", 50},
+          std::string{"GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n", 44},
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\nNothing\r\n\r\n",
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
           "GET  /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -184,6 +184,41 @@ TEST(strict_http, takes_absolute_targets) { // RFC 9112 §3.2.2
   client.ask(put_request("a", "b"));
   EXPECT_EQ(client.ask(get_request("http://localhost/get?key=a")).status, 200U);
   EXPECT_EQ(client.ask(get_request("HTTP://localhost:7171/get?key=a")).status, 200U);
+}
+
+TEST(strict_http, ignores_a_fragment) { // RFC 9112 §3.2
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  const http_reply behind_query = client.ask(get_request("/get?key=a#key=other"));
+  EXPECT_EQ(behind_query.body, R"({"status":"OK","key":"a","value":"b"})");
+  EXPECT_EQ(client.ask(get_request("/get?key=a%23")).status, 404U); // an escaped '#' is the key's
+  EXPECT_EQ(client.ask(get_request("/get#?key=a")).body, error_body("Missing key parameter."));
+}
+
+TEST(strict_http, answers_head_like_get_without_the_body) { // RFC 9110 §9.3.2
+  running_server server;
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  for (const char* target : {"/get?key=a", "/get?key=nobody", "/get", "/healthz", "/nothing"}) {
+    http_reply get = client.ask(get_request(target));
+    client.send("HEAD " + std::string(target) + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    http_reply head = client.read_reply(true);
+    EXPECT_EQ(head.status, get.status) << target;
+    get.fields.erase("date");
+    head.fields.erase("date");
+    EXPECT_EQ(head.fields, get.fields) << target;
+  }
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U); // nothing was left over
+}
+
+TEST(strict_http, forbids_browsers_to_guess_a_type) {
+  running_server server;
+  raw_client client = server.connect();
+  for (const std::string& request :
+       {put_request("a", "b"), get_request("/get?key=a"), get_request("/get?key=nobody"),
+        get_request("/nothing"), get_request("/metrics")})
+    EXPECT_EQ(client.ask(request).field("x-content-type-options"), "nosniff") << request;
 }
 
 TEST(strict_http, reads_the_query_strictly) {

@@ -23,6 +23,10 @@ void* allocate(std::size_t bytes) {
 }
 } // namespace
 
+// gcc inlines only one of the pair and then sees malloc's memory deleted, or new's freed.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
 void* operator new(std::size_t bytes) { return allocate(bytes); }
 void* operator new[](std::size_t bytes) { return allocate(bytes); }
 void operator delete(void* memory) noexcept { std::free(memory); }

@@ -152,15 +152,29 @@ TEST(request_framing, refuses_malformed_chunks) {
   EXPECT_EQ(why_refused(chunked("1\r\nabc\r\n0\r\n\r\n")), "bad_chunk");       // longer than said
   EXPECT_EQ(why_refused(chunked("3\r\na\r\n0\r\n\r\n\r\n\r\n")), "bad_chunk"); // shorter
   EXPECT_EQ(why_refused(chunked("1 \r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
-  EXPECT_EQ(why_refused(chunked("1\na\n0\r\n\r\n\r\n")), "bad_chunk_extension");
   EXPECT_EQ(why_refused(chunked("1\ra\r\n0\r\n\r\n")), "bad_line_ending");
+}
+
+TEST(request_framing, refuses_a_chunk_that_cannot_become_right_without_waiting_for_more) {
+  for (const char* chunks : {"z", "zz\r\n", "\r\n", "\r", "\n", "17\n", "17\n{", "1\na\n0\r\n\r\n",
+                             "5\r\nhello\r\n0\n\n", "5\r\nhello0", "5\r\nhello\r0", "5\r\nhello\n",
+                             "5\r\nhello\r\nz", "5\r\nhello\r\n\r\n", "0\n\n", "0;a\n"})
+    EXPECT_EQ(why_refused(chunked(chunks)), "bad_chunk") << chunks;
+  EXPECT_EQ(why_refused(chunked(std::string(20'000, 'z'))), "bad_chunk");
+  EXPECT_EQ(why_refused(chunked("0\r\n\n")), "bad_line_ending");
+  EXPECT_EQ(why_refused(chunked("0\r\nA: b\n")), "bad_line_ending");
+  EXPECT_EQ(why_refused(chunked("0\r\nA: b\r\nC: d\n\r\n\r\n")), "bad_line_ending");
+  EXPECT_EQ(why_refused(chunked("0\r\n\r\n\n\n")), "(accepted)"); // no more of this request
+  EXPECT_EQ(why_refused(chunked("000\r\nA: b\r\n\r\nx\n")), "(accepted)");
+  for (const char* chunks : {"", "1", "17", "17\r", "5\r\nhel\n", "5\r\nhello", "5\r\nhello\r",
+                             "5\r\nhello\r\n", "5\r\nhello\r\n0\r\n\r", "0\r\nA: b\r\n\r"})
+    EXPECT_EQ(why_refused(chunked(chunks)), "(needs more)") << chunks;
 }
 
 TEST(request_framing, refuses_malformed_chunk_extensions) { // RFC 9112 §7.1.1
   EXPECT_EQ(why_refused(chunked("1;\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
   EXPECT_EQ(why_refused(chunked("1;a=\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
-  EXPECT_EQ(why_refused(chunked("1;a=\"b\nc\"\r\na\r\n0\r\n\r\n")),
-            "bad_chunk_extension"); // a bare LF
+  EXPECT_EQ(why_refused(chunked("1;a=\"b\nc\"\r\na\r\n0\r\n\r\n")), "bad_chunk"); // a bare LF
   EXPECT_EQ(why_refused(chunked("1;a=\"b\x01\"\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
   EXPECT_EQ(why_refused(chunked("1;a=\"b\x7f\"\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
   EXPECT_EQ(why_refused(chunked("1;a=\"b\tc\x80\"\r\na\r\n0\r\n\r\n")), "(accepted)");

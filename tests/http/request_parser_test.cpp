@@ -226,6 +226,7 @@ TEST(request_parser, refuses_targets_of_no_known_form) {
   EXPECT_EQ(why("?key=a"), "bad_target");
   EXPECT_EQ(why("cache:80"), "bad_target");
   EXPECT_EQ(why("ftp://a/"), "bad_target");
+  EXPECT_EQ(why("http://a:65536/"), "bad_target");
   EXPECT_EQ(why("http:///get"), "bad_target");
   EXPECT_EQ(why("http://user@a/"), "bad_target"); // RFC 9110 §4.2.4
   EXPECT_EQ(why("http://a:b/"), "bad_target");
@@ -303,17 +304,18 @@ TEST(request_parser, wants_exactly_one_host) {
 
 TEST(request_parser, takes_every_spelling_of_a_host) {
   for (const std::string host :
-       {"a", "localhost:7171", "127.0.0.1", "[::1]", "[::1]:80", "a_b-c.d~e", "a%41",
-        "a:", "[::ffff:127.0.0.1]:1", "XN--BCHER-KVA.EXAMPLE"}) {
+       {"a", "localhost:7171", "127.0.0.1", "[::1]", "[::1]:80", "a_b-c.d~e", "a%41", "a:", "a:0",
+        "a:65535", "[::ffff:127.0.0.1]:1", "XN--BCHER-KVA.EXAMPLE"}) {
     EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").host, host);
   }
 }
 
 TEST(request_parser, refuses_malformed_hosts) {
   for (const std::string host :
-       {"",         ":80",  "a b",      "a/b",     "http://a", "user@a", "a:b",  "a:80:80",
-        "a:123456", "[::1", "[]",       "[::1]x",  "[::g]",    "a%4",    "a%zz", "a?b",
-        "a#b",      "a\\b", "\xc3\xa4", "a:80 ,b", "[",        "]"}) {
+       {"",         ":80",     "a b",      "a/b",  "http://a", "user@a",
+        "a:b",      "a:80:80", "a:123456", "[::1", "[]",       "[::1]x",
+        "[::g]",    "a%4",     "a%zz",     "a?b",  "a#b",      "a\\b",
+        "\xc3\xa4", "a:80 ,b", "[",        "]",    "a:65536",  "[::1]:99999"}) {
     EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"), "bad_host") << host;
     EXPECT_EQ(why_refused("GET / HTTP/1.0\r\nHost: " + host + "\r\n\r\n"), "bad_host") << host;
   }

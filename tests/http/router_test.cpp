@@ -39,11 +39,45 @@ TEST(router, answers_options_with_what_is_allowed) {
   raw_client client = server.connect();
   const http_reply one = client.ask("OPTIONS /put HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(one.status, 204U);
+  EXPECT_TRUE(one.head.starts_with("HTTP/1.1 204 No Content\r\n")) << one.head;
+  EXPECT_FALSE(one.has("content-length")); // RFC 9110 §8.6
   EXPECT_EQ(one.field("allow"), "POST, OPTIONS");
   const http_reply all = client.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(all.status, 204U);
+  EXPECT_FALSE(all.has("content-length"));
   EXPECT_EQ(all.field("allow"), "GET, HEAD, POST, OPTIONS");
   EXPECT_FALSE(all.has("access-control-allow-origin"));
+}
+
+TEST(router, refuses_by_the_head_alone_instead_of_asking_for_the_body) {
+  const http::token_authorizer tokens{{{"r", permission::read}, {"w", permission::write}}};
+  http::server_options options;
+  options.allowed_hosts = {"a"};
+  http::server_services services;
+  services.authorization = &tokens;
+  test_server server{options, services};
+  const auto ask = [&](std::string_view first_lines) {
+    return server.connect().ask(std::string{first_lines} +
+                                "Content-Length: 23\r\nExpect: 100-continue\r\n\r\n");
+  };
+  const std::string to_put = "POST /put HTTP/1.1\r\nHost: a\r\n";
+  EXPECT_EQ(ask("POST /nothing HTTP/1.1\r\nHost: a\r\n").status, 404U);
+  const http_reply on_get = ask("POST /get HTTP/1.1\r\nHost: a\r\n");
+  EXPECT_EQ(on_get.status, 405U);
+  EXPECT_EQ(on_get.field("allow"), "GET, HEAD, OPTIONS");
+  EXPECT_EQ(on_get.field("connection"), "close"); // the body may come or not
+  EXPECT_EQ(ask("POST /put HTTP/1.1\r\nHost: b\r\n").status, 421U);
+  EXPECT_EQ(ask(to_put + "Origin: http://evil\r\n").status, 403U);
+  EXPECT_EQ(ask(to_put).status, 401U);
+  EXPECT_EQ(ask(to_put + "Authorization: Bearer r\r\n").status, 403U);
+
+  raw_client welcome = server.connect();
+  EXPECT_EQ(welcome
+                .ask(to_put + "Authorization: Bearer w\r\nContent-Length: 23\r\n"
+                              "Expect: 100-continue\r\n\r\n")
+                .status,
+            100U);
+  EXPECT_EQ(welcome.ask(R"({"key":"a","value":"b"})").status, 200U);
 }
 
 TEST(router, answers_head_like_get_without_the_body) {

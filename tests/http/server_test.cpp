@@ -78,6 +78,8 @@ TEST(server, takes_connections_again_when_others_have_gone) {
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 }
 
+constexpr unsigned a_day_ms = 86'400'000; // longer than any test may take
+
 TEST(server, ends_at_once_when_it_drains_without_connections) {
   test_server server{with_threads(3)};
   server.server().begin_drain();
@@ -87,13 +89,15 @@ TEST(server, ends_at_once_when_it_drains_without_connections) {
 
 TEST(server, says_not_ready_and_still_accepts_during_the_drain_delay) {
   http::server_options options = with_threads(2);
-  options.drain_delay_ms = 300;
+  options.drain_delay_ms = a_day_ms - 1; // the test would not see its end
+  options.drain_timeout_ms = a_day_ms;
   test_server server{options};
   EXPECT_EQ(server.connect().ask(get_request("/readyz")).status, 200U);
   server.server().begin_drain();
   raw_client late = server.connect();
   EXPECT_EQ(late.ask(get_request("/readyz")).status, 503U);
   EXPECT_EQ(late.ask(put_request("a", "b")).status, 200U);
+  server.server().stop();
   server.server().wait();
 }
 
@@ -126,6 +130,8 @@ TEST(server, finishes_a_request_that_was_half_there_when_the_drain_began) {
 TEST(server, ends_within_the_drain_timeout_whatever_the_peers_do) {
   http::server_options options;
   options.drain_timeout_ms = 200;
+  options.timeouts.head_timeout_ms = a_day_ms;
+  options.timeouts.idle_timeout_ms = a_day_ms;
   test_server server{options};
   raw_client half = server.connect();
   half.send("GET /get");

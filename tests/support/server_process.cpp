@@ -24,18 +24,21 @@ struct child {
   int output_fd;
 };
 
-child start_program(const std::string& binary, const std::vector<std::string>& arguments) {
+child start_program(const std::string& binary, const std::vector<std::string>& arguments,
+                    std::vector<std::string> words) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     throw std::system_error{errno, std::generic_category(), "pipe"};
-  std::vector<char*> argv{const_cast<char*>(binary.c_str())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  words.push_back(binary);
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::dup2(ends[1], STDOUT_FILENO);
     ::dup2(ends[1], STDERR_FILENO);
-    ::execv(binary.c_str(), argv.data());
+    ::execv(argv[0], argv.data());
     ::_exit(exit_code_of_failed_start);
   }
   ::close(ends[1]);
@@ -52,10 +55,11 @@ int wait_for_end(pid_t pid) {
 
 } // namespace
 
-server_process::server_process(const std::string& binary, std::vector<std::string> arguments) {
+server_process::server_process(const std::string& binary, std::vector<std::string> arguments,
+                               std::vector<std::string> launcher) {
   if (std::find(arguments.begin(), arguments.end(), "--port") == arguments.end())
     arguments.insert(arguments.begin(), {"--port", "0"});
-  const child started = start_program(binary, arguments);
+  const child started = start_program(binary, arguments, std::move(launcher));
   pid_ = started.pid;
   output_fd_ = started.output_fd;
   while (!find_port()) {
@@ -113,8 +117,9 @@ bool server_process::find_port() {
   return port_ != 0;
 }
 
-program_end run_program(const std::string& binary, std::vector<std::string> arguments) {
-  const child started = start_program(binary, arguments);
+program_end run_program(const std::string& binary, std::vector<std::string> arguments,
+                        std::vector<std::string> launcher) {
+  const child started = start_program(binary, arguments, std::move(launcher));
   program_end end;
   char piece[4096];
   for (ssize_t got = 0; (got = ::read(started.output_fd, piece, sizeof(piece))) != 0;) {

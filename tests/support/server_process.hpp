@@ -22,8 +22,10 @@ struct program_end {
 class server_process {
 public:
   // Starts `binary arguments…`, on a free port unless they name one, and waits until its start-up
-  // line tells the port. Throws std::runtime_error, with its output, if it ends before.
-  server_process(const std::string& binary, std::vector<std::string> arguments = {});
+  // line tells the port. Throws std::runtime_error, with its output, if it ends before. `launcher`:
+  // a command that ends by executing the words behind it, in the same process.
+  server_process(const std::string& binary, std::vector<std::string> arguments = {},
+                 std::vector<std::string> launcher = {});
   ~server_process(); // kills it if it still runs
   server_process(const server_process&) = delete;
   server_process& operator=(const server_process&) = delete;
@@ -50,6 +52,7 @@ private:
 };
 
 // Runs a program that is expected to end by itself.
-program_end run_program(const std::string& binary, std::vector<std::string> arguments);
+program_end run_program(const std::string& binary, std::vector<std::string> arguments,
+                        std::vector<std::string> launcher = {});
 
 } // namespace kvcache::test
