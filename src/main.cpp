@@ -5,6 +5,8 @@
 #include <chrono>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <vector>
 
 #include "config/command_line.hpp"
 #include "config/health_check.hpp"
@@ -35,7 +37,7 @@ int serve(const config::command_line& line) {
     daemon::daemon{line.settings, signals, log}.run();
     return good;
   } catch (const daemon::unworkable_option& error) {
-    log.error(error.what());
+    log.error(config::name_origins(error.what(), line.origins));
     return wrong_option;
   } catch (const std::exception& error) {
     log.error(error.what());
@@ -50,11 +52,8 @@ int check_health(const config::options& settings) {
   return found.healthy ? good : failed;
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
-  auto line =
-      config::parse_command_line({argv + 1, argv + argc}, config::read_environment(environ));
+int run(const std::vector<std::string>& arguments) {
+  auto line = config::parse_command_line(arguments, config::read_environment(environ));
   line.settings = daemon::resolve_automatic(
       line.settings, config::worker_count(config::processors_by_affinity(), read_cpu_quota("")));
   switch (line.what) {
@@ -71,5 +70,17 @@ int main(int argc, char** argv) {
   case config::command::refuse:
     std::cerr << line.text;
     return wrong_option;
+  }
+  return failed; // not reached: all commands are above
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run({argv + 1, argv + argc});
+  } catch (const std::exception& error) { // before there was a log, or in making it
+    std::cerr << "keyvalue-cache: " << error.what() << '\n';
+    return failed;
   }
 }

@@ -75,11 +75,20 @@ struct flag_reader {
   }
 };
 
+// CLI11 says of such a flag how many values it wants, which is no help.
+std::optional<std::string> find_given_twice(const flag_reader& reader) {
+  for (std::size_t i = 0; i < reader.flags.size(); ++i)
+    if (reader.flags[i]->count() > 1) return option_table()[i].flag() + ": given more than once";
+  return std::nullopt;
+}
+
 std::string with_hint(std::string_view message) {
   std::string text{program};
   text.append(": ").append(message).append("\nTry '").append(program).append(" --help'.\n");
   return text;
 }
+
+constexpr std::string_view origin_is_environment = "environment ";
 
 // Takes one option's value from the flag, else from the environment; says what is wrong with it.
 std::optional<std::string> settle(const option_row& row, const std::string* flag_text,
@@ -94,7 +103,7 @@ std::optional<std::string> settle(const option_row& row, const std::string* flag
   } else if (set != variables.end() && !set->second.empty()) {
     text = &set->second;
     name = variable;
-    origin = "environment " + name;
+    origin = std::string{origin_is_environment} + name;
   } else {
     origin = "default";
     return std::nullopt;
@@ -111,8 +120,7 @@ std::vector<std::string> unknown_variables(const environment& variables) {
         option_table().begin(), option_table().end(),
         [&name = name](const option_row& row) { return row.environment_variable() == name; });
     if (!known)
-      warnings.push_back("environment variable " + printable(name) +
-                         " is no option of ours, ignored");
+      warnings.push_back("environment variable " + name + " is no option of ours, ignored");
   }
   return warnings;
 }
@@ -146,7 +154,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
     return result;
   } catch (const CLI::ParseError& error) {
     result.what = command::refuse;
-    result.text = with_hint(printable(error.what()));
+    const auto twice = find_given_twice(reader);
+    result.text = with_hint(twice ? *twice : printable(error.what()));
     return result;
   }
 
@@ -163,7 +172,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
   }
   if (const auto fault = find_contradiction(result.settings)) {
     result.what = command::refuse;
-    result.text = with_hint(*fault);
+    result.text = with_hint(name_origins(*fault, result.origins));
     return result;
   }
   result.warnings = unknown_variables(variables);
@@ -173,6 +182,22 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
     result.what = command::check_health;
   }
   return result;
+}
+
+std::string name_origins(std::string message, const value_origins& origins) {
+  const auto goes_on = [](char c) { return c == '-' || (c >= 'a' && c <= 'z'); };
+  for (std::size_t i = 0; i < origins.size(); ++i) {
+    if (!origins[i].starts_with(origin_is_environment)) continue;
+    const std::string flag = option_table()[i].flag();
+    const std::string variable = option_table()[i].environment_variable();
+    for (std::size_t at = 0; (at = message.find(flag, at)) != std::string::npos;) {
+      const std::size_t end = at + flag.size();
+      const bool whole = end == message.size() || !goes_on(message[end]);
+      if (whole) message.replace(at, flag.size(), variable);
+      at += whole ? variable.size() : flag.size();
+    }
+  }
+  return message;
 }
 
 std::string describe(const options& settings, const value_origins& origins) {

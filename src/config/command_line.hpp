@@ -33,12 +33,15 @@ struct command_line {
   options settings;
   value_origins origins;
   std::string text;
-  std::vector<std::string> warnings; // to be logged once logging works
+  std::vector<std::string> warnings; // to be logged once logging works, which escapes them
 };
 
 // `arguments` are those after the program's name.
 command_line parse_command_line(const std::vector<std::string>& arguments,
                                 const environment& variables);
+
+// The message with each option that was set by its variable named so instead of by its flag.
+std::string name_origins(std::string message, const value_origins& origins);
 
 // One line for each option: "name=value # origin".
 std::string describe(const options& settings, const value_origins& origins);

@@ -10,7 +10,9 @@
 #include <utility>
 
 #include "config/byte_size.hpp"
+#include "eviction/evictor.hpp"
 #include "eviction/pressure.hpp"
+#include "http/http_limits.hpp"
 #include "http/put_body.hpp"
 
 namespace kvcache::config {
@@ -174,8 +176,10 @@ constexpr std::uint64_t head_fields_most = 10'000;
 constexpr std::uint64_t connections_most = 1'000'000;
 constexpr std::uint64_t timeout_least_ms = 100;
 constexpr std::uint64_t timeout_most_ms = 86'400'000; // a day
-constexpr std::uint64_t eviction_interval_least_ms = 10;
-constexpr std::uint64_t eviction_interval_most_ms = 10'000;
+
+static_assert(http::http_limits{}.head_bytes == 16384 && http::http_limits{}.target_bytes == 8192 &&
+                  http::http_limits{}.body_bytes == 16384,
+              "the help on --max-head-bytes, --max-target-bytes and --max-body-bytes tells them");
 
 // ---- the table --------------------------------------------------------------------------------
 

@@ -7,6 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "http/http_limits.hpp"
+#include "http/server_options.hpp"
+
 namespace kvcache::config {
 
 enum class log_level : std::uint8_t { debug, info, warn, error };
@@ -19,8 +22,8 @@ struct options {
   unsigned threads = 0;      // 0: what worker_count.hpp finds
 
   // What it stores.
-  std::size_t max_key_chars = 256;
-  std::size_t max_value_chars = 256;
+  std::size_t max_key_chars = http::http_limits{}.max_key_chars;
+  std::size_t max_value_chars = http::http_limits{}.max_value_chars;
   std::size_t max_entries = 0; // 0: no such limit
 
   unsigned default_ttl_s = 0; // 0: entries do not expire by themselves
@@ -34,14 +37,14 @@ struct options {
 
   // What it takes from clients; 0 bytes: as much as the character limits above need.
   std::size_t max_head_bytes = 0;
-  std::size_t max_head_fields = 64;
+  std::size_t max_head_fields = http::http_limits{}.head_fields;
   std::size_t max_target_bytes = 0;
   std::size_t max_body_bytes = 0;
   std::size_t max_connections = 10000;
-  unsigned head_timeout_ms = 10000;
-  unsigned body_timeout_ms = 10000;
-  unsigned idle_timeout_ms = 60000;
-  unsigned write_timeout_ms = 10000;
+  unsigned head_timeout_ms = http::deadlines{}.head_timeout_ms;
+  unsigned body_timeout_ms = http::deadlines{}.body_timeout_ms;
+  unsigned idle_timeout_ms = http::deadlines{}.idle_timeout_ms;
+  unsigned write_timeout_ms = http::deadlines{}.write_timeout_ms;
 
   // How it stops.
   unsigned drain_delay_ms = 0;

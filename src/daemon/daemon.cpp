@@ -146,6 +146,7 @@ void daemon::say_started() {
             std::to_string(settings_.threads) + (settings_.threads == 1 ? " thread" : " threads") +
             ", memory limit " + std::to_string(limit_.limit_bytes >> 20U) + " MiB (" +
             limit_.source + ")");
+  if (const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes)) log_.warn(*fewer);
 }
 
 void daemon::keep_books() {
@@ -194,7 +195,7 @@ observe::service_snapshot daemon::snapshot() const {
   shown.configuration.max_key_chars = settings_.max_key_chars;
   shown.configuration.max_value_chars = settings_.max_value_chars;
   shown.configuration.max_entries = settings_.max_entries;
-  shown.configuration.max_connections = settings_.max_connections;
+  shown.configuration.max_connections = connections_most(settings_, limit_.limit_bytes);
   shown.configuration.default_ttl_s = settings_.default_ttl_s;
   shown.configuration.memory_limit_bytes = settings_.memory_limit_bytes;
   shown.configuration.pressure_percent = settings_.pressure_percent;

@@ -50,14 +50,27 @@ evictor_options make_evictor_options(const config::options& settings) {
   return made;
 }
 
+std::size_t connections_most(const config::options& settings, std::uint64_t memory_limit_bytes) {
+  return std::min<std::uint64_t>(settings.max_connections,
+                                 memory_limit_bytes / bytes_per_connection);
+}
+
+std::optional<std::string> find_fewer_connections(const config::options& settings,
+                                                  std::uint64_t memory_limit_bytes) {
+  const std::size_t most = connections_most(settings, memory_limit_bytes);
+  if (most == settings.max_connections) return std::nullopt;
+  return "the memory limit allows " + std::to_string(most) +
+         " connections at a time, fewer than --max-connections (" +
+         std::to_string(settings.max_connections) + ")";
+}
+
 http::server_options make_server_options(const config::options& settings,
                                          std::uint64_t memory_limit_bytes) {
   http::server_options made;
   made.bind_address = settings.bind_address;
   made.port = settings.port;
   made.threads = settings.threads;
-  made.max_connections =
-      std::min<std::uint64_t>(settings.max_connections, memory_limit_bytes / bytes_per_connection);
+  made.max_connections = connections_most(settings, memory_limit_bytes);
   made.max_buffer_bytes = memory_limit_bytes / limit_per_buffer_byte;
   made.limits.max_key_chars = settings.max_key_chars;
   made.limits.max_value_chars = settings.max_value_chars;

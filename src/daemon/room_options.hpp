@@ -2,7 +2,10 @@
 // Pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <string>
 
 #include "config/options.hpp"
 #include "eviction/evictor.hpp"
@@ -22,6 +25,14 @@ cache_options make_cache_options(const config::options& settings);
 memory_monitor_options make_monitor_options(const config::options& settings);
 
 evictor_options make_evictor_options(const config::options& settings);
+
+// How many connections there may be at a time: as many as asked for, or as the lowest memory limit
+// there is allows.
+std::size_t connections_most(const config::options& settings, std::uint64_t memory_limit_bytes);
+
+// What to tell the operator where that is fewer than asked for.
+std::optional<std::string> find_fewer_connections(const config::options& settings,
+                                                  std::uint64_t memory_limit_bytes);
 
 // `memory_limit_bytes`: the lowest limit there is. Connections and their buffers may take a part of
 // it only, so that peers cannot bring the process to its limit however many they are.

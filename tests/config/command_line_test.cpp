@@ -179,7 +179,25 @@ TEST(command_line, refuses_a_flag_without_value_and_one_given_twice) {
     const command_line line = parse_command_line(arguments, {});
     EXPECT_EQ(line.what, command::refuse);
     EXPECT_NE(line.text.find("--port"), std::string::npos) << line.text;
+    EXPECT_EQ(line.text.find("--port: given more than once") != std::string::npos,
+              arguments.size() > 1)
+        << line.text;
   }
+}
+
+TEST(command_line, names_variables_in_contradictions_that_they_make) {
+  const command_line line =
+      parse_command_line({"--emergency-percent=80"}, {{"KVCACHE_PRESSURE_PERCENT", "85"}});
+  EXPECT_EQ(line.what, command::refuse);
+  EXPECT_NE(line.text.find("KVCACHE_PRESSURE_PERCENT"), std::string::npos) << line.text;
+  EXPECT_NE(line.text.find("--emergency-percent"), std::string::npos) << line.text;
+  EXPECT_EQ(line.text.find("--pressure-percent"), std::string::npos) << line.text;
+}
+
+TEST(command_line, names_each_option_by_where_it_came_from_and_only_whole_names) {
+  const command_line line = parse_command_line({"--bind=::"}, {{"KVCACHE_PORT", "1"}});
+  EXPECT_EQ(name_origins("--port: --portal --bind --port", line.origins),
+            "KVCACHE_PORT: --portal --bind KVCACHE_PORT");
 }
 
 TEST(command_line, refuses_options_that_contradict_each_other) {
@@ -199,6 +217,12 @@ TEST(command_line, warns_of_variables_that_are_no_options) {
   EXPECT_EQ(line.what, command::serve);
   ASSERT_EQ(line.warnings.size(), 1U);
   EXPECT_NE(line.warnings[0].find("KVCACHE_PROT"), std::string::npos);
+}
+
+TEST(command_line, leaves_the_escaping_of_its_warnings_to_the_log) {
+  const command_line line = parse_command_line({}, {{"KVCACHE_A\\\n", "1"}});
+  ASSERT_EQ(line.warnings.size(), 1U);
+  EXPECT_NE(line.warnings[0].find("KVCACHE_A\\\n "), std::string::npos) << line.warnings[0];
 }
 
 TEST(command_line, reads_only_its_own_variables_of_the_environment) {

@@ -99,6 +99,8 @@ TEST(program, tells_address_threads_and_memory_limit_with_its_source_in_one_line
       << line;
 }
 
+#ifndef KVCACHE_SANITIZED // an instrumented program needs more memory, and more descriptors, than
+                          // these
 TEST(program, serves_within_the_least_memory_limit_there_can_be) {
   running_program program{{"--port=0", "--memory-limit=16M"}};
   const std::uint16_t port = program.wait_for_port();
@@ -110,6 +112,7 @@ TEST(program, serves_within_the_least_memory_limit_there_can_be) {
       "HTTP/1.1 200");
   EXPECT_NE(ask(port, get("/get?key=a")).find(R"("value":"b")"), std::string::npos);
 }
+#endif
 
 TEST(program, ends_with_0_on_sigterm_and_on_sigint) {
   for (const int signal : {SIGTERM, SIGINT}) {
@@ -156,6 +159,23 @@ TEST(program, ends_with_2_where_there_is_no_token_file) {
   EXPECT_NE(program.wait_for_line("--auth-token-file /nonexistent/tokens: No such file"), "");
   EXPECT_EQ(program.wait_for_end(), 2);
 }
+
+TEST(program, names_the_variable_where_that_named_the_token_file) {
+  const outcome wrong = run("KVCACHE_AUTH_TOKEN_FILE=/nonexistent/tokens", "--port=0 2>&1");
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_NE(wrong.output.find("KVCACHE_AUTH_TOKEN_FILE /nonexistent/tokens: No such file"),
+            std::string::npos)
+      << wrong.output;
+}
+
+#ifndef KVCACHE_SANITIZED // see above
+TEST(program, ends_with_1_and_a_message_where_it_cannot_even_begin) {
+  // There is one descriptor besides the standard ones, and the signals alone take two.
+  const outcome wrong = run("exec 2>&1 3>&-; ulimit -n 4;", "--port=0");
+  EXPECT_EQ(wrong.exit_code, 1);
+  EXPECT_NE(wrong.output.find("keyvalue-cache: eventfd: "), std::string::npos) << wrong.output;
+}
+#endif
 
 TEST(program, warns_of_a_variable_that_is_no_option) {
   ASSERT_EQ(setenv("KVCACHE_PROT", "1", 1),
@@ -208,13 +228,22 @@ TEST(program, reads_its_tokens_again_on_sighup_and_keeps_them_if_they_are_wrong)
   unlink(path.c_str());
 }
 
+TEST(program, tells_how_many_connections_the_memory_limit_allows) {
+  running_program program{{"--port=0", "--memory-limit=64M"}};
+  const std::uint16_t port = program.wait_for_port();
+  EXPECT_NE(program.wait_for_line("5461 connections at a time"), "");
+  EXPECT_NE(ask(port, get("/stats")).find("\"max_connections\":5461"), std::string::npos);
+}
+
 TEST(program, shows_its_state_and_configuration_in_stats) {
-  running_program program{{"--port=0", "--threads=1", "--max-entries=1000"}};
+  running_program program{
+      {"--port=0", "--threads=1", "--max-entries=1000", "--max-connections=100"}};
   const std::uint16_t port = program.wait_for_port();
   const std::string stats = ask(port, get("/stats"));
   EXPECT_NE(stats.find("\"state\":\"ready\""), std::string::npos) << stats;
   EXPECT_NE(stats.find("\"port\":" + std::to_string(port)), std::string::npos) << stats;
   EXPECT_NE(stats.find("\"max_entries\":1000"), std::string::npos) << stats;
+  EXPECT_NE(stats.find("\"max_connections\":100"), std::string::npos) << stats;
   EXPECT_EQ(stats.find("\"limit_bytes\":0"), std::string::npos)
       << "the memory has not been read: " << stats;
 }

@@ -87,6 +87,15 @@ TEST(room_options, let_connections_have_a_part_of_the_memory_limit_only) {
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_buffer_bytes, 16 * mib);
 }
 
+TEST(room_options, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
+  const config::options settings = resolved();
+  EXPECT_EQ(find_fewer_connections(settings, 2048 * mib), std::nullopt);
+  EXPECT_EQ(connections_most(settings, 64 * mib), 5'461U);
+  EXPECT_EQ(find_fewer_connections(settings, 64 * mib),
+            "the memory limit allows 5461 connections at a time, fewer than --max-connections "
+            "(10000)");
+}
+
 TEST(room_options, hand_the_evictor_its_thresholds) {
   config::options settings = resolved();
   settings.pressure_percent = 61;

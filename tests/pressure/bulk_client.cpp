@@ -2,10 +2,16 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 namespace kvcache::test {
+namespace {
+
+constexpr std::string_view digits = "0123456789abcdef";
+
+} // namespace
 
 bulk_result& bulk_result::operator+=(const bulk_result& more) {
   ok += more.ok;
@@ -17,19 +23,23 @@ bulk_result& bulk_result::operator+=(const bulk_result& more) {
 }
 
 std::string numbered_entries::key(std::uint64_t number) const {
-  char text[21];
-  std::snprintf(text, sizeof(text), "key-%016llx", static_cast<unsigned long long>(number));
+  std::string text = "key-0000000000000000";
+  for (std::size_t at = text.size(); number != 0; number >>= 4) text[--at] = digits[number & 15];
   return text;
 }
 
 std::string numbered_entries::value(std::uint64_t number) const {
+  std::uint64_t mixed = number + 1;
+  const auto mix = [&] { mixed = mixed * 6364136223846793005ULL + 1442695040888963407ULL; };
+  mix();
+  const std::size_t bytes = value_bytes + (mixed >> 32) % (value_bytes_max - value_bytes + 1);
   std::string text;
-  text.reserve(value_bytes + 16);
-  for (std::uint64_t mixed = number + 1; text.size() < value_bytes;) {
-    mixed = mixed * 6364136223846793005ULL + 1442695040888963407ULL;
-    for (unsigned shift = 32; shift < 64; shift += 4) text += "0123456789abcdef"[mixed >> shift & 15];
+  text.reserve(bytes + 16);
+  while (text.size() < bytes) {
+    mix();
+    for (unsigned shift = 32; shift < 64; shift += 4) text += digits[mixed >> shift & 15];
   }
-  text.resize(value_bytes);
+  text.resize(bytes);
   return text;
 }
 

@@ -12,27 +12,33 @@
 namespace kvcache::test {
 
 struct bulk_result {
-  std::uint64_t ok = 0;        // 200
-  std::uint64_t missed = 0;    // 404
-  std::uint64_t refused = 0;   // 503
-  std::uint64_t other = 0;     // anything else: a failure of the server
-  std::uint64_t corrupt = 0;   // 200 with a value that was never put under that key
+  std::uint64_t ok = 0;      // 200
+  std::uint64_t missed = 0;  // 404
+  std::uint64_t refused = 0; // 503
+  std::uint64_t other = 0;   // anything else: a failure of the server
+  std::uint64_t corrupt = 0; // 200 with a value that was never put under that key
 
   bulk_result& operator+=(const bulk_result& more);
   std::uint64_t total() const { return ok + missed + refused + other; }
 };
 
-// A key and the value that belongs to it: a function of the number, so that whoever reads can check.
+// A key and the value that belongs to it: a function of the number, so that whoever reads can
+// check.
 struct numbered_entries {
-  std::size_t value_bytes = 100;
+  static constexpr std::size_t key_bytes = 20;
 
-  std::string key(std::uint64_t number) const;   // 20 bytes
-  std::string value(std::uint64_t number) const; // value_bytes of them
+  std::size_t value_bytes = 100;
+  std::size_t value_bytes_max = value_bytes; // above value_bytes: all lengths between, evenly
+
+  std::string key(std::uint64_t number) const;
+  std::string value(std::uint64_t number) const;
+  std::size_t mean_bytes() const { return key_bytes + (value_bytes + value_bytes_max) / 2; }
 };
 
 class bulk_client {
 public:
-  bulk_client(std::uint16_t port, numbered_entries entries) : connection_(port), entries_(entries) {}
+  bulk_client(std::uint16_t port, numbered_entries entries)
+      : connection_(port), entries_(entries) {}
 
   bulk_result put(std::uint64_t first, std::uint64_t count);
   bulk_result get(std::uint64_t first, std::uint64_t count);

@@ -45,11 +45,12 @@ memory_cgroup::memory_cgroup(fs::path directory, bool v2)
     : directory_(std::move(directory)), v2_(v2) {}
 
 memory_cgroup::memory_cgroup(memory_cgroup&& other) noexcept
-    : directory_(std::move(other.directory_)), v2_(other.v2_) {
+    : directory_(std::move(other.directory_)), v2_(other.v2_), limit_bytes_(other.limit_bytes_) {
   other.directory_.clear();
 }
 
-std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes, std::string& why_not) {
+std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes,
+                                                   std::string& why_not) {
   const fs::path v1_mount = "/sys/fs/cgroup/memory";
   const fs::path v2_mount = "/sys/fs/cgroup";
   std::error_code error;
@@ -62,8 +63,9 @@ std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes, st
   // In v2 a group's children get the controller only if it says so.
   if (v2) write_file(v2_mount / "cgroup.subtree_control", "+memory");
   static int serial = 0;
-  const fs::path directory = (v1 ? v1_mount : v2_mount) / ("kvcache-test-" + std::to_string(getpid()) +
-                                                         "-" + std::to_string(serial++));
+  const fs::path directory =
+      (v1 ? v1_mount : v2_mount) /
+      ("kvcache-test-" + std::to_string(getpid()) + "-" + std::to_string(serial++));
   if (!fs::create_directory(directory, error)) {
     why_not = "cannot make " + directory.string() + ": " + error.message();
     return std::nullopt;
@@ -90,8 +92,9 @@ void memory_cgroup::set_limit_bytes(std::uint64_t limit_bytes) {
   const std::string text = std::to_string(limit_bytes);
   const bool done = write_file(directory_ / (v2_ ? "memory.max" : "memory.limit_in_bytes"), text);
   if (!done) throw std::runtime_error("cannot set the limit of " + directory_.string());
-  // Swapping instead of being killed would prove nothing, so it is off where the kernel counts it.
-  if (v2_) write_file(directory_ / "memory.swap.max", "0");
+  limit_bytes_ = limit_bytes;
+  // Swapping instead of being killed would prove nothing.
+  write_file(directory_ / (v2_ ? "memory.swap.max" : "memory.swappiness"), "0");
 }
 
 void memory_cgroup::add(pid_t process) {
@@ -99,8 +102,14 @@ void memory_cgroup::add(pid_t process) {
     throw std::runtime_error("cannot move a process into " + directory_.string());
 }
 
+std::vector<std::string> memory_cgroup::launcher() const {
+  return {"/bin/sh", "-c", "echo $$ > \"$0\" && exec \"$@\"",
+          (directory_ / "cgroup.procs").string()};
+}
+
 std::uint64_t memory_cgroup::usage_bytes() const {
-  const std::uint64_t usage = number_in(directory_ / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
+  const std::uint64_t usage =
+      number_in(directory_ / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
   const std::uint64_t droppable =
       field_of(directory_ / "memory.stat", v2_ ? "inactive_file" : "total_inactive_file");
   return usage > droppable ? usage - droppable : 0;

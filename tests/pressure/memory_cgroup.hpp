@@ -2,7 +2,7 @@
 // removed at the end. Knows v1 and v2.
 //
 // Where no group can be made (no root, no memory controller) create() says why; a test then skips
-// with that reason, and scripts/test fails if that happens where a group could have been made.
+// with that reason.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace kvcache::test {
 
@@ -24,17 +25,19 @@ public:
   ~memory_cgroup(); // REQUIRES: every process in it has ended
 
   void set_limit_bytes(std::uint64_t limit_bytes);
+  std::uint64_t limit_bytes() const { return limit_bytes_; }
   void add(pid_t process);
   std::uint64_t usage_bytes() const; // without the page cache that could be dropped
   std::uint64_t oom_kills() const;
-  // For a shell that is to exec inside: the file to write its pid into.
-  std::string procs_file() const { return (directory_ / "cgroup.procs").string(); }
+  // Words to put in front of a command so that it is in the group before its program begins.
+  std::vector<std::string> launcher() const;
 
 private:
   memory_cgroup(std::filesystem::path directory, bool v2);
 
   std::filesystem::path directory_;
   bool v2_;
+  std::uint64_t limit_bytes_ = 0;
 };
 
 } // namespace kvcache::test

@@ -1,0 +1,309 @@
+// Never killed, never a needless miss: the real binary under real memory limits.
+//
+// Needs root and a memory control group. Where KVCACHE_REQUIRE_CGROUPS is set in the environment
+// (scripts/test sets it where a group can be made) their absence is a failure, elsewhere a skip.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "pressure/ballast.hpp"
+#include "pressure/bulk_client.hpp"
+#include "pressure/limited_server.hpp"
+#include "pressure/memory_cgroup.hpp"
+
+namespace kvcache::test {
+namespace {
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+
+// Where use settles under endless writes, in percent of the limit.
+constexpr double settled_low = 66;
+constexpr double settled_high = 76;
+
+// About what an entry costs beside key and value: its header, rounding and the index.
+constexpr std::uint64_t overhead_bytes = 44;
+
+std::uint64_t entries_that_fit(std::uint64_t limit_bytes, const numbered_entries& entries) {
+  return limit_bytes * 7 / 10 / (entries.mean_bytes() + overhead_bytes);
+}
+
+class pressure : public testing::Test {
+protected:
+  // False: skipped or failed already.
+  bool start(std::uint64_t limit_bytes, std::vector<std::string> arguments = {}) {
+    std::string why_not;
+    auto made = memory_cgroup::create(limit_bytes, why_not);
+    if (!made) {
+      give_up(why_not);
+      return false;
+    }
+    group_.emplace(std::move(*made));
+    arguments.insert(arguments.begin(), {"--threads", "2"});
+    server_.emplace(*group_, std::move(arguments));
+    return true;
+  }
+
+  void TearDown() override {
+    if (!server_) return;
+    EXPECT_EQ(group_->oom_kills(), 0U);
+    EXPECT_NO_THROW(server_->look()) << server_->output();
+  }
+
+  memory_cgroup& group() { return *group_; }
+  limited_server& server() { return *server_; }
+
+private:
+  static void give_up(const std::string& why) {
+    if (std::getenv("KVCACHE_REQUIRE_CGROUPS") != nullptr)
+      FAIL() << "no memory group, though one can be made here: " << why;
+    else
+      GTEST_SKIP() << "SKIPPED: no memory group can be made: " << why;
+  }
+
+  std::optional<memory_cgroup> group_;
+  std::optional<limited_server> server_; // ends before its group
+};
+
+void expect_served(const bulk_result& got) {
+  EXPECT_EQ(got.other, 0U);
+  EXPECT_EQ(got.corrupt, 0U);
+  EXPECT_LE(got.refused * 100, got.total()) << got.refused << " of " << got.total() << " refused";
+}
+
+bool has_settled(const limited_server::state& at) {
+  return at.use_percent >= settled_low && at.use_percent <= settled_high;
+}
+
+// Writes for as long as it lives.
+class writer {
+public:
+  writer(std::uint16_t port, numbered_entries entries, std::uint64_t first)
+      : thread_([this, port, entries, first] {
+          constexpr std::uint64_t batch = 4096;
+          try {
+            bulk_client client(port, entries);
+            for (std::uint64_t at = first; !ended_; at += batch) sum_ += client.put(at, batch);
+          } catch (const std::exception& failure) {
+            ++sum_.other;
+            std::fprintf(stderr, "writer: %s\n", failure.what());
+          }
+        }) {}
+  ~writer() {
+    if (thread_.joinable()) end();
+  }
+  bulk_result end() {
+    ended_ = true;
+    thread_.join();
+    return sum_;
+  }
+
+private:
+  std::atomic<bool> ended_{false};
+  bulk_result sum_; // the thread's until it has ended
+  std::thread thread_;
+};
+
+// ---- more than fits -----------------------------------------------------------------------------
+
+struct flood_case {
+  std::uint64_t limit_bytes;
+  numbered_entries entries;
+  unsigned connections;
+  double times;                // what is written, of what fits
+  double least_share_held = 0; // key and value bytes, of 70 % of the limit
+};
+
+void PrintTo(const flood_case& c, std::ostream* out) {
+  *out << (c.limit_bytes / mib) << "M_" << c.entries.value_bytes << "_to_"
+       << c.entries.value_bytes_max;
+}
+
+class pressure_flood : public pressure, public testing::WithParamInterface<flood_case> {};
+
+TEST_P(pressure_flood, holds_what_it_can_and_is_not_killed) {
+  const flood_case& c = GetParam();
+  if (!start(c.limit_bytes, {"--max-value-chars", std::to_string(c.entries.value_bytes_max)}))
+    return;
+  const auto fit = entries_that_fit(c.limit_bytes, c.entries);
+  const auto written = static_cast<std::uint64_t>(c.times * static_cast<double>(fit));
+
+  expect_served(put_all(server().port(), c.entries, 0, written, c.connections));
+
+  const auto after = server().look_until(has_settled);
+  EXPECT_GE(after.use_percent, settled_low);
+  EXPECT_LE(after.use_percent, settled_high);
+  EXPECT_GT(after.evictions(), 0U);
+  const double held = static_cast<double>(after.entries() * c.entries.mean_bytes()) /
+                      (0.7 * static_cast<double>(c.limit_bytes));
+  EXPECT_GE(held, c.least_share_held);
+  std::printf("in use %.1f %%, held %.1f %% of the 70 %% mark, %llu tier changes\n",
+              after.use_percent, 100 * held, static_cast<unsigned long long>(after.tier_changes()));
+
+  // What is written now stays, and whatever is there is right.
+  constexpr std::uint64_t fresh = 1000;
+  bulk_client client(server().port(), c.entries);
+  const bulk_result put = client.put(written, fresh);
+  expect_served(put);
+  EXPECT_EQ(client.get(written, fresh).ok, put.ok);
+  expect_served(get_all(server().port(), c.entries, written * 7 / 8, written / 8, 4));
+}
+
+INSTANTIATE_TEST_SUITE_P(limits, pressure_flood,
+                         testing::Values(flood_case{64 * mib, {100}, 64, 4, 0.52},
+                                         flood_case{64 * mib, {1, 1024}, 32, 6},
+                                         flood_case{256 * mib, {100}, 16, 2, 0.66},
+                                         flood_case{256 * mib, {256}, 64, 2.5, 0.78}),
+                         testing::PrintToStringParamName());
+
+// ---- nothing needless ---------------------------------------------------------------------------
+
+TEST_F(pressure, misses_no_key_below_the_mark) {
+  if (!start(64 * mib)) return;
+  constexpr std::uint64_t step = 20'000;
+  constexpr double filled = 62;
+  const numbered_entries entries;
+  std::uint64_t stored = 0;
+  while (server().look().use_percent < filled) {
+    bulk_result read;
+    std::thread reader([&] { read = get_all(server().port(), entries, 0, stored, 2); });
+    const bulk_result written = put_all(server().port(), entries, stored, step, 4);
+    reader.join();
+    ASSERT_EQ(written.ok, step);
+    ASSERT_EQ(read.ok, stored);
+    ASSERT_EQ(read.corrupt, 0U);
+    stored += step;
+  }
+  const bulk_result all = get_all(server().port(), entries, 0, stored, 4);
+  EXPECT_EQ(all.ok, stored);
+  EXPECT_EQ(all.corrupt, 0U);
+  const auto after = server().look();
+  EXPECT_EQ(after.evictions(), 0U);
+  EXPECT_EQ(after.entries(), stored);
+  EXPECT_EQ(after.tier(), "normal");
+  EXPECT_LT(after.use_percent, 70);
+}
+
+// ---- what changes around it ---------------------------------------------------------------------
+
+TEST_F(pressure, follows_a_limit_that_is_lowered_and_raised) {
+  if (!start(128 * mib)) return;
+  const numbered_entries entries;
+  const auto fit = entries_that_fit(128 * mib, entries);
+  expect_served(put_all(server().port(), entries, 0, fit * 3 / 2, 8));
+  const auto before = server().look_until(has_settled);
+  ASSERT_TRUE(has_settled(before)) << before.use_percent;
+
+  writer endless(server().port(), entries, fit * 2);
+  group().set_limit_bytes(104 * mib);
+  const auto lowered = server().look_until(has_settled);
+  EXPECT_TRUE(has_settled(lowered)) << lowered.use_percent << " % of the lower limit";
+  expect_served(endless.end());
+
+  group().set_limit_bytes(192 * mib);
+  const auto raised = server().look_until([](const auto& at) { return at.tier() == "normal"; });
+  EXPECT_EQ(raised.tier(), "normal");
+  EXPECT_EQ(raised.stats["memory"]["limit_bytes"], 192 * mib);
+  EXPECT_LE(raised.tier_changes(), 8U);
+
+  // The room is there again: what is written now stays, and so does what was there.
+  const auto more = bulk_client(server().port(), entries).put(std::uint64_t{1} << 40, fit / 4);
+  EXPECT_EQ(more.ok, fit / 4);
+  EXPECT_EQ(server().look().evictions(), raised.evictions());
+}
+
+TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
+  if (!start(128 * mib)) return;
+  const numbered_entries entries;
+  const auto fit = entries_that_fit(128 * mib, entries);
+  expect_served(put_all(server().port(), entries, 0, fit * 3 / 2, 8));
+  const auto before = server().look_until(has_settled);
+  ASSERT_TRUE(has_settled(before)) << before.use_percent;
+
+  writer endless(server().port(), entries, fit * 2);
+  {
+    const ballast other(group(), 26 * mib);
+    const auto squeezed = server().look_until(has_settled);
+    EXPECT_TRUE(has_settled(squeezed)) << squeezed.use_percent << " % with the other process";
+    EXPECT_LT(squeezed.entries(), before.entries());
+  }
+  const auto again = server().look_until([&](const auto& at) {
+    return has_settled(at) && at.entries() >= before.entries() * 95 / 100;
+  });
+  EXPECT_TRUE(has_settled(again)) << again.use_percent << " % without it";
+  EXPECT_GE(again.entries(), before.entries() * 95 / 100);
+  EXPECT_LE(again.tier_changes(), 10U);
+  expect_served(endless.end());
+}
+
+// ---- peers that want its memory -----------------------------------------------------------------
+
+void allow_many_descriptors() {
+  rlimit files{};
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+TEST_F(pressure, serves_a_friend_among_hostile_peers) {
+  constexpr std::uint64_t limit_bytes = 64 * mib;
+  constexpr unsigned peers = 1500;
+  constexpr std::uint64_t asked = 150;
+  constexpr int small_receive_buffer = 4096;
+  if (!start(limit_bytes)) return;
+  allow_many_descriptors();
+  const numbered_entries entries{256};
+  const auto fit = entries_that_fit(limit_bytes, entries);
+  expect_served(put_all(server().port(), entries, 0, fit * 3 / 2, 8));
+
+  const std::string half_head = "GET /get?key=a HTTP/1.1\r\nHost: localhost\r\nX-Slow: ";
+  std::string half_body = "POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 12000\r\n\r\n{";
+  half_body.append(11'000, ' ');
+  std::string questions;
+  for (int i = 0; i < 200; ++i)
+    questions += get_request("/get?key=" + entries.key(fit * 3 / 2 - 1));
+  const std::string* const openings[] = {&half_head, &half_body, &questions};
+  std::vector<raw_client> hostile;
+  for (unsigned i = 0; i < peers; ++i) {
+    hostile.emplace_back(server().port(), small_receive_buffer);
+    hostile.back().send_some(*openings[i % 3]);
+  }
+
+  raw_client friendly = server().connect();
+  for (std::uint64_t i = 0; i < asked; ++i) {
+    for (unsigned at = static_cast<unsigned>(i) % 7; at < peers; at += 7)
+      if (at % 3 == 2) hostile[at].send_some(questions);
+    ASSERT_EQ(friendly.ask(put_request(entries.key(i), entries.value(i))).status, 200U) << i;
+    ASSERT_EQ(friendly.ask(get_request("/get?key=" + entries.key(i))).status, 200U) << i;
+  }
+  const auto after = server().look();
+  EXPECT_LT(after.use_percent, 95);
+  std::printf("in use %.1f %%, buffers %.1f MiB\n", after.use_percent,
+              after.stats["memory"]["buffer_bytes"].get<double>() / mib);
+}
+
+// ---- as small as it may be ----------------------------------------------------------------------
+
+TEST_F(pressure, serves_in_16_mib) {
+  if (!start(16 * mib)) return;
+  const numbered_entries entries;
+  constexpr std::uint64_t written = 200'000;
+  expect_served(put_all(server().port(), entries, 0, written, 16));
+  const bulk_result last = bulk_client(server().port(), entries).put(0, 1000);
+  EXPECT_EQ(last.ok, 1000U);
+  const bulk_result read = bulk_client(server().port(), entries).get(900, 100);
+  EXPECT_EQ(read.ok, 100U);
+  EXPECT_EQ(read.corrupt, 0U);
+  EXPECT_GT(server().look().entries(), 10'000U);
+}
+
+} // namespace
+} // namespace kvcache::test
