@@ -26,10 +26,15 @@ LABEL org.opencontainers.image.title="keyvalue-cache" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /src/build/release/keyvalue-cache /usr/local/bin/keyvalue-cache
 # A container's port is published by choice (docker run -p), so inside it listens on every interface.
-# The rest of the defaults already suit a t3.small: a thread for each processor it may use, and the
-# memory limit read from the container.
+# The rest is what suits a t3.small (2 processors, 2 GiB) and smaller and larger ones alike: a thread
+# for each processor the container may use, its memory limit as it is at any moment, nothing evicted
+# up to 70 % of that and room made at once from 95 % on.
 ENV KVCACHE_BIND=0.0.0.0 \
-    KVCACHE_PORT=7171
+    KVCACHE_PORT=7171 \
+    KVCACHE_THREADS=auto \
+    KVCACHE_MEMORY_LIMIT=auto \
+    KVCACHE_PRESSURE_PERCENT=70 \
+    KVCACHE_EMERGENCY_PERCENT=95
 EXPOSE 7171
 USER 65532:65532
 STOPSIGNAL SIGTERM

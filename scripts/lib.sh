@@ -75,9 +75,7 @@ build() {
   targets=("$@")
   (
     cd "$repo" || exit
-    cmake --preset "$preset" "${args[@]}" >"/tmp/kvcache-configure.$$" 2>&1 ||
-      { cat "/tmp/kvcache-configure.$$" >&2; rm -f "/tmp/kvcache-configure.$$"; exit 1; }
-    rm -f "/tmp/kvcache-configure.$$"
+    configured=$(cmake --preset "$preset" "${args[@]}" 2>&1) || { printf '%s\n' "$configured" >&2; exit 1; }
     cmake --build --preset "$preset" -j "$(build_jobs)" ${targets:+--target "${targets[@]}"} >&2
   )
 }
