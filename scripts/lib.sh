@@ -48,10 +48,11 @@ install_packages() {
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
     made=1
   fi
-  local status=0
-  { as_root apt-get update -qq &&
+  # A mirror that does not answer at once is asked again.
+  local status=0 patience=(-o Acquire::Retries=5)
+  { as_root apt-get update -qq "${patience[@]}" &&
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-      -o Dpkg::Use-Pty=0 "${missing[@]}" >&2; } || status=$?
+      "${patience[@]}" -o Dpkg::Use-Pty=0 "${missing[@]}" >&2; } || status=$?
   [[ -z $made ]] || as_root rm -f "$policy"
   ((status == 0)) || die "apt-get could not install: ${missing[*]}"
 }
