@@ -3,8 +3,8 @@
 #   docker run -p 127.0.0.1:7171:7171 keyvalue-cache
 
 FROM debian:trixie-slim AS build
-RUN apt-get update -qq \
- && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+RUN apt-get update -qq -o Acquire::Retries=5 \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Acquire::Retries=5 \
       g++ cmake ninja-build libboost-dev nlohmann-json3-dev libcuckoo-dev libspdlog-dev libcli11-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
