@@ -19,6 +19,12 @@ namespace {
 // Served in one round; the others are next.
 constexpr int round_size = 128;
 
+// While it serves this many, others probably become ready: another round is cheaper than to wait by
+// way of Asio, which costs three calls. Bounded, since Asio's timers and posted work wait
+// meanwhile.
+constexpr int busy_count = 3;
+constexpr int rounds_at_most = 16;
+
 int make_epoll() {
   const int fd = ::epoll_create1(EPOLL_CLOEXEC);
   if (fd < 0)
@@ -55,10 +61,13 @@ void ready_set::close() noexcept {
 
 void ready_set::serve_ready() noexcept {
   std::array<epoll_event, round_size> events; // on purpose not zero-filled
-  const int count = ::epoll_wait(epoll_.native_handle(), events.data(), round_size, 0);
-  // Serving one connection deletes none but that one, so the others' events stay good.
-  for (int i = 0; i < count; ++i)
-    static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr)->on_ready();
+  int count = busy_count;
+  for (int round = 0; round < rounds_at_most && count >= busy_count && epoll_.is_open(); ++round) {
+    count = ::epoll_wait(epoll_.native_handle(), events.data(), round_size, 0);
+    // Serving one connection deletes none but that one, so the others' events stay good.
+    for (int i = 0; i < count; ++i)
+      static_cast<connection*>(events[static_cast<std::size_t>(i)].data.ptr)->on_ready();
+  }
 }
 
 bool ready_set::add(int fd, connection& of, interest in) noexcept {
