@@ -169,8 +169,7 @@ bool connection::answer_next(output_buffer& out) {
 // comes next on it may or may not be that body.
 void connection::answer_expectation(output_buffer& out) {
   const request& asked = parser_.describe_head(input_.unused());
-  exchange x{asked, split_target(asked.path_and_query), options_for(asked, after_reply::close), out,
-             owner_.handlers()};
+  exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
   if (refuse_by_head(x))
     ending_ = true;
   else
@@ -181,8 +180,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
   const request& asked = parser_.current();
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;
-  exchange x{asked, split_target(asked.path_and_query), options_for(asked, then), out,
-             owner_.handlers()};
+  exchange x{asked, options_for(asked, then), out, owner_.handlers()};
   handled result = handled::close;
   try {
     result = dispatch(x);

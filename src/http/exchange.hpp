@@ -13,7 +13,6 @@
 #include "http/request.hpp"
 #include "http/response.hpp"
 #include "http/server_options.hpp"
-#include "http/target.hpp"
 #include "kvcache/cache.hpp"
 #include "observe/worker_counters.hpp"
 
@@ -66,7 +65,6 @@ enum class handled : std::uint8_t {
 
 struct exchange {
   const request& asked;
-  target_parts target;
   reply_options how;
   output_buffer& out;
   handler_context& context;

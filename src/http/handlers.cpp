@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "http/target.hpp"
 #include "observe/prometheus_text.hpp"
 
 namespace kvcache::http {
@@ -73,10 +74,10 @@ handled get(exchange& x) {
   cache& store = context.shared.store;
   std::string_view key;
   if (const refusal why =
-          find_key(x.target.query, context.shared.options.limits, context.query, key))
+          find_key(x.asked.query, context.shared.options.limits, context.query, key))
     return refuse(x, why);
 
-  get_reply reply{context.writer, x.out, key, x.how};
+  get_reply reply{context.writer, x.out, {key, x.asked.query.is_plain}, x.how};
   bool found = false;
   do {
     found = store.get(key, [&reply](std::string_view value) { reply.value(value); });

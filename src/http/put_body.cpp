@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
@@ -26,8 +28,69 @@ struct members {
   bool has_value() const noexcept { return value.data() != nullptr; }
 };
 
-// ---- the fast reader
+// ---- the fast readers
 // ------------------------------------------------------------------------------
+
+// Goes from `at` to the first quote, backslash or control character, which `end` bounds; `seen`
+// gets the OR of all bytes on the way (and perhaps some behind), for what is not ASCII. Null if
+// there is none. REQUIRES: a whole word before `end` may be read.
+const char* find_special(const char* at, const char* end, std::uint64_t& seen) noexcept {
+  if constexpr (swar::first_is_lowest) {
+    for (; end - at >= static_cast<std::ptrdiff_t>(swar::word_bytes); at += swar::word_bytes) {
+      const std::uint64_t word = swar::load(at);
+      const std::uint64_t marks = swar::special_in_json(word);
+      seen |= word;
+      if (marks != 0) return at + swar::first_mark(marks);
+    }
+    if (at == end) return nullptr;
+    // The last few bytes, with zeros behind them, which are marked too.
+    const auto left = static_cast<std::size_t>(end - at);
+    const std::uint64_t word = swar::load(end - swar::word_bytes) >> 8 * (swar::word_bytes - left);
+    seen |= word;
+    const std::size_t first = swar::first_mark(swar::special_in_json(word));
+    return first < left ? at + first : nullptr;
+  }
+  for (; at != end; ++at) {
+    const auto byte = static_cast<unsigned char>(*at);
+    if (byte == '"' || byte == '\\' || byte < 0x20) return at;
+    seen |= byte; // its high bit is one of swar::high_bits
+  }
+  return nullptr;
+}
+
+// What stands around key and value in the texts that most clients write.
+struct compact_shape {
+  static constexpr std::string_view start = R"({"key":")";
+  static constexpr std::string_view middle = R"(","value":")";
+};
+struct spaced_shape { // Python's json.dumps, for one
+  static constexpr std::string_view start = R"({"key": ")";
+  static constexpr std::string_view middle = R"(", "value": ")";
+};
+
+// Reads a body that is to the byte of such a shape, key first, value second, nothing else. Steps
+// aside (false) like the next one.
+template <class Shape>
+bool read_exact_shape(std::string_view text, members& out) noexcept {
+  constexpr std::string_view finish = R"("})";
+  if (text.size() < Shape::start.size() + Shape::middle.size() + finish.size()) return false;
+  const char* const end = text.data() + text.size();
+  if (std::memcmp(text.data(), Shape::start.data(), Shape::start.size()) != 0) return false;
+  const char* const key = text.data() + Shape::start.size();
+  std::uint64_t seen = 0;
+  const char* const key_end = find_special(key, end, seen);
+  if (key_end == nullptr || end - key_end < static_cast<std::ptrdiff_t>(Shape::middle.size()) ||
+      std::memcmp(key_end, Shape::middle.data(), Shape::middle.size()) != 0)
+    return false;
+  const char* const value = key_end + Shape::middle.size();
+  const char* const value_end = find_special(value, end, seen);
+  if (value_end == nullptr || end - value_end != static_cast<std::ptrdiff_t>(finish.size()) ||
+      std::memcmp(value_end, finish.data(), finish.size()) != 0)
+    return false;
+  out.key = {key, static_cast<std::size_t>(key_end - key)};
+  out.value = {value, static_cast<std::size_t>(value_end - value)};
+  return (seen & swar::high_bits) == 0 || (utf8::is_valid(out.key) && utf8::is_valid(out.value));
+}
 
 // Reads the ordinary shape: an object with any of our members, each at most once, no escapes, no
 // other members. Every function steps aside (false, nullptr) at the first byte that is not
@@ -38,6 +101,8 @@ public:
       : at_(text.data()), end_(text.data() + text.size()) {}
 
   bool read(members& out) noexcept {
+    if (end_ - at_ < static_cast<std::ptrdiff_t>(swar::word_bytes))
+      return false; // for find_special
     if (!take('{')) return false;
     do {
       std::string_view name;
@@ -70,33 +135,12 @@ private:
   bool read_string(std::string_view& out) noexcept {
     if (!take('"')) return false;
     const char* const first = at_;
-    std::uint64_t seen = 0; // the OR of all bytes, for what is not ASCII
-    if (!find_special(seen) || *at_ != '"') return false;
-    out = {first, static_cast<std::size_t>(at_ - first)};
-    ++at_;
+    std::uint64_t seen = 0;
+    const char* const last = find_special(first, end_, seen);
+    if (last == nullptr || *last != '"') return false;
+    out = {first, static_cast<std::size_t>(last - first)};
+    at_ = last + 1;
     return (seen & swar::high_bits) == 0 || utf8::is_valid(out);
-  }
-
-  // Goes to the first quote, backslash or control character; false if there is none.
-  bool find_special(std::uint64_t& seen) noexcept {
-    while (static_cast<std::size_t>(end_ - at_) >= swar::word_bytes) {
-      const std::uint64_t word = swar::load(at_);
-      const std::uint64_t marks = swar::special_in_json(word);
-      if (marks != 0) {
-        if constexpr (!swar::first_is_lowest) break;
-        seen |= word; // what follows the mark may cost a needless check, no more
-        at_ += swar::first_mark(marks);
-        return true;
-      }
-      seen |= word;
-      at_ += swar::word_bytes;
-    }
-    for (; at_ != end_; ++at_) {
-      const auto byte = static_cast<unsigned char>(*at_);
-      if (byte == '"' || byte == '\\' || byte < 0x20) return true;
-      seen |= byte; // its high bit is one of swar::high_bits
-    }
-    return false;
   }
 
   bool read_ttl(std::optional<std::chrono::seconds>& out) noexcept {
@@ -243,6 +287,10 @@ refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scra
 }
 
 bool read_plainly(std::string_view text, body_kind kind, members& out) noexcept {
+  if (kind == body_kind::put &&
+      (read_exact_shape<compact_shape>(text, out) || read_exact_shape<spaced_shape>(text, out)))
+    return true;
+  out = {};
   return plain_reader(text).read(out) && out.has_key() &&
          (kind == body_kind::erase || out.has_value());
 }

@@ -1,10 +1,14 @@
-// One request, as views into the connection's input (and, for a chunked body, into the parser).
+// One request, as views into the connection's input or into its parser.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 
+#include "http/maybe_plain.hpp"
+
 namespace kvcache::http {
+
+struct route; // router.hpp
 
 enum class method : std::uint8_t { get, head, post, options, other };
 
@@ -25,17 +29,20 @@ struct request {
 
   std::string_view method_text;
   std::string_view target; // as received
-  std::string_view
-      path_and_query;    // target without scheme and authority; "" for asterisk, authority
-                         // and for an absolute form that ends with its authority
-  std::string_view host; // of an absolute-form target, else of the Host field; "" only in
-                         // HTTP/1.0 without Host
+  std::string_view path;   // of the target, never empty: "/" where it has none
+  maybe_plain query;       // of the target, without '?' and fragment
+  std::string_view host;   // of an absolute-form target, else of the Host field; "" only in
+                           // HTTP/1.0 without Host
   std::string_view body;
 
   // Fields the router looks at; data() == nullptr means that the field was not sent.
   std::string_view origin;
   std::string_view sec_fetch_site;
   std::string_view authorization;
+
+  // Where the router notes what it has decided on heads that differ from this one in nothing but
+  // the query and the length of the body; null if that is not remembered. For the router only.
+  const route** granted = nullptr;
 };
 
 } // namespace kvcache::http

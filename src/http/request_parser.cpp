@@ -25,6 +25,8 @@
 #include <limits>
 #include <new>
 
+#include "http/target.hpp"
+
 namespace kvcache::http {
 namespace {
 
@@ -375,6 +377,7 @@ fault request_parser::core::check_field(beast_http::field field, std::string_vie
     if (framing_ == body_framing::chunked) return fault::length_and_transfer_encoding;
     // Beast has taken the number already; what it took it from may still be a list.
     if (!std::all_of(value.begin(), value.end(), is_decimal)) return fault::bad_content_length;
+    content_length_text_ = span_of(value);
     framing_ = body_framing::content_length;
     return fault::none;
 
@@ -488,7 +491,9 @@ void request_parser::core::describe(std::string_view input, request& out) const 
   out.keep_alive = !says_close_ && (version_ == http_version::http_1_1 || says_keep_alive_);
   out.method_text = at(method_);
   out.target = at(target_);
-  out.path_and_query = at(path_and_query_);
+  const target_parts parts = split_target(at(path_and_query_));
+  out.path = parts.path;
+  out.query = parts.query; // plain or not: it is not looked through here
   // RFC 9112 §3.2.2: the target's authority counts, not the Host beside it.
   out.host = at(form_ == target_form::absolute ? authority_ : host_);
   out.origin = at(origin_);
@@ -533,11 +538,14 @@ request_parser::request_parser(const http_limits& limits) noexcept : limits_(lim
 
 parse_result request_parser::parse(std::string_view input) noexcept {
   if (core_is_fresh_ && !input.empty()) {
-    const head_memo& memo = memo_for(input.front());
-    if (const std::size_t consumed = memo.recognise(input, limits_, request_); consumed != 0)
+    head_memo& memo = memo_for(input.front());
+    if (const std::size_t consumed = memo.recognise(input, limits_); consumed != 0) {
+      current_ = &memo.recognised();
       return {parse_status::complete, fault::none, consumed};
+    }
   }
   core_is_fresh_ = false;
+  current_ = &request_;
   parse_result result;
   try {
     result = core_->parse(input);
@@ -546,7 +554,7 @@ parse_result request_parser::parse(std::string_view input) noexcept {
   }
   if (result.status == parse_status::complete) {
     core_->describe(input, request_);
-    memo_for(input.front()).learn(input, core_->head_end(), request_);
+    memo_for(input.front()).learn(input, core_->head_end(), core_->content_length_text(), request_);
   } else if (result.status == parse_status::refused) {
     request_ = {};
     core_->identify(request_);

@@ -13,7 +13,7 @@
 //
 // Ownership: the caller keeps every byte of the current request until parse() says complete;
 // between two calls the buffer may move (only offsets are kept). The views in current() point into
-// the input of the last call and, for a chunked body, into the parser; they die with reset().
+// the input of the last call and into the parser; they die with reset().
 // Thread-safety: none, one connection's parser is used by one thread at a time.
 #pragma once
 
@@ -61,7 +61,7 @@ public:
 
   // After complete: the request. After refused: only `verb` and `version` mean something, and only
   // if the request line had been read (else other, 1.1): enough to know whether a body may be sent.
-  const request& current() const noexcept { return request_; }
+  const request& current() const noexcept { return *current_; }
 
   parse_phase phase() const noexcept;
 
@@ -100,6 +100,7 @@ private:
     parse_phase phase() const noexcept;
     bool take_100_continue() noexcept;
     std::size_t head_end() const noexcept { return head_end_; }
+    std::string_view content_length_text() const noexcept { return at(content_length_text_); }
 
   private:
     using error_code = boost::beast::error_code;
@@ -150,6 +151,7 @@ private:
     span method_;
     span target_;
     span path_and_query_;
+    span content_length_text_;
     span host_;
     span authority_; // of an absolute-form target
     span origin_;
@@ -176,7 +178,8 @@ private:
   std::string chunked_body_;
   std::optional<core> core_;
   bool core_is_fresh_ = true;
-  request request_;
+  request request_; // what the core says
+  const request* current_ = &request_;
   std::array<head_memo, 2> memos_;
 };
 

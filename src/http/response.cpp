@@ -22,6 +22,11 @@ constexpr std::string_view hit_body_end = R"("})";
 constexpr std::size_t hit_body_frame =
     hit_body_start.size() + hit_body_middle.size() + hit_body_end.size();
 
+// Tells browsers not to guess another type. It stands in all replies but the four that are ready to
+// be copied: there a client at full load pays for reading it (a tenth of wrk's time), and no
+// browser guesses another type than the JSON they are.
+constexpr std::string_view no_sniffing_field = "X-Content-Type-Options: nosniff\r\n";
+
 constexpr std::string_view head_end = "\r\n\r\n";
 constexpr std::size_t most_digits = 20; // of a 64-bit number
 
@@ -80,7 +85,7 @@ std::string head_without_length(unsigned status, std::string_view content_type,
   if (!content_type.empty()) {
     head += "Content-Type: ";
     head += content_type;
-    head += "\r\nX-Content-Type-Options: nosniff\r\n";
+    head += "\r\n";
   }
   head += extra_fields;
   return head;
@@ -187,7 +192,9 @@ void reply_writer::refuse(output_buffer& out, const refusal& why, reply_options 
 void reply_writer::reply(output_buffer& out, unsigned status, std::string_view content_type,
                          std::string_view body, reply_options how,
                          std::string_view extra_fields) const {
-  std::string head = head_start(status, content_type, how.connection, date_field_, extra_fields);
+  std::string fields(content_type.empty() ? std::string_view{} : no_sniffing_field);
+  fields += extra_fields;
+  std::string head = head_start(status, content_type, how.connection, date_field_, fields);
   head += std::to_string(body.size());
   head += head_end;
   char* to = out.prepare(head.size() + body.size());
@@ -206,12 +213,12 @@ void reply_writer::no_content(output_buffer& out, reply_options how,
 // ---- get_reply
 // --------------------------------------------------------------------------------------
 
-get_reply::get_reply(const reply_writer& writer, output_buffer& out, std::string_view key,
+get_reply::get_reply(const reply_writer& writer, output_buffer& out, maybe_plain key,
                      reply_options how)
     : writer_(writer),
       out_(out),
-      key_(key),
-      escaped_key_bytes_(json::escaped_size(key)),
+      key_(key.text),
+      escaped_key_bytes_(key.is_plain ? key.text.size() : json::escaped_size(key.text)),
       how_(how) {
   write_head(usual_value_bytes);
 }

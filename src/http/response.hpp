@@ -100,8 +100,7 @@ private:
 class get_reply {
 public:
   // `key` as it is to be shown; it must stay valid as long as this object.
-  get_reply(const reply_writer& writer, output_buffer& out, std::string_view key,
-            reply_options how);
+  get_reply(const reply_writer& writer, output_buffer& out, maybe_plain key, reply_options how);
   get_reply(const get_reply&) = delete;
   get_reply& operator=(const get_reply&) = delete;
 

@@ -65,7 +65,7 @@ struct verdict {
 };
 
 verdict judge(const exchange& x) noexcept {
-  const route* to = find_route(x.target.path);
+  const route* to = find_route(x.asked.path);
   if (to == nullptr) return {fault::unknown_path, nullptr};
   if (!fits(x.asked.verb, to->verb)) return {fault::method_not_allowed, to};
   return {check_access(x, *to), to};
@@ -80,10 +80,17 @@ handled refuse(exchange& x, const verdict& found) {
 
 std::span<const route> routes() noexcept { return table; }
 
+// A verdict rests on the head alone and on options that do not change; only tokens may be revoked.
 handled dispatch(exchange& x) {
+  const route** const granted = x.asked.granted;
+  if (granted != nullptr && *granted != nullptr) return (*granted)->handle(x);
   if (x.asked.form == target_form::asterisk) return show_options(x, allow_all); // OPTIONS only
   const verdict found = judge(x);
-  if (found.why == fault::none) return found.to->handle(x);
+  if (found.why == fault::none) {
+    const bool for_good = x.context.shared.services.authorization == nullptr;
+    if (granted != nullptr && for_good) *granted = found.to;
+    return found.to->handle(x);
+  }
   if (found.why == fault::method_not_allowed && x.asked.verb == method::options)
     return show_options(x, allow_of(*found.to));
   return refuse(x, found);

@@ -48,6 +48,15 @@ constexpr std::uint64_t not_in_target(std::uint64_t word) noexcept {
   return (below(word, 0x21) | equal_to(word, '\x7F')) & ~word & high_bits;
 }
 
+// What ends the plain part of a query, which means the same in a target, decoded, and in JSON: what
+// ends a target, separates parameters, begins a fragment or an escape, is not ASCII, or has to be
+// escaped in JSON. Some harmless ones with it (!$'()*), which lie between those.
+constexpr std::uint64_t not_plain_in_query(std::uint64_t word) noexcept {
+  constexpr unsigned char first_plain = '+' + 1;
+  return (below(word, first_plain) | equal_to(word, '\\') | equal_to(word, '\x7F') | word) &
+         high_bits;
+}
+
 // What keeps a query's text from standing for itself: what is not ASCII, and three that are.
 constexpr std::uint64_t special_in_query(std::uint64_t word) noexcept {
   return (equal_to(word, '&') | equal_to(word, '%') | equal_to(word, '+') | word) & high_bits;

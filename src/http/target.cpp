@@ -66,8 +66,12 @@ bool stands_for_itself(std::string_view text) noexcept {
 
 } // namespace
 
+std::string_view without_fragment(std::string_view text) noexcept {
+  return text.substr(0, text.find('#'));
+}
+
 target_parts split_target(std::string_view path_and_query) noexcept {
-  path_and_query = path_and_query.substr(0, path_and_query.find('#'));
+  path_and_query = without_fragment(path_and_query);
   const std::size_t mark = path_and_query.find('?');
   target_parts parts;
   parts.path = path_and_query.substr(0, mark);
@@ -76,10 +80,12 @@ target_parts split_target(std::string_view path_and_query) noexcept {
   return parts;
 }
 
-refusal find_key(std::string_view query, const http_limits& limits, std::string& scratch,
+refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scratch,
                  std::string_view& key) {
+  std::string_view query = asked.text;
   constexpr std::string_view ordinary_start = "key=";
-  if (query.starts_with(ordinary_start) && stands_for_itself(query.substr(ordinary_start.size()))) {
+  if (query.starts_with(ordinary_start) &&
+      (asked.is_plain || stands_for_itself(query.substr(ordinary_start.size())))) {
     key = query.substr(ordinary_start.size());
     return check_key(key, limits);
   }

@@ -6,6 +6,7 @@
 
 #include "http/fault.hpp"
 #include "http/http_limits.hpp"
+#include "http/maybe_plain.hpp"
 
 namespace kvcache::http {
 
@@ -17,13 +18,15 @@ struct target_parts {
 // Splits the path_and_query of a request. A fragment is no part of a request (RFC 9112 §3.2): what
 // follows a '#' is ignored.
 target_parts split_target(std::string_view path_and_query) noexcept;
+std::string_view without_fragment(std::string_view text) noexcept;
 
 // Finds the parameter `key` in a query of name=value pairs separated by '&': '+' is a space, %XX is
 // decoded strictly, what comes out must be UTF-8, and a `key` may come once; the names of
 // parameters are decoded too. Other parameters are ignored, but must be well-formed as well. On
 // success `key` points into `query` where nothing had to be decoded, else into `scratch`. Throws
-// only std::bad_alloc (from `scratch`, which keeps its memory from call to call).
-refusal find_key(std::string_view query, const http_limits& limits, std::string& scratch,
+// only std::bad_alloc (from `scratch`, which keeps its memory from call to call). In a plain query,
+// the key is plain.
+refusal find_key(maybe_plain query, const http_limits& limits, std::string& scratch,
                  std::string_view& key);
 
 } // namespace kvcache::http

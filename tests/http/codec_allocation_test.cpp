@@ -55,8 +55,7 @@ struct codec {
     const reply_options how = options_for(asked);
     if (asked.verb == method::get) {
       std::string_view key;
-      const target_parts parts = split_target(asked.path_and_query);
-      if (const refusal why = find_key(parts.query, limits, scratch.key, key)) {
+      if (const refusal why = find_key(asked.query, limits, scratch.key, key)) {
         writer.refuse(out, why, how);
         return result.status;
       }

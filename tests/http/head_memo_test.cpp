@@ -3,6 +3,8 @@
 
 #include "http/parsing.hpp"
 
+#include <cctype>
+#include <string>
 #include <vector>
 
 namespace kvcache::http::testing {
@@ -53,6 +55,12 @@ const std::vector<std::string>& texts() {
       "POST /delete HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd",
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+      "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 003\r\n\r\nabc",
+      "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 12 \r\nX: y\r\n\r\nabcdefghijkl",
+      "POST /put?a=b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+      "GET /get?key=%61&x=+#y HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /get#?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /get? HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
       "POST /put HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"};
   return all;
@@ -105,22 +113,73 @@ TEST(head_memo, holds_a_longer_target_to_the_limits_all_the_same) {
       fault::head_too_large);
 }
 
-TEST(head_memo, recognises_what_it_has_learnt_with_another_target_only) {
+TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
   const std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
   const std::string second = "GET /get?key=bcd HTTP/1.1\r\nHost: cache\r\n\r\n";
   request_parser parser(defaults);
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   head_memo memo;
-  request got;
-  EXPECT_EQ(memo.recognise(first, defaults, got), 0U); // nothing learnt yet
-  memo.learn(first, first.size(), parser.current());
+  EXPECT_EQ(memo.recognise(first, defaults), 0U); // nothing learnt yet
+  memo.learn(first, first.size(), {}, parser.current());
   const std::string pipeline = second + first;
-  ASSERT_EQ(memo.recognise(pipeline, defaults, got), second.size());
-  EXPECT_EQ(got.target, "/get?key=bcd");
-  EXPECT_EQ(got.host, "cache");
-  EXPECT_EQ(memo.recognise("GET /get?key=a HTTP/1.1\r\nHost: other\r\n\r\n", defaults, got), 0U);
-  EXPECT_EQ(memo.recognise("HEAD /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n", defaults, got), 0U);
-  EXPECT_EQ(memo.recognise(second.substr(0, second.size() - 1), defaults, got), 0U);
+  ASSERT_EQ(memo.recognise(pipeline, defaults), second.size());
+  EXPECT_EQ(memo.recognised().target, "/get?key=bcd");
+  EXPECT_EQ(memo.recognised().host, "cache");
+  EXPECT_EQ(memo.recognise("GET /get?key=a HTTP/1.1\r\nHost: other\r\n\r\n", defaults), 0U);
+  EXPECT_EQ(memo.recognise("HEAD /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n", defaults), 0U);
+  EXPECT_EQ(memo.recognise("GET /put?key=a HTTP/1.1\r\nHost: cache\r\n\r\n", defaults), 0U);
+  EXPECT_EQ(memo.recognise(second.substr(0, second.size() - 1), defaults), 0U);
+}
+
+TEST(head_memo, recognises_another_length_of_the_body) {
+  const auto with_body = [](std::size_t bytes) {
+    return "POST /put HTTP/1.1\r\nHost: cache\r\nContent-Length: " + std::to_string(bytes) +
+           "\r\nAccept: */*\r\n\r\n" + std::string(bytes, 'b');
+  };
+  request_parser parser(defaults);
+  const std::string first = with_body(9);
+  ASSERT_EQ(parser.parse(first).status, parse_status::complete);
+  head_memo memo;
+  memo.learn(first, first.size() - 9, std::string_view(first).substr(first.find('9'), 1),
+             parser.current());
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{10}, defaults.body_bytes}) {
+    const std::string next = with_body(bytes);
+    ASSERT_EQ(memo.recognise(next, defaults), next.size());
+    EXPECT_EQ(memo.recognised().body, std::string(bytes, 'b'));
+    EXPECT_EQ(memo.recognise(std::string_view(next).substr(0, next.size() - 1), defaults), 0U);
+  }
+  EXPECT_EQ(memo.recognise(with_body(defaults.body_bytes + 1), defaults), 0U);
+}
+
+TEST(head_memo, calls_a_query_plain_only_if_it_stands_for_itself_in_a_query_and_in_json) {
+  request_parser parser(defaults);
+  const auto asked = [](std::string_view query) {
+    return "GET /get?" + std::string(query) + " HTTP/1.1\r\nHost: a\r\n\r\n";
+  };
+  const std::string first = asked("key=a");
+  ASSERT_EQ(parser.parse(first).status, parse_status::complete);
+  parser.reset();
+  for (int byte = 0x21; byte <= 0xFF; ++byte) {
+    if (byte == 0x7F) continue; // no target has it
+    for (const std::size_t at : {0U, 3U, 7U, 8U, 15U}) {
+      std::string key(16, 'k');
+      key[at] = static_cast<char>(byte);
+      const std::string next = asked("key=" + key);
+      ASSERT_EQ(parser.parse(next).status, parse_status::complete) << byte;
+      const maybe_plain query = parser.current().query;
+      EXPECT_EQ(query.text, "key=" + (byte == '#' ? key.substr(0, at) : key)) << byte;
+      const auto is_one_of = [&](std::string_view bytes) {
+        return bytes.find(static_cast<char>(byte)) != std::string_view::npos;
+      };
+      if (is_one_of("&%+#\"\\") || byte >= 0x80) {
+        EXPECT_FALSE(query.is_plain) << byte;
+      }
+      if (std::isalnum(byte) != 0 || is_one_of("-._~:/")) {
+        EXPECT_TRUE(query.is_plain) << byte;
+      }
+      parser.reset();
+    }
+  }
 }
 
 } // namespace

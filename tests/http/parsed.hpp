@@ -21,7 +21,7 @@ struct parsed {
   target_form form = target_form::origin;
   body_framing framing = body_framing::none;
   bool keep_alive = false;
-  std::string method_text, target, path_and_query, host, body;
+  std::string method_text, target, path, query, host, body;
   std::string origin, sec_fetch_site, authorization;
   bool has_origin = false;
 
@@ -42,7 +42,8 @@ inline parsed describe(const parse_result& result, const request& got) {
   out.keep_alive = got.keep_alive;
   out.method_text = got.method_text;
   out.target = got.target;
-  out.path_and_query = got.path_and_query;
+  out.path = got.path;
+  out.query = got.query.text;
   out.host = got.host;
   out.body = got.body;
   out.origin = got.origin;

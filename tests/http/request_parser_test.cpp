@@ -23,7 +23,8 @@ TEST(request_parser, reads_an_ordinary_get) {
   EXPECT_EQ(got.version, http_version::http_1_1);
   EXPECT_EQ(got.form, target_form::origin);
   EXPECT_EQ(got.target, "/get?key=a");
-  EXPECT_EQ(got.path_and_query, "/get?key=a");
+  EXPECT_EQ(got.path, "/get");
+  EXPECT_EQ(got.query, "key=a");
   EXPECT_EQ(got.host, "127.0.0.1:7171");
   EXPECT_EQ(got.framing, body_framing::none);
   EXPECT_EQ(got.body, "");
@@ -206,11 +207,13 @@ TEST(request_parser, uses_the_host_of_an_absolute_target_instead_of_the_field) {
   ASSERT_EQ(got.status, parse_status::complete);
   EXPECT_EQ(got.form, target_form::absolute);
   EXPECT_EQ(got.host, "real:81");
-  EXPECT_EQ(got.path_and_query, "/get?key=a");
+  EXPECT_EQ(got.path, "/get");
+  EXPECT_EQ(got.query, "key=a");
   EXPECT_EQ(got.target, "HTTP://real:81/get?key=a");
-  EXPECT_EQ(parse("GET https://[::1]:7171?key=a HTTP/1.1\r\nHost: b\r\n\r\n").path_and_query,
-            "?key=a");
-  EXPECT_EQ(parse("GET http://a HTTP/1.1\r\nHost: b\r\n\r\n").path_and_query, "");
+  const parsed without_path = parse("GET https://[::1]:7171?key=a HTTP/1.1\r\nHost: b\r\n\r\n");
+  EXPECT_EQ(without_path.path, "/");
+  EXPECT_EQ(without_path.query, "key=a");
+  EXPECT_EQ(parse("GET http://a HTTP/1.1\r\nHost: b\r\n\r\n").path, "/");
 }
 
 TEST(request_parser, still_wants_a_good_host_field_beside_an_absolute_target) {
@@ -237,7 +240,6 @@ TEST(request_parser, takes_the_asterisk_with_options_only) { // §3.2.4
   const parsed got = parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(got.status, parse_status::complete);
   EXPECT_EQ(got.form, target_form::asterisk);
-  EXPECT_EQ(got.path_and_query, "");
   EXPECT_EQ(why_refused("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), "asterisk_not_for_options");
 }
 

@@ -53,7 +53,6 @@ TEST_F(response, to_a_hit_is_exactly_this) {
   EXPECT_EQ(get("K", "V"), "HTTP/1.1 200 OK\r\n"
                            "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
                            "Content-Type: application/json\r\n"
-                           "X-Content-Type-Options: nosniff\r\n"
                            "Content-Length: 37\r\n"
                            "\r\n"
                            R"({"status":"OK","key":"K","value":"V"})");
