@@ -6,6 +6,13 @@
 #include <cstdint>
 #include <new>
 
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h> // its macros do nothing in a build without AddressSanitizer
+#else
+#define ASAN_POISON_MEMORY_REGION(start, bytes) static_cast<void>(start)
+#define ASAN_UNPOISON_MEMORY_REGION(start, bytes) static_cast<void>(start)
+#endif
+
 namespace kvcache::http {
 
 namespace {
@@ -37,6 +44,8 @@ block_pool::slab* block_pool::map_slab() {
                              reinterpret_cast<std::uintptr_t>(start);
   if (before != 0) ::munmap(start, before);
   ::munmap(start + before + slab_bytes, slab_bytes - before);
+  // Blocks are poisoned but while they are out: AddressSanitizer knows only the heap by itself.
+  ASAN_POISON_MEMORY_REGION(start + before + header_bytes, slab_bytes - header_bytes);
   return new (start + before) slab;
 }
 
@@ -56,11 +65,14 @@ void* block_pool::take_from(slab& from) noexcept {
   ++from.used;
   if (from.free != nullptr) {
     free_block* block = from.free;
+    ASAN_UNPOISON_MEMORY_REGION(block, block_bytes_);
     from.free = block->next;
     return block;
   }
   const std::size_t index = blocks_per_slab_ - from.untouched--;
-  return reinterpret_cast<char*>(&from) + header_bytes + index * block_bytes_;
+  char* const block = reinterpret_cast<char*>(&from) + header_bytes + index * block_bytes_;
+  ASAN_UNPOISON_MEMORY_REGION(block, block_bytes_);
+  return block;
 }
 
 void block_pool::deallocate(void* block) noexcept {
@@ -68,9 +80,11 @@ void block_pool::deallocate(void* block) noexcept {
   slab& of = *reinterpret_cast<slab*>(address - address % slab_bytes);
   if (is_full(of)) with_room_.push_back(of);
   of.free = new (block) free_block{of.free};
+  ASAN_POISON_MEMORY_REGION(block, block_bytes_);
   if (--of.used != 0) return;
   with_room_.erase(with_room_.iterator_to(of));
   of.~slab();
+  ASAN_UNPOISON_MEMORY_REGION(&of, slab_bytes); // others will be given these addresses
   ::munmap(&of, slab_bytes);
 }
 

@@ -122,12 +122,12 @@ handled erase(exchange& x) {
   return handled::go_on;
 }
 
-handled flush(exchange& x) {
-  const shared_state& shared = x.context.shared;
-  // With tokens, the router has already seen to it that this one may write.
-  if (!shared.options.enable_flush && shared.services.authorization == nullptr)
-    return refuse(x, {fault::flush_disabled});
-  return handled::flushing;
+handled flush(exchange&) { return handled::flushing; }
+
+// With tokens, the router has already seen to it that this one may write.
+fault flush_closed(const shared_state& shared) noexcept {
+  const bool open = shared.options.enable_flush || shared.services.authorization != nullptr;
+  return open ? fault::none : fault::flush_disabled;
 }
 
 void flushed(output_buffer& out, handler_context& context, std::size_t entries, reply_options how) {

@@ -11,6 +11,7 @@ handled get(exchange& x);
 handled put(exchange& x);
 handled erase(exchange& x); // POST /delete
 handled flush(exchange& x);
+fault flush_closed(const shared_state& shared) noexcept; // fault::none where flushing is enabled
 handled healthz(exchange& x);
 handled readyz(exchange& x);
 handled stats(exchange& x);

@@ -164,6 +164,19 @@ method method_of(beast_http::verb verb) noexcept {
 
 } // namespace
 
+// ---- chunks (RFC 9112 §7.1)
+// -----------------------------------------------------------------------------
+
+// What follows a chunk's size, as much of it as is there: extensions or the line's end.
+fault check_behind_chunk_size(std::string_view text) noexcept {
+  if (text.empty() || text.front() == ';') return fault::none;
+  if (text.front() == '\r')
+    return crlf.starts_with(text.substr(0, crlf.size())) ? fault::none : fault::bad_line_ending;
+  if (!is_ows(text.front())) return fault::bad_chunk;
+  while (!text.empty() && is_ows(text.front())) text.remove_prefix(1); // RFC 9112 §7.1.1: BWS
+  return text.empty() || text.front() == ';' ? fault::none : fault::bad_chunk_extension;
+}
+
 // ---- core: one request
 // -------------------------------------------------------------------------------
 
@@ -282,6 +295,10 @@ fault request_parser::core::check_chunk_line(std::string_view rest) const noexce
   }
   if (rest.empty()) return fault::none;
   if (!is_hex_digit(rest.front())) return fault::bad_chunk;
+  const auto size_end = std::find_if_not(rest.begin(), rest.end(), is_hex_digit);
+  const auto digits = static_cast<std::size_t>(size_end - rest.begin());
+  if (const fault why = check_behind_chunk_size(rest.substr(digits)); why != fault::none)
+    return why;
   const std::size_t end = rest.find('\n');
   if (end == std::string_view::npos) return fault::none;
   if (rest[end - 1] != '\r') return fault::bad_chunk;

@@ -14,7 +14,7 @@ constexpr std::array<route, 9> table{{
     {"/get", method::get, permission::read, handlers::get},
     {"/put", method::post, permission::write, handlers::put},
     {"/delete", method::post, permission::write, handlers::erase},
-    {"/flush", method::post, permission::write, handlers::flush},
+    {"/flush", method::post, permission::write, handlers::flush, handlers::flush_closed},
     {"/healthz", method::get, permission::none, handlers::healthz},
     {"/readyz", method::get, permission::none, handlers::readyz},
     {"/stats", method::get, permission::read, handlers::stats},
@@ -68,7 +68,8 @@ verdict judge(const exchange& x) noexcept {
   const route* to = find_route(x.asked.path);
   if (to == nullptr) return {fault::unknown_path, nullptr};
   if (!fits(x.asked.verb, to->verb)) return {fault::method_not_allowed, to};
-  return {check_access(x, *to), to};
+  if (const fault why = check_access(x, *to); why != fault::none) return {why, to};
+  return {to->closed == nullptr ? fault::none : to->closed(x.context.shared), to};
 }
 
 handled refuse(exchange& x, const verdict& found) {

@@ -18,6 +18,7 @@ struct route {
   method verb;
   permission needs; // none: open to everyone, under any host name
   handled (*handle)(exchange&);
+  fault (*closed)(const shared_state&) = nullptr; // why the server's options keep all out, if so
 };
 
 // THE table of endpoints; the API's documentation is checked against it.

@@ -132,6 +132,27 @@ TEST(api, gives_every_kind_of_character_back) {
   }
 }
 
+TEST(api, normalises_nothing) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::string composed = "\xC3\xA9";    // é
+  const std::string decomposed = "e\xCC\x81"; // e and a combining accent: looks the same
+  client.ask(put_request(composed, decomposed));
+  EXPECT_EQ(client.ask(get_request("/get?key=%C3%A9")).body,
+            R"({"status":"OK","key":")" + composed + R"(","value":")" + decomposed + R"("})");
+  EXPECT_EQ(client.ask(get_request("/get?key=e%CC%81")).status, 404U);
+}
+
+TEST(api, takes_json_under_any_content_type) {
+  running_server server;
+  raw_client client = server.connect();
+  for (const char* type :
+       {"", "Content-Type: application/json\r\n", "Content-Type: text/plain\r\n",
+        "Content-Type: application/x-www-form-urlencoded\r\n", "Content-Type: nonsense\r\n"})
+    EXPECT_EQ(client.ask(post_request("/put", R"({"key":"a","value":"b"})", type)).body, stored)
+        << type;
+}
+
 TEST(api, deletes) {
   running_server server;
   raw_client client = server.connect();

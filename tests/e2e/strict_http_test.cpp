@@ -1,7 +1,10 @@
 // HTTP/1.1 by the book (RFC 9110, 9112): each rule, over raw sockets.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "e2e/binary.hpp"
@@ -42,6 +45,9 @@ TEST(strict_http, needs_one_well_formed_host) { // RFC 9112 §3.2
           "GET /get?key=a HTTP/1.1\r\nHost: a/b\r\n\r\n",
           "GET /get?key=a HTTP/1.1\r\nHost: user@a\r\n\r\n",
           "GET /get?key=a HTTP/1.1\r\nHost: a:port\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost:\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost:\r\n a\r\n\r\n", // folded
+          "GET /get?key=a HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
       },
       400);
 }
@@ -57,6 +63,7 @@ TEST(strict_http, refuses_a_content_length_that_is_not_one_number) { // RFC 9112
   for (const char* length : {"+5", "-5", "", "5 5", "5,5", "0x5", "5.0", "99999999999999999999"})
     requests.push_back(put_with("Content-Length: " + std::string{length} + "\r\n", body));
   requests.push_back(put_with("Content-Length: 23\r\nContent-Length: 24\r\n", body));
+  requests.push_back(put_with("Content-Length: 23\r\nContent-Length: 23\r\n", body));
   expect_refused(requests, 400);
 }
 
@@ -79,6 +86,16 @@ TEST(strict_http, refuses_malformed_chunks) { // RFC 9112 §7.1
         "0x2\r\n12\r\n0\r\n\r\n", "FFFFFFFFFFFFFFFFF\r\n", "2\n12\n0\n\n"})
     requests.push_back(put_with("Transfer-Encoding: chunked\r\n", chunks));
   expect_refused(requests, 400);
+}
+
+TEST(strict_http, does_not_wait_for_the_rest_of_a_chunk_size_that_is_none) {
+  running_server server{{"--body-timeout-ms", "86400000"}}; // far beyond the client's patience
+  for (const char* chunks : {"z", "17zzz", "5\r\nhello!", "1 x"}) {
+    raw_client client = server.connect();
+    EXPECT_EQ(client.ask(put_with("Transfer-Encoding: chunked\r\n", chunks)).status, 400U)
+        << chunks;
+    EXPECT_TRUE(client.ends()) << chunks;
+  }
 }
 
 TEST(strict_http, takes_chunks_with_extensions_and_trailers_within_limits) {
@@ -122,6 +139,7 @@ TEST(strict_http, refuses_malformed_lines) { // RFC 9112 §2.2, §5
           "GET /get?key=a\r\nHost: a\r\n\r\n",
           "GET /get?key=\x01 HTTP/1.1\r\nHost: a\r\n\r\n",
           "G@T /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\nHost: a\n\n",
       },
       400);
 }
@@ -168,6 +186,87 @@ TEST(strict_http, invites_a_body_that_waits) { // RFC 9110 §10.1.1
   client.send(put_with("Expect: 100-continue\r\nContent-Length: 23\r\n", ""));
   EXPECT_EQ(client.read_reply().status, 100U);
   EXPECT_EQ(client.ask(body).status, 200U);
+}
+
+TEST(strict_http, asks_for_no_body_of_what_it_refuses_anyway) { // RFC 9110 §10.1.1
+  running_server server;
+  const std::string waits = "Content-Length: 23\r\nExpect: 100-continue\r\n\r\n";
+  const std::pair<const char*, unsigned> heads[] = {
+      {"POST /nowhere HTTP/1.1\r\nHost: a\r\n", 404},
+      {"POST /get HTTP/1.1\r\nHost: a\r\n", 405},
+      {"POST /flush HTTP/1.1\r\nHost: a\r\n", 403}, // not enabled
+      {"POST /put HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: cross-site\r\n", 403},
+  };
+  for (const auto& [head, status] : heads) {
+    raw_client client = server.connect();
+    EXPECT_EQ(client.ask(head + waits).status, status) << head;
+    EXPECT_TRUE(client.ends()) << head; // the body may come or not
+  }
+}
+
+TEST(strict_http, processes_nothing_behind_a_close) { // RFC 9112 §9.6
+  running_server server;
+  raw_client client = server.connect();
+  client.send(get_request("/get?key=a", "Connection: close\r\n") + put_request("behind", "it"));
+  const http_reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 404U);
+  EXPECT_EQ(reply.field("connection"), "close");
+  EXPECT_TRUE(client.ends());
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=behind")).status, 404U);
+}
+
+TEST(strict_http, says_which_methods_a_path_takes) { // RFC 9110 §15.5.6, §9.3.7
+  running_server server;
+  raw_client client = server.connect();
+  const std::string gets = "GET, HEAD, OPTIONS";
+  const std::string posts = "POST, OPTIONS";
+  const std::pair<std::string, std::string> paths[] = {
+      {"/get", gets},    {"/put", posts},    {"/delete", posts},
+      {"/flush", posts}, {"/healthz", gets}, {"/readyz", gets},
+      {"/stats", gets},  {"/metrics", gets}, {"/openapi.json", gets}};
+  for (const auto& [path, allow] : paths) {
+    for (const std::string method : {allow == gets ? "POST" : "GET", "PUT", "DELETE", "TRACE"}) {
+      const http_reply wrong = client.ask(method + " " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+      EXPECT_EQ(wrong.status, 405U) << method << path;
+      EXPECT_EQ(wrong.field("allow"), allow) << method << path;
+    }
+    const http_reply options = client.ask("OPTIONS " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(options.status, 204U) << path;
+    EXPECT_EQ(options.field("allow"), allow) << path;
+  }
+  EXPECT_EQ(client.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").status, 204U);
+  EXPECT_EQ(client.ask(get_request("/nowhere")).status, 404U);
+}
+
+TEST(strict_http, answers_each_request_once_and_in_order_whatever_becomes_of_it) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::pair<std::string, unsigned> requests[] = {
+      {put_request("a", "b"), 200},      {get_request("/get?key=a"), 200},
+      {get_request("/get"), 400},        {post_request("/put", "{"), 400},
+      {get_request("/nowhere"), 404},    {get_request("/get?key=nobody"), 404},
+      {post_request("/get", body), 405}, {"POST /put HTTP/1.1\r\nHost: a\r\n\r\n", 411},
+      {put_request("", "b"), 400},       {get_request("/get?key=a"), 200},
+      {"NONSENSE\r\n\r\n", 400},
+  };
+  std::string all;
+  for (const auto& each : requests) all += each.first;
+  client.send(all + put_request("behind", "it"));
+  for (const auto& [request, status] : requests)
+    EXPECT_EQ(client.read_reply().status, status) << request;
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(strict_http, takes_requests_byte_by_byte) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::string chunked_put =
+      put_with("Transfer-Encoding: chunked\r\n", "17\r\n" + body + "\r\n0\r\nX: 1\r\n\r\n");
+  for (const char byte : put_request("a", "c") + chunked_put + get_request("/get?key=%61"))
+    client.send({&byte, 1});
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().body, R"({"status":"OK","key":"a","value":"b"})");
 }
 
 TEST(strict_http, ignores_an_upgrade_and_skips_an_empty_line) { // RFC 9110 §7.8, RFC 9112 §2.2
@@ -230,6 +329,7 @@ TEST(strict_http, reads_the_query_strictly) {
   EXPECT_EQ(client.ask(get_request("/get?key=%4")).status, 400U);
   EXPECT_EQ(client.ask(get_request("/get?key=%zz")).status, 400U);
   EXPECT_EQ(client.ask(get_request("/get?key=%FF")).status, 400U);
+  EXPECT_EQ(client.ask(get_request("/get?key=\xFF")).status, 400U);
   EXPECT_EQ(client.ask(get_request("/get?key=%C0%AF")).status, 400U);
   EXPECT_EQ(client.ask(get_request("/get?key=%ED%A0%80")).status, 400U);
   EXPECT_EQ(client.ask(get_request("/get?key=a&key=a")).status, 400U);
@@ -278,6 +378,29 @@ TEST(strict_http, delivers_the_refusal_while_the_peer_still_sends) {
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(client.send(piece));
   EXPECT_EQ(client.read_reply().status, 413U);
   EXPECT_TRUE(client.ends());
+}
+
+template <class Predicate>
+bool eventually(Predicate holds) {
+  const auto end = std::chrono::steady_clock::now() + raw_client::patience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+TEST(strict_http, lingers_for_so_many_bytes_and_so_long_only) { // RFC 9112 §9.6
+  running_server server;
+  const std::size_t files = open_files(server.pid());
+  raw_client sends = server.connect();
+  sends.send("NONSENSE\r\n\r\n");
+  const std::string piece(100'000, 'x');
+  EXPECT_TRUE(eventually([&] { return !sends.send(piece); }));
+  raw_client stays = server.connect();
+  EXPECT_EQ(stays.ask("NONSENSE\r\n\r\n").status, 400U);
+  EXPECT_TRUE(stays.ends()); // but is not closed here
+  EXPECT_TRUE(eventually([&] { return open_files(server.pid()) <= files; }));
 }
 
 TEST(strict_http, refuses_writes_of_another_origins_page) {

@@ -61,5 +61,17 @@ TEST(block_pool, gives_empty_slabs_back_to_the_kernel) {
   EXPECT_LT(mapped_pages(), before + 500);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+TEST(block_pool, shows_the_address_sanitizer_who_touches_what_was_given_back) {
+  block_pool pool{100};
+  void* keeps_the_slab = pool.allocate();
+  auto* block = static_cast<volatile char*>(pool.allocate());
+  block[99] = 1;
+  pool.deallocate(const_cast<char*>(block));
+  EXPECT_DEATH(block[99] = 2, "use-after-poison");
+  pool.deallocate(keeps_the_slab);
+}
+#endif
+
 } // namespace
 } // namespace kvcache::http

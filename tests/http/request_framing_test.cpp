@@ -148,7 +148,7 @@ TEST(request_framing, refuses_malformed_chunks) {
   EXPECT_EQ(why_refused(chunked("-1\r\na\r\n0\r\n\r\n")), "bad_chunk");
   EXPECT_EQ(why_refused(chunked("\r\na\r\n0\r\n\r\n")), "bad_chunk");
   EXPECT_EQ(why_refused(chunked("10000000000000000\r\na\r\n0\r\n\r\n")), "bad_chunk"); // overflow
-  EXPECT_EQ(why_refused(chunked("0x1\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
+  EXPECT_EQ(why_refused(chunked("0x1\r\na\r\n0\r\n\r\n")), "bad_chunk");
   EXPECT_EQ(why_refused(chunked("1\r\nabc\r\n0\r\n\r\n")), "bad_chunk");       // longer than said
   EXPECT_EQ(why_refused(chunked("3\r\na\r\n0\r\n\r\n\r\n\r\n")), "bad_chunk"); // shorter
   EXPECT_EQ(why_refused(chunked("1 \r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
@@ -156,18 +156,39 @@ TEST(request_framing, refuses_malformed_chunks) {
 }
 
 TEST(request_framing, refuses_a_chunk_that_cannot_become_right_without_waiting_for_more) {
-  for (const char* chunks : {"z", "zz\r\n", "\r\n", "\r", "\n", "17\n", "17\n{", "1\na\n0\r\n\r\n",
-                             "5\r\nhello\r\n0\n\n", "5\r\nhello0", "5\r\nhello\r0", "5\r\nhello\n",
-                             "5\r\nhello\r\nz", "5\r\nhello\r\n\r\n", "0\n\n", "0;a\n"})
+  for (const char* chunks : {"z",
+                             "zz\r\n",
+                             "\r\n",
+                             "\r",
+                             "\n",
+                             "17\n",
+                             "17\n{",
+                             "1\na\n0\r\n\r\n",
+                             "5\r\nhello\r\n0\n\n",
+                             "5\r\nhello0",
+                             "5\r\nhello\r0",
+                             "5\r\nhello\n",
+                             "5\r\nhello\r\nz",
+                             "5\r\nhello\r\n\r\n",
+                             "0\n\n",
+                             "0;a\n",
+                             "17zzz",
+                             "0x",
+                             "1g",
+                             "0-",
+                             "5\r\nhello\r\n0z"})
     EXPECT_EQ(why_refused(chunked(chunks)), "bad_chunk") << chunks;
   EXPECT_EQ(why_refused(chunked(std::string(20'000, 'z'))), "bad_chunk");
+  EXPECT_EQ(why_refused(chunked("17 \tz")), "bad_chunk_extension");
+  EXPECT_EQ(why_refused(chunked("17\rz")), "bad_line_ending");
   EXPECT_EQ(why_refused(chunked("0\r\n\n")), "bad_line_ending");
   EXPECT_EQ(why_refused(chunked("0\r\nA: b\n")), "bad_line_ending");
   EXPECT_EQ(why_refused(chunked("0\r\nA: b\r\nC: d\n\r\n\r\n")), "bad_line_ending");
   EXPECT_EQ(why_refused(chunked("0\r\n\r\n\n\n")), "(accepted)"); // no more of this request
   EXPECT_EQ(why_refused(chunked("000\r\nA: b\r\n\r\nx\n")), "(accepted)");
-  for (const char* chunks : {"", "1", "17", "17\r", "5\r\nhel\n", "5\r\nhello", "5\r\nhello\r",
-                             "5\r\nhello\r\n", "5\r\nhello\r\n0\r\n\r", "0\r\nA: b\r\n\r"})
+  for (const char* chunks :
+       {"", "1", "17", "17\r", "5\r\nhel\n", "5\r\nhello", "5\r\nhello\r", "5\r\nhello\r\n",
+        "5\r\nhello\r\n0\r\n\r", "0\r\nA: b\r\n\r", "aF;x", "1 ", "1 \t;x", "00000000000000000017"})
     EXPECT_EQ(why_refused(chunked(chunks)), "(needs more)") << chunks;
 }
 

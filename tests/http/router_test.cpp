@@ -80,6 +80,19 @@ TEST(router, refuses_by_the_head_alone_instead_of_asking_for_the_body) {
   EXPECT_EQ(welcome.ask(R"({"key":"a","value":"b"})").status, 200U);
 }
 
+TEST(router, does_not_ask_for_the_body_of_a_flush_that_is_not_enabled) {
+  const std::string flush = "POST /flush HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
+                            "Expect: 100-continue\r\n\r\n";
+  test_server closed;
+  EXPECT_EQ(closed.connect().ask(flush).status, 403U);
+  http::server_options options;
+  options.enable_flush = true;
+  test_server open{options};
+  raw_client client = open.connect();
+  EXPECT_EQ(client.ask(flush).status, 100U);
+  EXPECT_EQ(client.ask("{}").status, 200U);
+}
+
 TEST(router, answers_head_like_get_without_the_body) {
   test_server server;
   raw_client client = server.connect();

@@ -1,18 +1,22 @@
 // In steady state a request allocates nothing, from the socket to the store and back; and where one
 // allocates, the allocation may fail.
 //
-// The operators are replaced for the whole binary (which is why these tests have one of their own);
-// only what the server's threads do is counted, and fails.
+// The operators are replaced for the whole binary, and the linker puts functions of this file
+// before aligned_alloc (Asio's own memory) and mmap (connections, entries), which is why these
+// tests have a binary of their own; only what the server's threads do is counted, and fails.
 #include "http/server.hpp"
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <new>
-#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <thread>
 
 #include "support/test_server.hpp"
@@ -20,16 +24,35 @@
 namespace {
 
 std::atomic<std::size_t> allocations{0};
-std::atomic<std::size_t> failing_allocation{0}; // the number of the one that is to fail
+std::atomic<std::size_t> first_to_fail{0}; // the number of an allocation; 0: none
+std::atomic<std::size_t> last_to_fail{0};
 const std::thread::id test_thread = std::this_thread::get_id();
 
+bool may_allocate() noexcept {
+  if (std::this_thread::get_id() == test_thread) return true;
+  const std::size_t number = ++allocations;
+  return number < first_to_fail || number > last_to_fail;
+}
+
 void* count_and_allocate(std::size_t bytes) noexcept {
-  if (std::this_thread::get_id() != test_thread && ++allocations == failing_allocation)
-    return nullptr;
-  return std::malloc(bytes);
+  return may_allocate() ? std::malloc(bytes) : nullptr;
 }
 
 } // namespace
+
+extern "C" {
+void* __real_aligned_alloc(std::size_t alignment, std::size_t bytes);
+void* __wrap_aligned_alloc(std::size_t alignment, std::size_t bytes) {
+  return may_allocate() ? __real_aligned_alloc(alignment, bytes) : nullptr;
+}
+
+void* __real_mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset);
+void* __wrap_mmap(void* at, std::size_t bytes, int protection, int flags, int file, off_t offset) {
+  if (may_allocate()) return __real_mmap(at, bytes, protection, flags, file, offset);
+  errno = ENOMEM;
+  return MAP_FAILED;
+}
+}
 
 // gcc inlines only one of the pair and then sees malloc's memory deleted, or new's freed.
 #if defined(__GNUC__) && !defined(__clang__)
@@ -120,12 +143,13 @@ void expect_whole_replies(std::string_view text) {
 std::string all_replies(raw_client& client) {
   try {
     return client.read_to_end();
-  } catch (const std::runtime_error&) {
+  } catch (const std::system_error&) {
     return {};
   }
 }
 
-TEST(server_allocation, each_that_fails_leaves_whole_replies_and_a_server_that_goes_on) {
+// Lets the n-th allocation of a connection fail, for every n, and the `more` that follow it.
+void fail_each_and(std::size_t more) {
   http::server_options options;
   options.enable_flush = true;
   http::server_services services;
@@ -134,14 +158,16 @@ TEST(server_allocation, each_that_fails_leaves_whole_replies_and_a_server_that_g
   for (std::size_t number = 1;; ++number) {
     test_server server{options, services};
     EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U); // it has started
-    failing_allocation = allocations + number;
+    const std::size_t first = allocations + number;
+    last_to_fail = first + more;
+    first_to_fail = first;
     {
       raw_client client = server.connect();
       client.send(requests_that_allocate());
       expect_whole_replies(all_replies(client));
     }
-    const bool reached = allocations >= failing_allocation;
-    failing_allocation = 0;
+    const bool reached = allocations >= first;
+    last_to_fail = 0;
     EXPECT_EQ(server.connect().ask(put_request("key", "after")).status, 200U) << number;
     EXPECT_EQ(server.connect().ask(get_request("/get?key=key")).status, 200U) << number;
     if (!reached) break;
@@ -149,6 +175,13 @@ TEST(server_allocation, each_that_fails_leaves_whole_replies_and_a_server_that_g
   }
   EXPECT_GT(failed, 10U);
 }
+
+TEST(server_allocation, each_that_fails_leaves_whole_replies_and_a_server_that_goes_on) {
+  fail_each_and(0);
+}
+
+// Not only what failed, but also what is then tried in its place.
+TEST(server_allocation, many_that_fail_in_a_row_are_survived_too) { fail_each_and(30); }
 
 } // namespace
 } // namespace kvcache::test

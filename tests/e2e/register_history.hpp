@@ -1,0 +1,91 @@
+// What several clients did to one key, and whether a register could have answered so: an order of
+// all operations that respects real time and in which each read shows what was written last (Wing
+// and Gong, 1993).
+//
+// A cache may lose a value at any time, so a miss explains itself, and the key is empty from then
+// on: what was lost never comes back. Each value is written once, and known by a number.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace kvcache::test {
+
+inline constexpr std::uint64_t nothing = 0; // no value has this number
+
+struct operation {
+  enum class kind : std::uint8_t { put, get, erase };
+
+  kind what = kind::get;
+  std::uint64_t value = nothing; // written; or read, nothing being a miss
+  bool erased = false;           // by erase: there was something
+  std::uint64_t called = 0;      // order of calls and returns over all clients
+  std::uint64_t returned = 0;
+};
+
+enum class losses : std::uint8_t { none, at_any_time };
+
+class register_history {
+public:
+  explicit register_history(std::size_t clients) : clients_(clients) {}
+
+  // In the order in which the client did them, one after the other.
+  void add(std::size_t client, const operation& done) { clients_[client].push_back(done); }
+
+  bool has_order(losses allowed) const {
+    std::set<state> seen;
+    return search({std::vector<std::size_t>(clients_.size(), 0), nothing}, allowed, seen);
+  }
+
+private:
+  // How many operations of each client are done, and the value then.
+  using state = std::pair<std::vector<std::size_t>, std::uint64_t>;
+
+  // Whether the register answers like this; if so, changes the value as the operation does.
+  static bool explains(const operation& op, losses allowed, std::uint64_t& value) {
+    const bool may_be_empty = value == nothing || allowed == losses::at_any_time;
+    switch (op.what) {
+    case operation::kind::put:
+      value = op.value;
+      return true;
+    case operation::kind::get:
+      if (op.value == nothing ? !may_be_empty : op.value != value) return false;
+      value = op.value;
+      return true;
+    case operation::kind::erase:
+      if (op.erased ? value == nothing : !may_be_empty) return false;
+      value = nothing;
+      return true;
+    }
+    return false;
+  }
+
+  bool search(const state& from, losses allowed, std::set<state>& seen) const {
+    if (!seen.insert(from).second) return false; // no order went on from here
+    const auto& [done, value] = from;
+    bool all_done = true;
+    std::uint64_t first_return = UINT64_MAX; // nothing called after this can come next
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      if (done[c] == clients_[c].size()) continue;
+      all_done = false;
+      first_return = std::min(first_return, clients_[c][done[c]].returned);
+    }
+    if (all_done) return true;
+    for (std::size_t c = 0; c < clients_.size(); ++c) {
+      if (done[c] == clients_[c].size() || clients_[c][done[c]].called > first_return) continue;
+      state next = from;
+      if (!explains(clients_[c][done[c]], allowed, next.second)) continue;
+      ++next.first[c];
+      if (search(next, allowed, seen)) return true;
+    }
+    return false;
+  }
+
+  std::vector<std::vector<operation>> clients_;
+};
+
+} // namespace kvcache::test
