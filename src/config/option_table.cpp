@@ -176,6 +176,7 @@ constexpr std::uint64_t head_fields_most = 10'000;
 constexpr std::uint64_t connections_most = 1'000'000;
 constexpr std::uint64_t timeout_least_ms = 100;
 constexpr std::uint64_t timeout_most_ms = 86'400'000; // a day
+constexpr std::uint64_t access_log_sample_most = 1'000'000;
 
 static_assert(http::http_limits{}.head_bytes == 16384 && http::http_limits{}.target_bytes == 8192 &&
                   http::http_limits{}.body_bytes == 16384,
@@ -276,6 +277,12 @@ constexpr option_row rows[] = {
      one_of<&o::level, log_levels>},
     {"log-format", logs, "<format>", "text for people, json for one JSON object a line",
      one_of<&o::format, log_formats>},
+    {"access-log", logs, "",
+     "Log a line for each answered request, without keys and values, whatever the level",
+     on_or_off<&o::access_log>},
+    {"access-log-sample", logs, "<requests>",
+     "With --access-log: log one in this many requests of each worker; 1 logs all",
+     number<&o::access_log_sample, 1, access_log_sample_most>},
 };
 
 } // namespace

@@ -47,6 +47,11 @@ std::unique_ptr<http::token_authorizer> make_authorizer(const std::string& path)
   return std::make_unique<http::token_authorizer>(std::get<config::token_list>(std::move(read)));
 }
 
+std::unique_ptr<config::access_lines> make_access_log(const config::options& settings) {
+  if (!settings.access_log) return nullptr;
+  return std::make_unique<config::access_lines>(settings.format);
+}
+
 // "127.0.0.1:7171", "[::1]:7171"
 std::string address_text(const std::string& address, std::uint16_t port) {
   const bool is_v6 = address.find(':') != std::string::npos;
@@ -78,6 +83,7 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       cache_(make_cache_options(settings)),
       evictor_(cache_.internals(), make_evictor_options(settings), make_surroundings()),
       tokens_(make_authorizer(settings.auth_token_file)),
+      access_(make_access_log(settings)),
       server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_,
                           make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
@@ -109,6 +115,7 @@ evictor_surroundings daemon::make_surroundings() {
 http::server_services daemon::make_services() {
   http::server_services services;
   services.authorization = tokens_.get();
+  services.access = access_.get();
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
   services.openapi = [] { return std::string{observe::openapi_json()}; };
@@ -153,7 +160,9 @@ void daemon::keep_books() {
   counters_.tick(uptime());
   const auto now = clock::now();
   for (const std::string& line : tiers_.look(evictor_.status(), now)) log_.info(line);
-  for (const std::string& line : faults_.look(counters_.totals(), now)) log_.warn(line);
+  const std::uint64_t access_lines_lost = access_ ? access_->lost() : 0;
+  for (const std::string& line : faults_.look(counters_.totals(), access_lines_lost, now))
+    log_.warn(line);
 }
 
 void daemon::stop_or_end() {

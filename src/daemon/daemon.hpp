@@ -11,6 +11,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "config/access_lines.hpp"
 #include "config/logging.hpp"
 #include "config/options.hpp"
 #include "config/signal_waiter.hpp"
@@ -71,6 +72,7 @@ private:
   cache cache_;
   evictor evictor_;
   std::unique_ptr<http::token_authorizer> tokens_; // null: no tokens are asked for
+  std::unique_ptr<config::access_lines> access_;   // null: no access log is kept
   std::unique_ptr<http::server> server_;
   std::unique_ptr<periodic_worker> eviction_thread_;
 

@@ -24,15 +24,22 @@ public:
   static constexpr std::chrono::seconds interval{10};
 
   // What is to be said now; mostly nothing.
-  std::vector<std::string> look(const observe::counters_snapshot& counters, time_point now);
+  std::vector<std::string> look(const observe::counters_snapshot& counters,
+                                std::uint64_t access_lines_lost, time_point now);
 
 private:
+  struct spoken {
+    std::uint64_t count = 0; // the counter when it was last spoken of
+    std::optional<time_point> at{};
+  };
   struct watched {
     observe::event fault;
     std::string_view message;
-    std::uint64_t said = 0; // the counter when it was last spoken of
-    std::optional<time_point> said_at{};
+    spoken last{};
   };
+
+  static std::optional<std::string> speak(std::string_view message, std::uint64_t count,
+                                          time_point now, spoken& last);
 
   std::array<watched, 4> faults_{{
       {observe::event::accept_failed,
@@ -42,6 +49,7 @@ private:
       {observe::event::put_no_room, "PUT refused: no room could be made"},
       {observe::event::put_out_of_memory, "PUT refused: the kernel gave no memory"},
   }};
+  spoken access_lines_lost_;
 };
 
 } // namespace kvcache::daemon

@@ -85,6 +85,7 @@ http::server_options make_server_options(const config::options& settings,
   made.default_ttl_s = settings.default_ttl_s;
   made.enable_flush = settings.enable_flush;
   made.allowed_hosts = settings.allowed_hosts;
+  made.access_log_sample = settings.access_log_sample;
   made.drain_delay_ms = settings.drain_delay_ms;
   made.drain_timeout_ms = settings.drain_timeout_ms;
   return made;

@@ -112,6 +112,13 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
 // ---- answering
 // -------------------------------------------------------------------------------------
 
+// To the access log, if there is one: the reply is what stands in `out` from `at` on.
+inline void connection::tell_access(method verb, std::string_view path, const output_buffer& out,
+                                    std::size_t at) noexcept {
+  if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
+    access->note(socket_.get(), verb, path, out.view().substr(at));
+}
+
 // Answers all complete requests that have been received, then waits for what comes next.
 void connection::serve() noexcept {
   owner_.batch_begin();
@@ -170,10 +177,13 @@ bool connection::answer_next(output_buffer& out) {
 void connection::answer_expectation(output_buffer& out) {
   const request& asked = parser_.describe_head(input_.unused());
   exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
-  if (refuse_by_head(x))
+  const std::size_t before = out.size();
+  if (refuse_by_head(x)) {
     ending_ = true;
-  else
+    tell_access(asked.verb, asked.path, out, before);
+  } else {
     out.append(continue_reply);
+  }
 }
 
 handled connection::handle(output_buffer& out, std::size_t request_bytes) {
@@ -181,6 +191,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;
   exchange x{asked, options_for(asked, then), out, owner_.handlers()};
+  const std::size_t before = out.size();
   handled result = handled::close;
   try {
     result = dispatch(x);
@@ -191,6 +202,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
     flush_reply_ = x.how;
     return result;
   }
+  tell_access(asked.verb, asked.path, out, before);
   return last ? handled::close : result;
 }
 
@@ -203,8 +215,10 @@ bool connection::is_last(std::size_t request_bytes) const noexcept {
 void connection::refuse_and_end(output_buffer& out, fault why) {
   ending_ = true;
   handler_context& context = owner_.handlers();
+  const std::size_t before = out.size();
   context.writer.refuse(out, {why}, options_for(parser_.current(), after_reply::close));
   context.counters.refuse(context.shared.faults[why].status);
+  tell_access(parser_.current().verb, {}, out, before);
 }
 
 // ---- flushing
@@ -237,6 +251,7 @@ void connection::answer_flush() noexcept {
   ending_ = flush_reply_.connection == persistence::close;
   try {
     handlers::flushed(out, owner_.handlers(), *flushed_entries_, flush_reply_);
+    tell_access(method::post, flush_path, out, 0);
   } catch (const std::bad_alloc&) {
     ending_ = true;
   }

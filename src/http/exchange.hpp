@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "http/access_log.hpp"
 #include "http/authorizer.hpp"
 #include "http/fault.hpp"
 #include "http/output_buffer.hpp"
@@ -26,6 +27,7 @@ using page_source = std::function<std::string()>;
 // there.
 struct server_services {
   const authorizer* authorization = nullptr; // nullptr: no tokens, everybody may do everything
+  access_log* access = nullptr;              // nullptr: none is kept
   page_source stats;                         // JSON
   page_source metrics;                       // Prometheus text
   page_source openapi;                       // JSON

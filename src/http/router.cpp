@@ -14,7 +14,7 @@ constexpr std::array<route, 9> table{{
     {"/get", method::get, permission::read, handlers::get},
     {"/put", method::post, permission::write, handlers::put},
     {"/delete", method::post, permission::write, handlers::erase},
-    {"/flush", method::post, permission::write, handlers::flush, handlers::flush_closed},
+    {flush_path, method::post, permission::write, handlers::flush, handlers::flush_closed},
     {"/healthz", method::get, permission::none, handlers::healthz},
     {"/readyz", method::get, permission::none, handlers::readyz},
     {"/stats", method::get, permission::read, handlers::stats},
@@ -80,6 +80,11 @@ handled refuse(exchange& x, const verdict& found) {
 } // namespace
 
 std::span<const route> routes() noexcept { return table; }
+
+std::string_view known_path(std::string_view path) noexcept {
+  const route* known = find_route(path);
+  return known == nullptr ? std::string_view{} : known->path;
+}
 
 // A verdict rests on the head alone and on options that do not change; only tokens may be revoked.
 handled dispatch(exchange& x) {

@@ -21,8 +21,14 @@ struct route {
   fault (*closed)(const shared_state&) = nullptr; // why the server's options keep all out, if so
 };
 
+// Its reply is written when the cache has been flushed: who writes it then must know the path.
+inline constexpr std::string_view flush_path = "/flush";
+
 // THE table of endpoints; the API's documentation is checked against it.
 std::span<const route> routes() noexcept;
+
+// The path as it stands in the table; empty if it does not.
+std::string_view known_path(std::string_view path) noexcept;
 
 // Answers one request. Throws only std::bad_alloc, and then nothing was appended.
 handled dispatch(exchange& x);

@@ -48,6 +48,12 @@ milliseconds sweep_interval(const deadlines& of) noexcept {
   return std::clamp(shortest / 4, sweep_interval_min, sweep_interval_max);
 }
 
+std::unique_ptr<access_recorder> make_recorder(const shared_state& shared) {
+  if (shared.services.access == nullptr) return nullptr;
+  return std::make_unique<access_recorder>(*shared.services.access,
+                                           shared.options.access_log_sample);
+}
+
 } // namespace
 
 worker::worker(const shared_state& shared, observe::worker_counters& counters,
@@ -59,7 +65,8 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
       work_(asio::make_work_guard(context_)),
       sweep_timer_(context_),
       sockets_(context_),
-      handlers_(shared, counters) {
+      handlers_(shared, counters),
+      access_(make_recorder(shared)) {
   read_clocks();
 }
 
@@ -246,14 +253,16 @@ void worker::give_memory_back() noexcept {
 // ---------------------------------------------------------------------------------------
 
 void worker::batch_begin() noexcept {
-  measured_ = !measured_;
+  measured_ = !measured_ || access_ != nullptr;
   if (measured_) batch_start_ = steady_clock::now();
+  if (access_) access_->batch_begin();
 }
 
 void worker::batch_end() noexcept {
-  if (measured_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0)) {
-    const auto took = static_cast<std::uint64_t>(
-        duration_cast<nanoseconds>(steady_clock::now() - batch_start_).count());
+  if (measured_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0 || access_ != nullptr)) {
+    const auto duration = duration_cast<nanoseconds>(steady_clock::now() - batch_start_);
+    const auto took = static_cast<std::uint64_t>(duration.count());
+    if (access_) access_->batch_end(duration);
     observe::worker_counters& counters = handlers_.counters;
     if (handlers_.batch_gets != 0) counters.get_latency().record_n(took, handlers_.batch_gets);
     if (handlers_.batch_puts != 0) counters.put_latency().record_n(took, handlers_.batch_puts);

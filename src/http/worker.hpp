@@ -16,7 +16,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 
+#include "http/access_recorder.hpp"
 #include "http/block_pool.hpp"
 #include "http/buffer_budget.hpp"
 #include "http/connection.hpp"
@@ -69,6 +71,7 @@ public:
   output_buffer& scratch() noexcept { return scratch_; }
   ready_set& sockets() noexcept { return sockets_; }
   bool draining() const noexcept { return draining_; }
+  access_recorder* access() noexcept { return access_.get(); } // mostly null
 
   // While draining: from now on, a connection without a request under way is closed.
   bool idle_ones_must_go() const noexcept { return draining_ && now_ms_ >= drain_idle_end_ms_; }
@@ -78,7 +81,8 @@ public:
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
 
   // Every other batch is measured with two readings of the clock, so that there is never more than
-  // one a batch; batch_end() takes the latencies of what the handlers counted in it.
+  // one a batch (with an access log, every batch is); batch_end() takes the latencies of what the
+  // handlers counted in it.
   void batch_begin() noexcept;
   void batch_end() noexcept;
 
@@ -117,6 +121,7 @@ private:
   ready_set sockets_;
 
   handler_context handlers_;
+  const std::unique_ptr<access_recorder> access_;
   output_buffer scratch_;
   std::size_t scratch_bytes_ = 0; // of it, accounted
   std::size_t held_bytes_ = 0;    // by this worker's connections and scratch

@@ -48,6 +48,8 @@ constexpr sample samples[] = {
     {"drain-timeout-ms", "5000", "0x10"},
     {"log-level", "debug", "DEBUG"},
     {"log-format", "json", "xml"},
+    {"access-log", "true", "all"},
+    {"access-log-sample", "100", "0"},
 };
 
 const option_row* row_of(std::string_view name) {

@@ -25,6 +25,7 @@ TEST(room_options, hand_the_server_every_setting_of_its_own) {
   settings.default_ttl_s = 7;
   settings.drain_delay_ms = 8;
   settings.drain_timeout_ms = 9;
+  settings.access_log_sample = 10;
   settings.enable_flush = true;
   settings.allowed_hosts = {"a"};
   const http::server_options made = make_server_options(settings, 1024 * mib);
@@ -39,6 +40,7 @@ TEST(room_options, hand_the_server_every_setting_of_its_own) {
   EXPECT_EQ(made.default_ttl_s, 7U);
   EXPECT_EQ(made.drain_delay_ms, 8U);
   EXPECT_EQ(made.drain_timeout_ms, 9U);
+  EXPECT_EQ(made.access_log_sample, 10U);
   EXPECT_TRUE(made.enable_flush);
   EXPECT_EQ(made.allowed_hosts, settings.allowed_hosts);
 }
