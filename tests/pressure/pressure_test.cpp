@@ -244,6 +244,20 @@ TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
   expect_served(endless.end());
 }
 
+TEST_F(pressure, has_its_caps_follow_the_limit) {
+  if (!start(64 * mib)) return;
+  constexpr std::uint64_t bytes_per_connection = 12 << 10;
+  const auto allows = [](const limited_server::state& at) {
+    return at.stats["configuration"]["max_connections"].get<std::uint64_t>();
+  };
+  for (const std::uint64_t limit : {64 * mib, 48 * mib, 96 * mib}) {
+    group().set_limit_bytes(limit);
+    const std::uint64_t wanted = limit / bytes_per_connection;
+    const auto seen = server().look_until([&](const auto& at) { return allows(at) == wanted; });
+    EXPECT_EQ(allows(seen), wanted);
+  }
+}
+
 // ---- peers that want its memory -----------------------------------------------------------------
 
 void allow_many_descriptors() {
