@@ -15,9 +15,12 @@ namespace {
 constexpr std::uint64_t ns_per_us = 1000;
 constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
 
-// After this much processor time the thread lets others run. Half a millisecond is promised.
-constexpr std::uint64_t slice_ns = 250 * ns_per_us;
-constexpr unsigned slice_us = slice_ns / ns_per_us;
+// After this much processor time the thread lets others run. Half a millisecond is promised: the
+// last step of a slice, begun just before, may take as long again.
+constexpr std::uint64_t slice_ns = 200 * ns_per_us;
+
+// What the store is asked to keep to when it moves entries; it ends a step later.
+constexpr unsigned maintain_us = 100;
 
 // Processor time of one run that may go into moving survivors: a quarter of the usual interval.
 constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
@@ -168,7 +171,7 @@ void evictor::evict(std::uint64_t bytes) noexcept {
       static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
   std::uint64_t freed = 0;
   in_slices([&] {
-    const std::size_t block = evict_least_recent(); // may sample the ages first: look after each
+    const std::size_t block = evict_least_recent();
     freed += block;
     return block != 0 && freed < wanted;
   });
@@ -177,7 +180,8 @@ void evictor::evict(std::uint64_t bytes) noexcept {
 void evictor::move_survivors() noexcept {
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
   in_slices([&] {
-    return store_.maintain(slice_us) && surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
+    return store_.maintain(maintain_us) &&
+           surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
   });
 }
 
