@@ -111,6 +111,7 @@ void daemon::refuse_a_limit_that_leaves_no_room() {
 evictor_surroundings daemon::make_surroundings() {
   evictor_surroundings surroundings = system_surroundings(monitor_);
   surroundings.buffer_bytes = [this] { return server_->buffer_bytes(); };
+  surroundings.wake = [this] { eviction_thread_->poke(); }; // no PUT comes before it is there
   return surroundings;
 }
 
@@ -219,6 +220,7 @@ observe::service_snapshot daemon::snapshot() const {
   shown.eviction.tier_changes = eviction.tier_changes;
   shown.eviction.runs = eviction_thread_->runs();
   shown.eviction.allowance_bytes = eviction.allowance_bytes;
+  shown.eviction.evictions = eviction.evictions;
   shown.eviction.last_slice_ns = eviction.last_slice_ns;
   shown.eviction.longest_slice_ns = eviction.longest_slice_ns;
   shown.counters = counters_.report(uptime());

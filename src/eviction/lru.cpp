@@ -36,20 +36,20 @@ lru::lru(store& entries, unsigned hands)
       hand_count_(std::max(hands, 1U)),
       hands_(std::make_unique<hand[]>(hand_count_)) {}
 
-std::size_t lru::evict_one(eviction_cause cause) noexcept {
+evicted_entry lru::evict_one(eviction_cause cause) noexcept {
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt) {
     const std::optional<victim> v = choose();
-    if (!v) return 0;
+    if (!v) return {};
     const tick now = store_.now();
     const auto still = [&](const store::entry_state& entry) {
       if (v->expired) return has_expired(entry.expires_at, now);
       return entry.meta.stamp() == v->seen.stamp();
     };
-    const std::size_t bytes =
-        store_.evict(v->ref, v->expired ? eviction_cause::expired : cause, still);
-    if (bytes != 0) return bytes;
+    const eviction_cause counted = v->expired ? eviction_cause::expired : cause;
+    const std::size_t bytes = store_.evict(v->ref, counted, still);
+    if (bytes != 0) return {.bytes = bytes, .cause = counted};
   }
-  return 0;
+  return {};
 }
 
 std::optional<victim> lru::choose() noexcept {
