@@ -87,10 +87,10 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_,
                           make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
-  evictor_.run(); // the first PUT finds the store with its limit
+  watch_memory(); // the first PUT finds the store with its limit
   cache_.set_room_maker(&evictor_);
   eviction_thread_ = std::make_unique<periodic_worker>(
-      [this] { evictor_.run(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
+      [this] { watch_memory(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
                                                               settings.eviction_interval_ms}});
 }
 
@@ -98,6 +98,14 @@ daemon::~daemon() {
   server_->stop();
   server_->wait();
   cache_.set_room_maker(nullptr); // no PUT runs any more
+}
+
+// The eviction thread's work.
+void daemon::watch_memory() {
+  evictor_.run();
+  server_->set_caps(make_load_caps(
+      settings_, monitor_.last().levels,
+      {.connections = server_->connection_count(), .buffer_bytes = server_->buffer_bytes()}));
 }
 
 void daemon::refuse_a_limit_that_leaves_no_room() {
@@ -109,6 +117,7 @@ void daemon::refuse_a_limit_that_leaves_no_room() {
 evictor_surroundings daemon::make_surroundings() {
   evictor_surroundings surroundings = system_surroundings(monitor_);
   surroundings.buffer_bytes = [this] { return server_->buffer_bytes(); };
+  surroundings.wake = [this] { eviction_thread_->poke(); }; // no PUT comes before it is there
   return surroundings;
 }
 
@@ -204,7 +213,7 @@ observe::service_snapshot daemon::snapshot() const {
   shown.configuration.max_key_chars = settings_.max_key_chars;
   shown.configuration.max_value_chars = settings_.max_value_chars;
   shown.configuration.max_entries = settings_.max_entries;
-  shown.configuration.max_connections = connections_most(settings_, limit_.limit_bytes);
+  shown.configuration.max_connections = server_->connections_most();
   shown.configuration.default_ttl_s = settings_.default_ttl_s;
   shown.configuration.memory_limit_bytes = settings_.memory_limit_bytes;
   shown.configuration.pressure_percent = settings_.pressure_percent;
@@ -220,6 +229,7 @@ observe::service_snapshot daemon::snapshot() const {
   shown.eviction.tier_changes = eviction.tier_changes;
   shown.eviction.runs = eviction_thread_->runs();
   shown.eviction.allowance_bytes = eviction.allowance_bytes;
+  shown.eviction.evictions = eviction.evictions;
   shown.eviction.last_slice_ns = eviction.last_slice_ns;
   shown.eviction.longest_slice_ns = eviction.longest_slice_ns;
   shown.counters = counters_.report(uptime());

@@ -55,6 +55,7 @@ private:
   void refuse_a_limit_that_leaves_no_room();
   void say_started();
   void keep_books();
+  void watch_memory();
   void stop_or_end();
   void reload_tokens();
   std::chrono::nanoseconds uptime() const { return clock::now() - started_; }
@@ -67,7 +68,7 @@ private:
 
   // In dependency order; destroyed in reverse.
   observe::registry counters_;
-  memory_monitor monitor_;
+  memory_monitor monitor_;     // the eviction thread's, once there is one
   const memory_reading limit_; // the lowest one there was at start
   cache cache_;
   evictor evictor_;

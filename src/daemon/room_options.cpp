@@ -13,6 +13,23 @@ constexpr std::uint64_t bytes_per_connection = std::uint64_t{12} << 10;
 // All buffers together may take one part in this many of the limit.
 constexpr std::uint64_t limit_per_buffer_byte = 4;
 
+// Of each cap, one part in this many is granted however little memory is free.
+constexpr std::uint64_t cap_per_minimum = 16;
+
+// Connections and buffers may each take one part in this many of what is free until the next
+// reading: together half of it, since a connection's own buffers count on both sides.
+constexpr std::uint64_t free_per_grant = 4;
+
+// Bytes that can still be taken before one of the levels comes to the emergency mark.
+std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emergency_percent) {
+  std::uint64_t least = UINT64_MAX;
+  for (const memory_reading& level : levels) {
+    const std::uint64_t mark = level.limit_bytes / 100 * emergency_percent;
+    least = std::min(least, mark > level.used_bytes ? mark - level.used_bytes : 0);
+  }
+  return least;
+}
+
 } // namespace
 
 config::options resolve_automatic(config::options settings, unsigned threads) {
@@ -62,6 +79,23 @@ std::optional<std::string> find_fewer_connections(const config::options& setting
   return "the memory limit allows " + std::to_string(most) +
          " connections at a time, fewer than --max-connections (" +
          std::to_string(settings.max_connections) + ")";
+}
+
+http::load_caps make_load_caps(const config::options& settings,
+                               std::span<const memory_reading> levels, const load_now& now) {
+  std::uint64_t lowest_limit = UINT64_MAX;
+  for (const memory_reading& level : levels)
+    lowest_limit = std::min(lowest_limit, level.limit_bytes);
+  const std::uint64_t grant = free_bytes(levels, settings.emergency_percent) / free_per_grant;
+  const auto paced = [](std::uint64_t held, std::uint64_t more, std::uint64_t most) {
+    return std::clamp(held + more, most / cap_per_minimum, most);
+  };
+  http::load_caps caps;
+  caps.connections_most = connections_most(settings, lowest_limit);
+  caps.connections_now =
+      paced(now.connections, grant / bytes_per_connection, caps.connections_most);
+  caps.buffer_bytes = paced(now.buffer_bytes, grant, lowest_limit / limit_per_buffer_byte);
+  return caps;
 }
 
 http::server_options make_server_options(const config::options& settings,

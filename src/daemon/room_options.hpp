@@ -5,10 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "config/options.hpp"
 #include "eviction/evictor.hpp"
+#include "http/load_caps.hpp"
 #include "http/server_options.hpp"
 #include "kvcache/cache_options.hpp"
 #include "memory/memory_monitor.hpp"
@@ -34,8 +36,20 @@ std::size_t connections_most(const config::options& settings, std::uint64_t memo
 std::optional<std::string> find_fewer_connections(const config::options& settings,
                                                   std::uint64_t memory_limit_bytes);
 
-// `memory_limit_bytes`: the lowest limit there is. Connections and their buffers may take a part of
-// it only, so that peers cannot bring the process to its limit however many they are.
+// What connections take at the moment.
+struct load_now {
+  std::size_t connections = 0;
+  std::size_t buffer_bytes = 0;
+};
+
+// The caps in force until the next reading. Connections and their buffers may take a part of the
+// lowest limit only, and until the next reading no more than half of what is free at any level: so
+// however many peers come at once, eviction can make room as fast as they take it. Where others
+// have taken everything, a few connections are served all the same.
+http::load_caps make_load_caps(const config::options& settings,
+                               std::span<const memory_reading> levels, const load_now& now);
+
+// `memory_limit_bytes`: the lowest limit there is at start; see make_load_caps().
 http::server_options make_server_options(const config::options& settings,
                                          std::uint64_t memory_limit_bytes);
 

@@ -22,20 +22,20 @@ clock_hand::clock_hand(store& entries, unsigned hands)
       hand_count_(std::max(hands, 1U)),
       hands_(std::make_unique<hand[]>(hand_count_)) {}
 
-std::size_t clock_hand::evict_one(eviction_cause cause) noexcept {
+evicted_entry clock_hand::evict_one(eviction_cause cause) noexcept {
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt) {
     const std::optional<choice> c = choose();
-    if (!c) return 0;
+    if (!c) return {};
     const tick now = store_.now();
     const auto still = [&](const store::entry_state& entry) {
       if (c->chosen.expired) return has_expired(entry.expires_at, now);
       return c->forced || entry.meta.references() == 0;
     };
-    const std::size_t bytes =
-        store_.evict(c->chosen.ref, c->chosen.expired ? eviction_cause::expired : cause, still);
-    if (bytes != 0) return bytes;
+    const eviction_cause counted = c->chosen.expired ? eviction_cause::expired : cause;
+    const std::size_t bytes = store_.evict(c->chosen.ref, counted, still);
+    if (bytes != 0) return {.bytes = bytes, .cause = counted};
   }
-  return 0;
+  return {};
 }
 
 std::optional<clock_hand::choice> clock_hand::choose() noexcept {

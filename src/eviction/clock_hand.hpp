@@ -30,9 +30,9 @@ public:
   // As many hands as threads may evict at the same time, at least 1.
   clock_hand(store& entries, unsigned hands);
 
-  // Evicts one entry, counted under `cause`, or as expired if it was. Returns the bytes it freed; 0
-  // if no entry was found in a bounded number of steps.
-  std::size_t evict_one(eviction_cause cause) noexcept;
+  // Evicts one entry, counted under `cause`, or as expired if it was. No bytes if none was found in
+  // a bounded number of steps.
+  evicted_entry evict_one(eviction_cause cause) noexcept;
 
 private:
   struct alignas(64) hand {

@@ -15,9 +15,12 @@ namespace {
 constexpr std::uint64_t ns_per_us = 1000;
 constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
 
-// After this much processor time the thread lets others run. Half a millisecond is promised.
-constexpr std::uint64_t slice_ns = 250 * ns_per_us;
-constexpr unsigned slice_us = slice_ns / ns_per_us;
+// After this much processor time the thread lets others run. Half a millisecond is promised: the
+// last step of a slice, begun just before, may take as long again.
+constexpr std::uint64_t slice_ns = 200 * ns_per_us;
+
+// What the store is asked to keep to when it moves entries; it ends a step later.
+constexpr unsigned maintain_us = 100;
 
 // Processor time of one run that may go into moving survivors: a quarter of the usual interval.
 constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
@@ -36,8 +39,9 @@ constexpr std::size_t smallest_index_bytes = 64 << 10;
 constexpr unsigned max_evictions_per_call = 4096;
 constexpr std::size_t max_entries_per_call = 16;
 
-// Processor time that a call may take for up to so many bytes; more bytes may take longer.
-constexpr std::uint64_t room_making_ns = 300 * ns_per_us;
+// Processor time that a call may take for up to so many bytes; more bytes may take longer. A PUT
+// calls up to eight times.
+constexpr std::uint64_t room_making_ns = 100 * ns_per_us;
 constexpr std::size_t usual_wanted_bytes = std::size_t{1} << 20;
 
 } // namespace
@@ -58,10 +62,11 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
       surroundings_(std::move(surroundings)),
       clock_(entries, options.threads + 1),
       lru_(entries, options.threads + 1),
-      evictions_by_tier_{striped_counter(options.threads + 1), striped_counter(options.threads + 1),
-                         striped_counter(options.threads + 1)},
       sweep_(entries),
-      started_ns_(surroundings_.now_ns()) {}
+      started_ns_(surroundings_.now_ns()) {
+  for (std::size_t i = 0; i < pressure_tier_count * eviction_cause_count; ++i)
+    evictions_.emplace_back(options.threads + 1);
+}
 
 // ---- the periodic run
 // -------------------------------------------------------------------------------
@@ -168,7 +173,7 @@ void evictor::evict(std::uint64_t bytes) noexcept {
       static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
   std::uint64_t freed = 0;
   in_slices([&] {
-    const std::size_t block = evict_least_recent(); // may sample the ages first: look after each
+    const std::size_t block = evict_least_recent();
     freed += block;
     return block != 0 && freed < wanted;
   });
@@ -177,7 +182,8 @@ void evictor::evict(std::uint64_t bytes) noexcept {
 void evictor::move_survivors() noexcept {
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
   in_slices([&] {
-    return store_.maintain(slice_us) && surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
+    return store_.maintain(maintain_us) &&
+           surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
   });
 }
 
@@ -204,9 +210,11 @@ bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
   // More than a few over means that as many threads are here, each of which evicts its own.
   const std::size_t wanted = std::min(entries_over, max_entries_per_call);
   std::size_t evicted = 0;
-  while (evicted < wanted && clock_.evict_one(eviction_cause::max_entries) != 0) {
+  while (evicted < wanted) {
+    const evicted_entry gone = clock_.evict_one(eviction_cause::max_entries);
+    if (gone.bytes == 0) break;
     ++evicted;
-    count_eviction();
+    count(gone.cause);
   }
   return evicted > 0;
 }
@@ -215,6 +223,9 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
   if (wanted_bytes > store_.hold_limit_bytes() / 2) return false;
   std::size_t freed = evict_least_recent();
+  // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
+  const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
+  if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
   if (freed == 0 || freed >= wanted_bytes) return freed > 0; // mostly: no clock is read for it
   const std::uint64_t end_ns =
       surroundings_.thread_cpu_ns() +
@@ -231,22 +242,24 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
 // The hand of the clock steps in where the oldest entries cannot be told apart in bounded time.
 std::size_t evictor::evict_least_recent() noexcept {
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
-  std::size_t block = lru_.evict_one(emergency ? eviction_cause::emergency : eviction_cause::lru);
-  if (block == 0) block = clock_.evict_one(eviction_cause::clock);
-  if (block != 0) count_eviction();
-  return block;
+  evicted_entry gone = lru_.evict_one(emergency ? eviction_cause::emergency : eviction_cause::lru);
+  if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::clock);
+  if (gone.bytes != 0) count(gone.cause);
+  return gone.bytes;
 }
 
-void evictor::count_eviction() noexcept {
-  const pressure_tier tier = tier_.load(std::memory_order_relaxed);
-  evictions_by_tier_[static_cast<std::size_t>(tier)].add(1);
+void evictor::count(eviction_cause cause) noexcept {
+  const auto tier = static_cast<std::size_t>(tier_.load(std::memory_order_relaxed));
+  evictions_[tier * eviction_cause_count + static_cast<std::size_t>(cause)].add(1);
 }
 
 eviction_status evictor::status() const {
   const std::lock_guard lock(status_mutex_);
   eviction_status status = status_;
-  for (std::size_t i = 0; i < pressure_tier_count; ++i) {
-    status.evictions_by_tier[i] = evictions_by_tier_[i].value();
+  for (std::size_t tier = 0; tier < pressure_tier_count; ++tier) {
+    for (std::size_t cause = 0; cause < eviction_cause_count; ++cause) {
+      status.evictions[tier][cause] = evictions_[tier * eviction_cause_count + cause].value();
+    }
   }
   return status;
 }
@@ -264,6 +277,7 @@ evictor_surroundings system_surroundings(memory_monitor& monitor) {
           },
       .thread_cpu_ns = [] { return thread_cpu_ns(); },
       .buffer_bytes = {},
+      .wake = {},
       .on_tier_change = {},
       .on_estimate = {},
   };

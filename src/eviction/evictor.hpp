@@ -13,12 +13,12 @@
 // itself: everything of the outside is injected.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <vector>
 
 #include "cache/store.hpp"
 #include "cache/striped_counter.hpp"
@@ -65,6 +65,9 @@ struct evictor_surroundings {
   std::function<std::uint64_t()> thread_cpu_ns;
   // Buffers of connections and the like, which follow load and cannot be evicted.
   std::function<std::uint64_t()> buffer_bytes;
+  // Has run() called soon, instead of at the end of the interval. Called by threads that PUT: it
+  // must neither throw nor wait.
+  std::function<void()> wake;
   // Told on the evictor's thread, after the change. Must not throw.
   std::function<void(const tier_change&)> on_tier_change;
   // Told once, when no reading could be had and an estimate stands for it. Must not throw.
@@ -83,7 +86,7 @@ struct eviction_status {
   std::uint64_t failed_readings = 0;
   std::uint64_t last_slice_ns = 0; // processor time
   std::uint64_t longest_slice_ns = 0;
-  std::array<std::uint64_t, pressure_tier_count> evictions_by_tier{};
+  tier_cause_counts evictions{};
 };
 
 class evictor final : public room_maker {
@@ -111,7 +114,7 @@ private:
                std::uint64_t hold_limit);
   bool make_room_for_entries(std::size_t entries_over) noexcept;
   bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;
-  void count_eviction() noexcept;
+  void count(eviction_cause cause) noexcept;
   template <class Work>
   void in_slices(Work&& work_until);
 
@@ -121,7 +124,7 @@ private:
   clock_hand clock_;
   lru lru_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
-  std::array<striped_counter, pressure_tier_count> evictions_by_tier_;
+  std::vector<striped_counter> evictions_; // [tier · eviction_cause_count + cause]
 
   // The evictor's thread only.
   expiry_sweep sweep_;

@@ -1,6 +1,6 @@
 #include "eviction/expiry_sweep.hpp"
 
-#include "eviction/lru.hpp"
+#include "eviction/age_sample.hpp"
 
 namespace kvcache {
 

@@ -10,6 +10,7 @@
 #include "cache/entry_meta.hpp"
 #include "cache/spin_lock.hpp"
 #include "cache/walk.hpp"
+#include "kvcache/cache_stats.hpp"
 
 namespace kvcache {
 
@@ -18,6 +19,12 @@ struct victim {
   entry_ref ref;
   entry_meta seen;
   bool expired = false;
+};
+
+// What evicting one entry freed, and the cause it was counted under; no bytes if none was found.
+struct evicted_entry {
+  std::size_t bytes = 0;
+  eviction_cause cause = eviction_cause::expired;
 };
 
 // Slots that a hand looks at before it lets go of the store's lock again.

@@ -1,7 +1,6 @@
 #include "eviction/lru.hpp"
 
 #include <algorithm>
-#include <array>
 
 namespace kvcache {
 
@@ -10,18 +9,19 @@ namespace {
 // Victims are taken from the oldest one in so many entries.
 constexpr std::size_t oldest_one_in = 32;
 
-// A sample is taken anew after one in so many entries has been picked.
+// A sample is begun anew after one in so many entries has been picked.
 constexpr std::size_t samples_per_turnover = 128;
-constexpr std::size_t min_victims_per_sample = 16;
 
-// Up to this many entries all of them are the sample; of more, runs of neighbours all over the
-// memory.
-constexpr std::size_t max_sample = 2048;
-constexpr std::size_t run_slots = 4;
+// Slots of the sample looked at with each victim while one is gathered: some 10 us where none is
+// in a processor's cache. It is complete well before the oldest of the last one have all gone.
+constexpr std::size_t slots_gathered_at_once = 64;
+
+// What a threshold can be guessed from in some 30 us.
+constexpr std::size_t small_sample = 256;
 
 // Slots a hand passes before it takes its threshold for outdated, and before it takes what it has.
-constexpr std::size_t max_slots_to_resample = 32 * oldest_one_in;
-constexpr std::size_t max_slots_passed = 4 * max_slots_to_resample;
+constexpr std::size_t max_slots_to_guess = 32 * oldest_one_in;
+constexpr std::size_t max_slots_passed = 4 * max_slots_to_guess;
 
 // Victims that turn out to be gone, or in use again, before a call gives up.
 constexpr unsigned max_attempts = 64;
@@ -29,37 +29,27 @@ constexpr unsigned max_attempts = 64;
 // Another thread may let go of a hand just after it was passed over.
 constexpr unsigned rounds_over_hands = 2;
 
-// Marsaglia's xorshift: any sequence that goes everywhere will do.
-std::uint64_t next_random(std::uint64_t& state) noexcept {
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return state;
-}
-
 } // namespace
 
 lru::lru(store& entries, unsigned hands)
     : store_(entries),
       hand_count_(std::max(hands, 1U)),
-      hands_(std::make_unique<hand[]>(hand_count_)) {
-  for (unsigned i = 0; i < hand_count_; ++i) hands_[i].random = 0x9e3779b97f4a7c15U + i;
-}
+      hands_(std::make_unique<hand[]>(hand_count_)) {}
 
-std::size_t lru::evict_one(eviction_cause cause) noexcept {
+evicted_entry lru::evict_one(eviction_cause cause) noexcept {
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt) {
     const std::optional<victim> v = choose();
-    if (!v) return 0;
+    if (!v) return {};
     const tick now = store_.now();
     const auto still = [&](const store::entry_state& entry) {
       if (v->expired) return has_expired(entry.expires_at, now);
       return entry.meta.stamp() == v->seen.stamp();
     };
-    const std::size_t bytes =
-        store_.evict(v->ref, v->expired ? eviction_cause::expired : cause, still);
-    if (bytes != 0) return bytes;
+    const eviction_cause counted = v->expired ? eviction_cause::expired : cause;
+    const std::size_t bytes = store_.evict(v->ref, counted, still);
+    if (bytes != 0) return {.bytes = bytes, .cause = counted};
   }
-  return 0;
+  return {};
 }
 
 std::optional<victim> lru::choose() noexcept {
@@ -74,11 +64,11 @@ std::optional<victim> lru::choose() noexcept {
 }
 
 std::optional<victim> lru::advance(hand& h) noexcept {
+  follow_ages(h);
   std::optional<victim> oldest;
   for (std::size_t slots = 0; h.picked.empty() && slots < max_slots_passed;
        slots += hand_batch_slots) {
-    const bool outdated = slots == max_slots_to_resample;
-    if (h.victims_until_sample == 0 || outdated) sample_ages(h);
+    if (!h.has_threshold || slots == max_slots_to_guess) guess_threshold(h);
     h.picked.clear();
     pass_batch(h.cursor, h.threshold_age, h.picked, oldest);
   }
@@ -104,40 +94,27 @@ void lru::pass_batch(walk_cursor& cursor, epoch threshold_age, picked_victims& p
   });
 }
 
-void lru::sample_ages(hand& h) noexcept {
-  const std::size_t entries = store_.size();
-  h.victims_until_sample = std::max(entries / samples_per_turnover, min_victims_per_sample);
-  h.threshold_age = 0;
-
-  std::array<epoch, max_sample>
-      ages; // NOLINT(cppcoreguidelines-pro-type-member-init): filled below
-  std::size_t count = 0;
-  const epoch now_epoch = store_.current_epoch();
-  const auto note = [&](walked_entry& entry) {
-    if (count < ages.size()) ages[count++] = age_of(entry.meta(), now_epoch);
-  };
-  if (entries <= max_sample) {
-    walk_cursor all;
-    while (all.laps == 0) store_.walk(all, hand_batch_slots, note);
-  } else {
-    const std::size_t slabs = store_.walk_end();
-    const std::size_t slots_per_slab = std::max<std::size_t>(
-        slab_bytes * entries / std::max<std::size_t>(store_.live_bytes(), 1), 1);
-    for (std::size_t run = 0; run < max_sample / run_slots; ++run) {
-      const auto slab = static_cast<std::uint32_t>(next_random(h.random) % slabs);
-      walk_cursor here{.slab = slab,
-                       .slot = static_cast<std::uint32_t>(next_random(h.random) % slots_per_slab)};
-      // One slot at a time, and never on into the next slab: those after empty ones would count
-      // double.
-      for (std::size_t slot = 0; slot < run_slots && here.slab == slab; ++slot) {
-        store_.walk(here, 1, note);
-      }
-    }
+// Keeps the threshold up to date in small steps, one with each victim.
+void lru::follow_ages(hand& h) noexcept {
+  if (h.victims_until_sample > 0) return;
+  if (!h.sampling) {
+    h.sample.begin(store_, age_sample::most_entries);
+    h.sampling = true;
   }
-  if (count == 0) return;
-  const auto rank = ages.begin() + static_cast<std::ptrdiff_t>(count - 1 - count / oldest_one_in);
-  std::nth_element(ages.begin(), rank, ages.begin() + static_cast<std::ptrdiff_t>(count));
-  h.threshold_age = *rank;
+  if (!h.sample.gather(store_, slots_gathered_at_once)) return;
+  h.threshold_age = h.sample.age_of_oldest(oldest_one_in);
+  h.sampling = false;
+  h.victims_until_sample = store_.size() / samples_per_turnover;
+}
+
+// A threshold for now, from a small sample: there is none yet, or it finds nothing any more.
+void lru::guess_threshold(hand& h) noexcept {
+  h.sample.begin(store_, small_sample);
+  h.sample.gather(store_, small_sample);
+  h.threshold_age = h.sample.age_of_oldest(oldest_one_in);
+  h.has_threshold = true;
+  h.sampling = false;
+  h.victims_until_sample = 0;
 }
 
 } // namespace kvcache

@@ -1,8 +1,9 @@
 // Least recently used, for memory pressure. Every entry carries the epoch of its last access (the
 // logical clock of the store, epochs of at most 1/64 of a turnover). In a dozen lines:
 //
-//   now and then (each 1/128 of a turnover): sample the ages of entries all over the cache; the
-//     threshold is the age that only the oldest 1/32 of them reach
+//   now and then (each 1/128 of a turnover): sample the ages of entries all over the cache, a few
+//     with each victim; the threshold is the age that only the oldest 1/32 of them
+//     reach
 //   to evict one: look at the entries in the order of their addresses, from where the hand stands
 //     expired                    → it goes
 //     at least threshold old     → it goes
@@ -26,6 +27,7 @@
 #include <optional>
 
 #include "cache/store.hpp"
+#include "eviction/age_sample.hpp"
 #include "eviction/hand.hpp"
 
 namespace kvcache {
@@ -35,9 +37,9 @@ public:
   // As many hands as threads may evict at the same time, at least 1.
   lru(store& entries, unsigned hands);
 
-  // Evicts one entry, counted under `cause`, or as expired if it was. Returns the bytes it freed; 0
-  // if no entry was found in a bounded number of steps.
-  std::size_t evict_one(eviction_cause cause) noexcept;
+  // Evicts one entry, counted under `cause`, or as expired if it was. No bytes if none was found in
+  // a bounded number of steps.
+  evicted_entry evict_one(eviction_cause cause) noexcept;
 
 private:
   struct alignas(64) hand {
@@ -45,15 +47,18 @@ private:
     walk_cursor cursor KVCACHE_GUARDED_BY(lock);
     picked_victims picked KVCACHE_GUARDED_BY(lock);
     epoch threshold_age KVCACHE_GUARDED_BY(lock) = 0;
+    bool has_threshold KVCACHE_GUARDED_BY(lock) = false;
+    bool sampling KVCACHE_GUARDED_BY(lock) = false;
     std::size_t victims_until_sample KVCACHE_GUARDED_BY(lock) = 0;
-    std::uint64_t random KVCACHE_GUARDED_BY(lock) = 0;
+    age_sample sample KVCACHE_GUARDED_BY(lock);
   };
 
   std::optional<victim> choose() noexcept;
   std::optional<victim> advance(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
   void pass_batch(walk_cursor& cursor, epoch threshold_age, picked_victims& picked,
                   std::optional<victim>& oldest) noexcept;
-  void sample_ages(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+  void follow_ages(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+  void guess_threshold(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
 
   store& store_;
   unsigned hand_count_;
@@ -66,14 +71,6 @@ constexpr std::uint32_t epoch_accesses_for(std::size_t entries) noexcept {
   constexpr std::size_t epochs_per_turnover = 96;
   return static_cast<std::uint32_t>(
       std::clamp<std::size_t>(entries / epochs_per_turnover, 1, UINT32_MAX));
-}
-
-// How many epochs ago an entry was accessed; 0 for a stamp that seems to lie ahead, which a racing
-// access can leave. Half the range of stamps lies ahead, so older entries must be given a younger
-// stamp in time: expiry_sweep does.
-constexpr epoch age_of(entry_meta meta, epoch now) noexcept {
-  const epoch age = meta.age(now);
-  return age > entry_meta::stamp_mask / 2 ? 0 : age;
 }
 
 } // namespace kvcache

@@ -35,11 +35,14 @@
 // can be fewer bytes than 20 % of its host.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 
+#include "kvcache/cache_stats.hpp"
 #include "kvcache/memory_reading.hpp"
 
 namespace kvcache {
@@ -60,6 +63,10 @@ std::optional<std::string> find_fault(const pressure_options& options);
 
 enum class pressure_tier : std::uint8_t { normal, pressure, emergency };
 inline constexpr std::size_t pressure_tier_count = 3;
+
+// Evictions by the tier there was, and by cause: [pressure_tier][eviction_cause].
+using tier_cause_counts =
+    std::array<std::array<std::uint64_t, eviction_cause_count>, pressure_tier_count>;
 
 struct own_bytes {
   std::uint64_t held = 0;    // H

@@ -1,6 +1,6 @@
 // What all connections together hold in memory, counted to the byte, and the cap on it. The store's
 // budget counts these bytes too (eviction reads them), so hostile peers cannot push it over the
-// limit.
+// limit. The cap may change at any time; what is held above a lower one has to be shed.
 //
 // Touched only when a buffer grows or shrinks and when a connection comes or goes, never once a
 // request. Thread-safety: full.
@@ -19,7 +19,18 @@ public:
   // Whether `bytes` more stay under the cap. Two threads that ask at the same time may pass it
   // together by what each of them then takes.
   bool has_room(std::size_t bytes) const noexcept {
-    return limit_bytes_ == 0 || used_bytes() + bytes <= limit_bytes_;
+    const std::size_t limit = limit_bytes_.load(std::memory_order_relaxed);
+    return limit == 0 || used_bytes() + bytes <= limit;
+  }
+
+  // Three quarters of the cap are taken: who holds something for nothing should give it back.
+  bool is_short() const noexcept {
+    const std::size_t limit = limit_bytes_.load(std::memory_order_relaxed);
+    return limit != 0 && used_bytes() > limit / 4 * 3;
+  }
+
+  void set_limit_bytes(std::size_t bytes) noexcept {
+    limit_bytes_.store(bytes, std::memory_order_relaxed);
   }
 
   // Takes over a change of what one owner holds.
@@ -31,7 +42,7 @@ public:
   std::size_t used_bytes() const noexcept { return used_bytes_.load(std::memory_order_relaxed); }
 
 private:
-  const std::size_t limit_bytes_;
+  std::atomic<std::size_t> limit_bytes_;
   std::atomic<std::size_t> used_bytes_{0};
 };
 

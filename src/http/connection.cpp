@@ -25,6 +25,10 @@ constexpr std::size_t burst_bytes = std::size_t{16} << 10;
 // Replies are sent when this much has been written, though more requests may be in the buffer.
 constexpr std::size_t send_mark_bytes = std::size_t{64} << 10;
 
+// So much of a reply is kept for a peer however short memory is: it belongs to what a connection is
+// reckoned to cost.
+constexpr std::size_t always_kept_bytes = 2048;
+
 // After our last word, this much of what the peer still sends is thrown away before we close.
 constexpr std::size_t linger_bytes_max = std::size_t{1} << 20;
 
@@ -40,7 +44,10 @@ connection::connection(worker& owner, unique_fd socket, fault refused_with) noex
       parser_(owner.options().limits),
       refused_with_(refused_with) {}
 
-connection::~connection() { owner_.change_held(accounted_bytes_, 0); }
+connection::~connection() {
+  owner_.remove_from_holders(*this);
+  owner_.change_held(accounted_bytes_, 0);
+}
 
 void connection::start() noexcept {
   // Replies go out whole; holding back the end of one for the peer's acknowledgement only delays
@@ -61,6 +68,7 @@ void connection::start() noexcept {
 // -------------------------------------------------------------------------------------
 
 void connection::on_ready() noexcept {
+  if (phase_ == phase::closed) return; // shed meanwhile
   if (phase_ == phase::sending)
     send_pending();
   else if (phase_ == phase::flush)
@@ -73,7 +81,7 @@ void connection::on_ready() noexcept {
 
 void connection::receive() noexcept {
   if (!make_room_to_receive()) {
-    say_last(fault::out_of_memory);
+    say_last(fault::no_room);
     return;
   }
   const ssize_t got = ::recv(socket_.get(), input_.free_room(), input_.free_bytes(), 0);
@@ -145,8 +153,10 @@ void connection::serve_after(output_buffer& out) noexcept {
 }
 
 void connection::answer_all(output_buffer& out) {
+  // Where memory is short, no request is answered before the peer has taken the reply before it.
+  const std::size_t mark = owner_.is_short_of_memory() ? 1 : send_mark_bytes;
   while (!ending_ && !flushing_ && !input_.empty() && answer_next(out))
-    if (out.size() >= send_mark_bytes && !send(out)) return;
+    if (out.size() >= mark && !send(out)) return;
 }
 
 // False: there is no further complete request.
@@ -286,7 +296,7 @@ bool connection::send(output_buffer& out) noexcept {
 }
 
 bool connection::keep_for_later(std::string_view rest) noexcept {
-  if (!owner_.may_hold(rest.size())) return false;
+  if (rest.size() > always_kept_bytes && !owner_.may_hold(rest.size())) return false;
   try {
     pending_.append(rest);
   } catch (const std::bad_alloc&) {
@@ -309,7 +319,7 @@ void connection::send_pending() noexcept {
   owner_.handlers().counters.add(observe::event::bytes_sent, sent);
   pending_sent_ += sent;
   if (sent < rest.size())
-    enter(phase::sending); // there was progress
+    deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::sending)); // there was progress
   else
     on_all_sent();
 }
@@ -343,11 +353,29 @@ void connection::sweep() noexcept {
     if (!has_received_more()) close();
   } else if (owner_.now_ms() >= deadline_ms_) {
     expire();
+  } else if (holds_in_vain()) {
+    say_last(fault::no_room);
   } else if (idle) {
     give_memory_back();
   }
   peak_input_bytes_ = 0;
   account();
+}
+
+// Part of a large request that does not go on, while others need the memory.
+bool connection::holds_in_vain() const noexcept {
+  return (phase_ == phase::head || phase_ == phase::body) && is_holder() &&
+         owner_.has_stalled(since_ms_) && owner_.is_short_of_memory();
+}
+
+bool connection::shed() noexcept {
+  if (phase_ != phase::sending && phase_ != phase::linger) return false;
+  close();
+  pending_.release();
+  input_.discard();
+  input_.shrink();
+  account();
+  return true;
 }
 
 void connection::give_memory_back() noexcept {
@@ -416,7 +444,9 @@ void connection::wait_for(interest what) noexcept {
 
 void connection::enter(phase next) noexcept {
   phase_ = next;
+  since_ms_ = owner_.now_ms();
   deadline_ms_ = owner_.deadline_in_ms(timeout_ms(next));
+  if (is_holder()) owner_.put_last_of_holders(*this);
 }
 
 unsigned connection::timeout_ms(phase in) const noexcept {
@@ -446,6 +476,10 @@ void connection::account() noexcept {
   if (bytes == accounted_bytes_) return;
   owner_.change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
+  if (bytes == sizeof(*this))
+    owner_.remove_from_holders(*this);
+  else if (!is_holder())
+    owner_.put_last_of_holders(*this);
 }
 
 } // namespace kvcache::http

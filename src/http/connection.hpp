@@ -32,7 +32,10 @@ namespace kvcache::http {
 
 class worker;
 
-class connection : public boost::intrusive::list_base_hook<> {
+struct holder_tag;
+using holder_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<holder_tag>>;
+
+class connection : public boost::intrusive::list_base_hook<>, public holder_hook {
 public:
   // `refused_with`: fault::none, or what to answer unasked before it ends.
   connection(worker& owner, unique_fd socket, fault refused_with) noexcept;
@@ -50,6 +53,15 @@ public:
 
   // Ends at once, without a word.
   void abort() noexcept { close(); }
+
+  // Ends at once, if it waits for its peer only, and gives all that it holds back; true if it did.
+  // Of use where memory is short and the peer makes no use of what is held for it. It is deleted
+  // with the next sweep.
+  bool shed() noexcept;
+
+  // Since when it has been in its phase, on the worker's clock; whether it holds more than itself.
+  std::uint64_t since_ms() const noexcept { return since_ms_; }
+  bool is_holder() const noexcept { return holder_hook::is_linked(); }
 
   bool was_refused() const noexcept { return refused_with_ != fault::none; }
 
@@ -71,6 +83,7 @@ private:
   void on_received(std::size_t bytes) noexcept;
   bool make_room_to_receive() noexcept;
   bool grow_input(std::size_t to_bytes) noexcept;
+  bool holds_in_vain() const noexcept;
 
   void serve() noexcept;
   void serve_after(output_buffer& out) noexcept;
@@ -116,6 +129,7 @@ private:
   std::optional<std::size_t> flushed_entries_; // to be answered
 
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
+  std::uint64_t since_ms_ = 0;
   std::size_t accounted_bytes_ = 0;
   std::size_t linger_bytes_left_ = 0;
   std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep

@@ -29,6 +29,9 @@ constexpr int accept_batch = 64;
 // queue.
 constexpr std::chrono::milliseconds back_off_time{250};
 
+// Between two looks whether memory has been made for the connections that wait.
+constexpr std::chrono::milliseconds memory_pause{20};
+
 // Over the limit, so many are answered 503 at the same time; further ones are just closed.
 constexpr std::size_t refusals_max = 256;
 
@@ -36,7 +39,7 @@ constexpr std::size_t refusals_max = 256;
 
 listener::listener(const server_options& options, std::span<const std::unique_ptr<worker>> workers,
                    observe::worker_counters& counters)
-    : connections_max_(options.max_connections),
+    : connections_most_(options.max_connections),
       workers_(workers),
       counters_(counters),
       acceptor_(workers.front()->context()),
@@ -67,6 +70,10 @@ void listener::wait() {
 void listener::accept_more() {
   if (!acceptor_.is_open()) return;
   for (int i = 0; i < accept_batch; ++i) {
+    if (must_wait_for_memory()) {
+      accept_again_in(memory_pause);
+      return;
+    }
     switch (accept_one()) {
     case accepted::some:
       break;
@@ -101,18 +108,31 @@ listener::accepted listener::accept_one() {
 }
 
 void listener::hand_out(unique_fd peer) {
-  std::size_t serving = 0;
   std::size_t refusing = 0;
-  for (const auto& each : workers_) {
-    serving += each->connection_count();
-    refusing += each->refused_count();
-  }
-  if (serving < connections_max_)
+  for (const auto& each : workers_) refusing += each->refused_count();
+  if (serving() < connections_most())
     least_loaded().adopt(std::move(peer));
   else if (refusing < refusals_max)
     least_loaded().adopt(std::move(peer), fault::too_many_connections);
   else
     counters_.add(observe::event::connection_refused);
+}
+
+void listener::set_caps(const load_caps& caps) noexcept {
+  connections_most_.store(caps.connections_most, std::memory_order_relaxed);
+  connections_now_.store(caps.connections_now, std::memory_order_relaxed);
+}
+
+// Above the cap for good nobody waits: it is refused.
+bool listener::must_wait_for_memory() const noexcept {
+  const std::size_t now = serving();
+  return now >= connections_now_.load(std::memory_order_relaxed) && now < connections_most();
+}
+
+std::size_t listener::serving() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& each : workers_) sum += each->connection_count();
+  return sum;
 }
 
 worker& listener::least_loaded() noexcept {
@@ -128,7 +148,11 @@ worker& listener::least_loaded() noexcept {
 
 void listener::back_off() {
   counters_.add(observe::event::accept_failed);
-  back_off_timer_.expires_after(back_off_time);
+  accept_again_in(back_off_time);
+}
+
+void listener::accept_again_in(std::chrono::milliseconds pause) {
+  back_off_timer_.expires_after(pause);
   back_off_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(back_off_memory_),
                                                   [this](const boost::system::error_code& error) {
                                                     if (!error) accept_more();

@@ -4,22 +4,25 @@
 // silently take half of the load, the kernel's hashing of few connections does not load one worker
 // more than the other, and when draining there is a single queue to empty.
 //
-// Threads: lives on the first worker's io_context. The constructor runs before its thread; start()
-// and stop() may be called from any thread; all else happens on that worker's thread. The workers
-// must outlive it.
+// Threads: lives on the first worker's io_context. The constructor runs before its thread; start(),
+// stop() and the caps may be called from any thread; all else happens on that worker's thread. The
+// workers must outlive it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 
 #include "http/handler_memory.hpp"
+#include "http/load_caps.hpp"
 #include "http/unique_fd.hpp"
 #include "http/worker.hpp"
 #include "observe/worker_counters.hpp"
@@ -36,6 +39,12 @@ public:
   boost::asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
 
   void start();
+
+  // Those of connections; in force for the next one that comes.
+  void set_caps(const load_caps& caps) noexcept;
+  std::size_t connections_most() const noexcept {
+    return connections_most_.load(std::memory_order_relaxed);
+  }
 
   // After `delay`, takes what still waits in the kernel's queue, stops listening and calls
   // `stopped`. Called again before that, it starts anew with the new delay; called after it, it
@@ -55,12 +64,16 @@ private:
   void wait();
   void accept_more();
   accepted accept_one();
+  bool must_wait_for_memory() const noexcept;
+  std::size_t serving() const noexcept;
   void back_off();
+  void accept_again_in(std::chrono::milliseconds pause);
   void hand_out(unique_fd peer);
   worker& least_loaded() noexcept;
   void finish();
 
-  const std::size_t connections_max_;
+  std::atomic<std::size_t> connections_most_;
+  std::atomic<std::size_t> connections_now_{std::numeric_limits<std::size_t>::max()};
   const std::span<const std::unique_ptr<worker>> workers_;
   observe::worker_counters& counters_;
   acceptor acceptor_;

@@ -65,6 +65,17 @@ void server::stop() {
   for (const auto& each : workers_) each->stop();
 }
 
+void server::set_caps(const load_caps& caps) noexcept {
+  listener_.set_caps(caps);
+  budget_.set_limit_bytes(caps.buffer_bytes);
+}
+
+std::size_t server::connection_count() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& each : workers_) sum += each->connection_count();
+  return sum;
+}
+
 void server::wait() {
   for (std::thread& each : threads_)
     if (each.joinable()) each.join();

@@ -24,6 +24,7 @@
 #include "http/buffer_budget.hpp"
 #include "http/exchange.hpp"
 #include "http/listener.hpp"
+#include "http/load_caps.hpp"
 #include "http/server_options.hpp"
 #include "http/worker.hpp"
 #include "observe/registry.hpp"
@@ -56,6 +57,12 @@ public:
   void wait();
 
   bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+
+  // From now on; any thread. Those above a lower cap stay, but for what they hold in vain.
+  void set_caps(const load_caps& caps) noexcept;
+
+  std::size_t connections_most() const noexcept { return listener_.connections_most(); }
+  std::size_t connection_count() const noexcept; // served at the moment
 
   // What all connections hold in memory, for the account of the whole process.
   std::size_t buffer_bytes() const noexcept { return budget_.used_bytes(); }

@@ -43,12 +43,14 @@ struct server_options {
   // Worker threads. More than there are processors costs speed (the index spins without yielding).
   unsigned threads = 1;
 
-  // Connections held at the same time; one more is answered 503 and closed. Each costs up to 6 KiB
-  // when idle and, at worst, one largest request and one largest reply when busy.
+  // Until server::set_caps() says otherwise: connections held at the same time; one more is
+  // answered 503 and closed. Each costs up to 6 KiB when idle and, at worst, one largest request
+  // and one largest reply when busy.
   std::size_t max_connections = 10'000;
 
-  // Bytes that all connections together may hold in buffers; 0 means no cap. A connection that
-  // needs more when it is reached is answered 503 and closed. Raising it lets more large requests
+  // Bytes that all connections together may hold in buffers, likewise; 0 means no cap. Near it,
+  // peers that make no use of what is held for them are cut; a request that needs more when it is
+  // reached is answered 503 and its connection closed. Raising it lets more large requests
   // come in at the same time and takes the room from the entries.
   std::size_t max_buffer_bytes = 0;
 

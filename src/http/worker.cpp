@@ -38,6 +38,9 @@ constexpr std::size_t scratch_bytes_kept = std::size_t{256} << 10;
 // this much less than they did.
 constexpr std::size_t trim_threshold_bytes = std::size_t{1} << 20;
 
+// Who has not got on for so long, and holds memory that is short, may be cut.
+constexpr std::uint64_t stalled_ms = 500;
+
 // Before trying again to post what cannot be dropped.
 constexpr milliseconds out_of_memory_pause{10};
 
@@ -175,6 +178,36 @@ void worker::finish_if_drained() noexcept {
   work_.reset(); // run() returns when nothing is pending any more
 }
 
+bool worker::may_hold(std::size_t more_bytes) noexcept {
+  if (budget_.has_room(more_bytes)) return true;
+  shed_stalled([&] { return budget_.has_room(more_bytes); });
+  return budget_.has_room(more_bytes);
+}
+
+// Cuts those that have not got on for the longest time until that is enough; those that wait for a
+// peer to read come first, the others hold little. Deletes none: events for them may be under way.
+template <class Predicate>
+void worker::shed_stalled(Predicate enough) noexcept {
+  for (auto next = holders_.begin(); next != holders_.end() && !enough();) {
+    connection& c = *next++;
+    if (!has_stalled(c.since_ms())) return; // nor have the others
+    if (c.shed()) handlers_.counters.add(observe::event::connection_shed);
+  }
+}
+
+bool worker::has_stalled(std::uint64_t since_ms) const noexcept {
+  return now_ms_ >= since_ms + stalled_ms;
+}
+
+void worker::put_last_of_holders(connection& c) noexcept {
+  remove_from_holders(c);
+  holders_.push_back(c);
+}
+
+void worker::remove_from_holders(connection& c) noexcept {
+  if (c.is_holder()) holders_.erase(holders_.iterator_to(c));
+}
+
 void worker::change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept {
   held_bytes_ += to_bytes - from_bytes; // wraps when it shrinks
   held_bytes_peak_ = std::max(held_bytes_peak_, held_bytes_);
@@ -223,6 +256,7 @@ void worker::schedule_sweep() {
 
 void worker::sweep() noexcept {
   read_clocks();
+  shed_stalled([this] { return !budget_.is_short(); });
   for (auto next = connections_.begin(); next != connections_.end();) {
     connection& c = *next++;
     c.sweep();

@@ -76,9 +76,17 @@ public:
   // While draining: from now on, a connection without a request under way is closed.
   bool idle_ones_must_go() const noexcept { return draining_ && now_ms_ >= drain_idle_end_ms_; }
 
-  // What a connection holds: whether it may hold this much more, and a change of it.
-  bool may_hold(std::size_t more_bytes) const noexcept { return budget_.has_room(more_bytes); }
+  // What a connection holds: whether it may hold this much more, whether memory for that is short,
+  // and a change of it.
+  bool may_hold(std::size_t more_bytes) noexcept;
+  bool is_short_of_memory() const noexcept { return budget_.is_short(); }
+  bool has_stalled(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
+
+  // Connections that hold more than themselves, those that have got on with their work most
+  // recently last.
+  void put_last_of_holders(connection& c) noexcept;
+  void remove_from_holders(connection& c) noexcept;
 
   // Every other batch is measured with two readings of the clock, so that there is never more than
   // one a batch (with an access log, every batch is); batch_end() takes the latencies of what the
@@ -94,10 +102,14 @@ public:
 
 private:
   using connection_list = boost::intrusive::list<connection>;
+  using holder_list = boost::intrusive::list<connection, boost::intrusive::base_hook<holder_hook>,
+                                             boost::intrusive::constant_time_size<false>>;
 
   bool insert(unique_fd peer, fault refused_with) noexcept;
   void schedule_sweep();
   void sweep() noexcept;
+  template <class Predicate>
+  void shed_stalled(Predicate enough) noexcept;
   void read_clocks() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
@@ -128,6 +140,7 @@ private:
   std::size_t held_bytes_peak_ = 0;
   block_pool pool_{sizeof(connection)};
   connection_list connections_;
+  holder_list holders_;
   std::atomic<std::size_t> connection_count_{0};
   std::atomic<std::size_t> refused_count_{0};
 

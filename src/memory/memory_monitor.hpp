@@ -55,6 +55,9 @@ public:
   // until the next call.
   const memory_report& read(std::uint64_t own_bytes);
 
+  // What read() returned last; without levels before the first call.
+  const memory_report& last() const noexcept { return report_; }
+
 private:
   // One control group: its files, and how to read use and limit from them.
   class group_level {

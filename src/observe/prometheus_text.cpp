@@ -93,10 +93,13 @@ void write_eviction(metrics_writer& metrics, const service_snapshot& snapshot) {
 
   const auto& evictions = snapshot.store.evictions;
   metrics.family("keyvalue_cache_evictions_total", metric_type::counter,
-                 "Entries evicted to make room, by cause.");
-  for (std::size_t cause = 0; cause < evictions.size(); ++cause)
-    if (static_cast<eviction_cause>(cause) != eviction_cause::expired)
-      metrics.sample({{"cause", eviction_cause_names[cause]}}, evictions[cause]);
+                 "Entries evicted to make room, by cause and by the memory tier at that moment.");
+  for (std::size_t tier = 0; tier < pressure_tier_names.size(); ++tier)
+    for (std::size_t cause = 0; cause < evictions.size(); ++cause)
+      if (static_cast<eviction_cause>(cause) != eviction_cause::expired)
+        metrics.sample(
+            {{"cause", eviction_cause_names[cause]}, {"tier", pressure_tier_names[tier]}},
+            snapshot.eviction.evictions[tier][cause]);
   metrics.single("keyvalue_cache_expired_entries_total", metric_type::counter,
                  "Entries collected because their time to live was over.",
                  evictions[static_cast<std::size_t>(eviction_cause::expired)]);
@@ -162,6 +165,9 @@ void write_connections(metrics_writer& metrics, const counters_snapshot& counter
   metrics.single("keyvalue_cache_connections_refused_total", metric_type::counter,
                  "Connections answered with 503 and closed because there were too many.",
                  counters.of(event::connection_refused));
+  metrics.single("keyvalue_cache_connections_shed_total", metric_type::counter,
+                 "Connections cut because their peer read nothing while buffers were short.",
+                 counters.of(event::connection_shed));
   metrics.single("keyvalue_cache_accept_failures_total", metric_type::counter,
                  "Failed attempts to accept a connection (no descriptors left, for one).",
                  counters.of(event::accept_failed));

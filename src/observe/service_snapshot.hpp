@@ -50,6 +50,7 @@ struct eviction_facts {
   std::uint64_t tier_changes = 0;
   std::uint64_t runs = 0;             // times the evictor woke and looked
   std::uint64_t allowance_bytes = 0;  // live and index bytes above which it evicts
+  tier_cause_counts evictions{};      // what left to make room, by the tier and the cause
   std::uint64_t last_slice_ns = 0;    // length of the evictor's latest slice of work
   std::uint64_t longest_slice_ns = 0; // … and of its longest one so far
 };

@@ -77,6 +77,15 @@ void write_eviction(json_writer& json, const service_snapshot& snapshot) {
     if (cause != index_of(eviction_cause::expired))
       json.member(eviction_cause_names[cause], evictions[cause]);
   json.end_object();
+  json.begin_object("evictions_by_tier");
+  for (std::size_t tier = 0; tier < pressure_tier_names.size(); ++tier) {
+    json.begin_object(pressure_tier_names[tier]);
+    for (std::size_t cause = 0; cause < evictions.size(); ++cause)
+      if (cause != index_of(eviction_cause::expired))
+        json.member(eviction_cause_names[cause], snapshot.eviction.evictions[tier][cause]);
+    json.end_object();
+  }
+  json.end_object();
   json.member("expired", evictions[index_of(eviction_cause::expired)]);
   json.member("runs", snapshot.eviction.runs);
   json.member("last_slice_us", microseconds(snapshot.eviction.last_slice_ns));
@@ -89,6 +98,7 @@ void write_connections(json_writer& json, const counters_snapshot& counters) {
   json.member("now", counters.connections_now());
   json.member("total", counters.of(event::connection_opened));
   json.member("refused", counters.of(event::connection_refused));
+  json.member("shed", counters.of(event::connection_shed));
   json.member("accept_failures", counters.of(event::accept_failed));
   json.end_object();
 }

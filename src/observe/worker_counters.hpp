@@ -46,9 +46,10 @@ enum class event : std::uint8_t {
   connection_refused, // over the connection limit: answered 503 and closed; never opened
   accept_failed,      // accept() gave an error (no descriptors left, …) and backed off
   bytes_received,
-  bytes_sent
+  bytes_sent,
+  connection_shed // cut because its peer read nothing while memory for buffers was short
 };
-inline constexpr std::size_t event_count = static_cast<std::size_t>(event::bytes_sent) + 1;
+inline constexpr std::size_t event_count = static_cast<std::size_t>(event::connection_shed) + 1;
 
 constexpr event event_of(put_outcome outcome) noexcept {
   return static_cast<event>(static_cast<std::size_t>(event::put_inserted) +

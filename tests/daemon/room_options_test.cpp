@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace kvcache::daemon {
 namespace {
 
@@ -119,6 +121,42 @@ TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
   EXPECT_EQ(make_cache_options(settings).max_entries, 5U);
   EXPECT_EQ(make_cache_options(settings).stripes, 2U);
   EXPECT_EQ(make_monitor_options(settings).memory_limit_bytes, 6U);
+}
+
+memory_reading level(std::uint64_t used_mib, std::uint64_t limit_mib) {
+  return {used_mib * mib, limit_mib * mib, "test"};
+}
+
+TEST(load_caps, follow_the_lowest_limit) {
+  const std::vector<memory_reading> levels{level(0, 64), level(0, 2048)};
+  const http::load_caps caps = make_load_caps(resolved(), levels, {});
+  EXPECT_EQ(caps.connections_most, 5'461U);
+  const http::load_caps higher = make_load_caps(resolved(), std::vector{level(0, 96)}, {});
+  EXPECT_EQ(higher.connections_most, 8'192U);
+  const http::load_caps lots = make_load_caps(resolved(), std::vector{level(0, 4096)}, {});
+  EXPECT_EQ(lots.connections_most, 10'000U);
+}
+
+TEST(load_caps, grant_a_part_of_what_is_free_at_the_fullest_level) {
+  // 95 % of 100 MiB less 75 MiB are 20 MiB, of which a quarter is granted.
+  const std::vector<memory_reading> levels{level(75, 100), level(0, 100)};
+  const load_now now{.connections = 1000, .buffer_bytes = 2 * mib};
+  const http::load_caps caps = make_load_caps(resolved(), levels, now);
+  EXPECT_EQ(caps.connections_now, 1000 + 5 * mib / 12288);
+  EXPECT_EQ(caps.buffer_bytes, 7 * mib);
+}
+
+TEST(load_caps, never_grant_more_than_their_share_of_the_limit) {
+  const load_now now{.connections = 5'000, .buffer_bytes = 15 * mib};
+  const http::load_caps caps = make_load_caps(resolved(), std::vector{level(1, 64)}, now);
+  EXPECT_EQ(caps.connections_now, 5'461U);
+  EXPECT_EQ(caps.buffer_bytes, 16 * mib);
+}
+
+TEST(load_caps, leave_a_minimum_where_others_have_taken_everything) {
+  const http::load_caps caps = make_load_caps(resolved(), std::vector{level(64, 64)}, {});
+  EXPECT_EQ(caps.connections_now, 5'461U / 16);
+  EXPECT_EQ(caps.buffer_bytes, mib);
 }
 
 } // namespace

@@ -20,7 +20,7 @@ TEST(clock_hand, evicts_one_entry_a_call_and_says_what_that_freed) {
   clock_hand hand(entries, 1);
   for (std::size_t i = 0; i < 1000; ++i) put_number(entries, i);
   const std::size_t live_before = entries.live_bytes();
-  const std::size_t freed = hand.evict_one(cause);
+  const std::size_t freed = hand.evict_one(cause).bytes;
   EXPECT_GT(freed, 0U);
   EXPECT_EQ(entries.live_bytes(), live_before - freed);
   EXPECT_EQ(entries.size(), 999U);
@@ -30,7 +30,7 @@ TEST(clock_hand, evicts_one_entry_a_call_and_says_what_that_freed) {
 TEST(clock_hand, finds_nothing_in_an_empty_store) {
   store entries(repeatable_options());
   clock_hand hand(entries, 1);
-  EXPECT_EQ(hand.evict_one(cause), 0U);
+  EXPECT_EQ(hand.evict_one(cause).bytes, 0U);
   EXPECT_EQ(evictions_of(entries, cause), 0U);
 }
 
@@ -53,7 +53,7 @@ TEST(clock_hand, ages_by_demand_so_that_old_accesses_wear_off) {
   entries.advance_epoch();
   for (std::size_t i = 0; i < 500; ++i) access_number(entries, i);
   // All are referenced: the hand goes round until some are not, and everything can go.
-  for (int i = 0; i < 500; ++i) EXPECT_GT(hand.evict_one(cause), 0U) << i;
+  for (int i = 0; i < 500; ++i) EXPECT_GT(hand.evict_one(cause).bytes, 0U) << i;
   EXPECT_EQ(entries.size(), 0U);
 }
 
@@ -65,7 +65,7 @@ TEST(clock_hand, takes_an_entry_in_bounded_steps_although_all_are_in_use) {
     entries.advance_epoch();
     for (std::size_t i = 0; i < 20'000; ++i) access_number(entries, i);
   }
-  EXPECT_GT(hand.evict_one(cause), 0U);
+  EXPECT_GT(hand.evict_one(cause).bytes, 0U);
   std::size_t aged = 0;
   walk_cursor cursor;
   while (cursor.laps == 0) {
@@ -82,7 +82,7 @@ TEST(clock_hand, collects_what_has_expired_first_and_counts_it_so) {
   entries.advance_epoch();
   for (std::size_t i = 0; i < 64; ++i) access_number(entries, i); // all are referenced
   entries.advance_clock(5);
-  for (int i = 0; i < 32; ++i) EXPECT_GT(hand.evict_one(cause), 0U);
+  for (int i = 0; i < 32; ++i) EXPECT_GT(hand.evict_one(cause).bytes, 0U);
   EXPECT_EQ(evictions_of(entries, eviction_cause::expired), 32U);
   EXPECT_EQ(evictions_of(entries, cause), 0U);
   for (std::size_t i = 1; i < 64; i += 2) EXPECT_TRUE(holds_number(entries, i)) << i;
@@ -97,7 +97,7 @@ TEST(clock_hand, several_threads_evict_at_once_and_each_its_own) {
   std::vector<std::thread> workers;
   for (unsigned t = 0; t < threads; ++t) {
     workers.emplace_back([&] {
-      for (int i = 0; i < 2000; ++i) evicted += hand.evict_one(cause) != 0 ? 1U : 0U;
+      for (int i = 0; i < 2000; ++i) evicted += hand.evict_one(cause).bytes != 0 ? 1U : 0U;
     });
   }
   for (auto& worker : workers) worker.join();

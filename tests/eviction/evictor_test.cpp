@@ -52,6 +52,7 @@ public:
   std::uint64_t now_ns = 0;
   bool readable = true;
   std::vector<tier_change> changes;
+  unsigned wakes = 0;
   unsigned estimates_told = 0;
   memory_report report;
   store entries;
@@ -72,6 +73,7 @@ private:
         .now_ns = [this] { return now_ns; },
         .thread_cpu_ns = [] { return std::uint64_t{0}; },
         .buffer_bytes = [this] { return buffers; },
+        .wake = [this] { ++wakes; },
         .on_tier_change = [this](const tier_change& change) { changes.push_back(change); },
         .on_estimate = [this](const memory_reading&) { ++estimates_told; },
     };
@@ -132,6 +134,9 @@ TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) 
   EXPECT_EQ(status.tier, pressure_tier::emergency);
   EXPECT_EQ(status.purges, 1U);
   EXPECT_GT(evictions_of(m.entries, eviction_cause::emergency), 0U);
+  EXPECT_EQ(status.evictions[static_cast<std::size_t>(pressure_tier::emergency)]
+                            [static_cast<std::size_t>(eviction_cause::emergency)],
+            evictions_of(m.entries, eviction_cause::emergency));
   const std::uint64_t content = m.entries.live_bytes() + m.entries.index_bytes();
   const std::uint64_t allowed = 32 * mib * 70 / 100 - m.others;
   EXPECT_LE(content, allowed + mib / 2); // the index may have more to give
@@ -140,6 +145,21 @@ TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) 
   EXPECT_LE(m.use_percent(), 75);
   EXPECT_GE(m.entries.live_bytes() + m.entries.index_bytes(), allowed - mib);
   EXPECT_EQ(m.evict.status().purges, 1U);
+}
+
+TEST(evictor, is_woken_by_a_put_that_stands_at_the_mark_in_an_emergency_only) {
+  machine m(24 * mib);
+  m.others = 4 * mib;
+  m.tick();
+  std::size_t number = 0;
+  while (m.evicted() == 0) ASSERT_TRUE(put_number(m.entries, number++, 400));
+  EXPECT_EQ(m.wakes, 0U); // an ordinary PUT at the mark makes its room and is done
+
+  m.others = 24 * mib - m.entries.held_bytes(); // all of a sudden
+  m.tick();
+  ASSERT_EQ(m.evict.status().tier, pressure_tier::emergency);
+  for (int i = 0; i < 10'000 && m.wakes == 0; ++i) put_number(m.entries, number++, 400);
+  EXPECT_GT(m.wakes, 0U);
 }
 
 TEST(evictor, the_oldest_go_first) {
@@ -240,7 +260,9 @@ TEST(evictor, the_limit_of_entries_is_kept_by_evicting_just_the_excess) {
   EXPECT_EQ(m.entries.size(), 1000U);
   EXPECT_EQ(evictions_of(m.entries, eviction_cause::max_entries), 500U);
   EXPECT_EQ(m.evicted(), 500U);
-  EXPECT_EQ(m.evict.status().evictions_by_tier[0], 500U);
+  EXPECT_EQ(m.evict.status().evictions[static_cast<std::size_t>(pressure_tier::normal)]
+                                      [static_cast<std::size_t>(eviction_cause::max_entries)],
+            500U);
 }
 
 TEST(evictor, the_limit_of_entries_is_passed_by_no_more_than_the_threads_that_put) {
@@ -305,6 +327,7 @@ TEST(evictor, keeps_its_last_decision_when_a_reading_cannot_even_be_stored) {
                  .now_ns = [] { return std::uint64_t{0}; },
                  .thread_cpu_ns = [] { return std::uint64_t{0}; },
                  .buffer_bytes = {},
+                 .wake = {},
                  .on_tier_change = {},
                  .on_estimate = {}});
   evict.run();
@@ -326,6 +349,7 @@ TEST(evictor, slices_end_when_their_time_is_up) {
                  .now_ns = [] { return std::uint64_t{0}; },
                  .thread_cpu_ns = [&] { return cpu_ns += 100'000; }, // each look costs 0.1 ms
                  .buffer_bytes = {},
+                 .wake = {},
                  .on_tier_change = {},
                  .on_estimate = {}});
   for (std::size_t i = 0; i < 20'000; ++i) put_number(entries, i, 600);

@@ -28,7 +28,7 @@ TEST(lru, evicts_the_oldest) {
   store entries(repeatable_options());
   lru oldest(entries, 1);
   put_in_order(entries, 0, 10'000);
-  for (int i = 0; i < 2000; ++i) ASSERT_GT(oldest.evict_one(cause), 0U);
+  for (int i = 0; i < 2000; ++i) ASSERT_GT(oldest.evict_one(cause).bytes, 0U);
   EXPECT_EQ(evictions_of(entries, cause), 2000U);
   // Victims come from the oldest 32nd: everything further from the border than that is as it must
   // be.
@@ -54,11 +54,11 @@ TEST(lru, spares_a_picked_entry_that_was_accessed_before_its_turn) {
   for (std::size_t i = 0; i < 64; ++i)
     put_number(entries, i); // of one age: one batch picks them all
   entries.advance_epoch();
-  ASSERT_GT(oldest.evict_one(cause), 0U);
+  ASSERT_GT(oldest.evict_one(cause).bytes, 0U);
   entries.advance_epoch();
   for (std::size_t i = 0; i < 64; i += 2) access_number(entries, i);
   const std::size_t accessed = 32 - (holds_number(entries, 0) ? 0 : 1);
-  while (entries.size() > accessed) ASSERT_GT(oldest.evict_one(cause), 0U);
+  while (entries.size() > accessed) ASSERT_GT(oldest.evict_one(cause).bytes, 0U);
   for (std::size_t i = 2; i < 64; i += 2) EXPECT_TRUE(holds_number(entries, i)) << i;
 }
 
@@ -66,16 +66,16 @@ TEST(lru, can_evict_everything_and_then_finds_nothing) {
   store entries(repeatable_options());
   lru oldest(entries, 1);
   put_in_order(entries, 0, 3000);
-  for (int i = 0; i < 3000; ++i) ASSERT_GT(oldest.evict_one(cause), 0U) << i;
+  for (int i = 0; i < 3000; ++i) ASSERT_GT(oldest.evict_one(cause).bytes, 0U) << i;
   EXPECT_EQ(entries.size(), 0U);
-  EXPECT_EQ(oldest.evict_one(cause), 0U);
+  EXPECT_EQ(oldest.evict_one(cause).bytes, 0U);
 }
 
 TEST(lru, finds_victims_where_all_are_of_one_age) {
   store entries(repeatable_options());
   lru oldest(entries, 1);
   for (std::size_t i = 0; i < 5000; ++i) put_number(entries, i);
-  for (int i = 0; i < 1000; ++i) ASSERT_GT(oldest.evict_one(cause), 0U);
+  for (int i = 0; i < 1000; ++i) ASSERT_GT(oldest.evict_one(cause).bytes, 0U);
 }
 
 TEST(lru, counts_what_had_expired_as_expired) {
@@ -83,7 +83,7 @@ TEST(lru, counts_what_had_expired_as_expired) {
   lru oldest(entries, 1);
   for (std::size_t i = 0; i < 64; ++i) put_number(entries, i, 20, 5);
   entries.advance_clock(5);
-  EXPECT_GT(oldest.evict_one(cause), 0U);
+  EXPECT_GT(oldest.evict_one(cause).bytes, 0U);
   EXPECT_EQ(evictions_of(entries, eviction_cause::expired), 1U);
   EXPECT_EQ(evictions_of(entries, cause), 0U);
 }
@@ -98,7 +98,7 @@ TEST(lru, several_threads_evict_at_once_while_others_put) {
   for (unsigned t = 0; t < threads; ++t) {
     workers.emplace_back([&, t] {
       for (std::size_t i = 0; i < 2000; ++i) {
-        evicted += oldest.evict_one(cause) != 0 ? 1U : 0U;
+        evicted += oldest.evict_one(cause).bytes != 0 ? 1U : 0U;
         put_number(entries, 100'000 + t * 10'000 + i);
       }
     });

@@ -57,7 +57,7 @@ inline double replay_clock(std::size_t entries_max, const std::vector<key_id>& s
   public:
     explicit clock_room(store& entries) : hand_(entries, 1) {}
     bool make_room(std::size_t, std::size_t) noexcept override {
-      return hand_.evict_one(eviction_cause::max_entries) != 0;
+      return hand_.evict_one(eviction_cause::max_entries).bytes != 0;
     }
 
   private:
@@ -77,7 +77,7 @@ inline double replay_lru(std::size_t entries_max, const std::vector<key_id>& seq
   entries.set_epoch_accesses(epoch_accesses_for(entries_max));
   lru oldest(entries, 1);
   return hit_percent(entries, sequence, [&] {
-    while (entries.size() > entries_max && oldest.evict_one(eviction_cause::lru) != 0) {
+    while (entries.size() > entries_max && oldest.evict_one(eviction_cause::lru).bytes != 0) {
     }
   });
 }

@@ -278,8 +278,84 @@ TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
   test_server server{options};
   raw_client client = server.connect();
   const http_reply reply = client.ask(post_request("/put", std::string(16'000, ' ')));
-  EXPECT_EQ(reply.status, 507U);
+  EXPECT_EQ(reply.status, 503U);
+  EXPECT_EQ(reply.field("retry-after"), "1");
+  EXPECT_TRUE(client.ends());
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
+}
+
+// Peers that ask and read nothing, and one that does both.
+class connection_among_greedy_ones : public testing::Test {
+protected:
+  static constexpr std::size_t cap_bytes = 1'000'000;
+  static constexpr int small_receive_buffer = 4096;
+
+  connection_among_greedy_ones() { friendly_.ask(put_request("a", std::string(256, 'v'))); }
+
+  bool is_short() { return server_.server().buffer_bytes() > cap_bytes / 4 * 3; }
+
+  // Until what their replies take comes near the cap; the least there must be are 16 MB in the
+  // kernel's buffers and 64 KB of ours for each.
+  void let_greedy_ones_come() {
+    const std::string question = get_request("/get?key=a");
+    std::string questions;
+    for (int i = 0; i < 100; ++i) questions += question;
+    while (!is_short()) {
+      raw_client& peer = greedy_.emplace_back(server_.port(), small_receive_buffer);
+      while (!is_short() && peer.send_some(questions) != 0) {
+      }
+    }
+  }
+
+  http::server_options options_ = [] {
+    http::server_options options;
+    options.max_buffer_bytes = cap_bytes;
+    return options;
+  }();
+  test_server server_{options_};
+  raw_client friendly_ = server_.connect();
+  std::vector<raw_client> greedy_;
+};
+
+TEST_F(connection_among_greedy_ones, is_served_while_they_are_cut) {
+  let_greedy_ones_come();
+  EXPECT_TRUE(eventually([&] {
+    EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);
+    return !is_short();
+  }));
+  EXPECT_GT(server_.counted().of(observe::event::connection_shed), 0U);
+  EXPECT_LE(server_.counted().of(observe::event::connection_shed), greedy_.size());
+}
+
+TEST_F(connection_among_greedy_ones, gets_every_reply_of_a_long_pipeline) {
+  let_greedy_ones_come();
+  constexpr int asked = 2000;
+  std::string questions;
+  for (int i = 0; i < asked; ++i) questions += get_request("/get?key=a");
+  std::thread sender{[&] { friendly_.send(questions); }};
+  for (int i = 0; i < asked; ++i) ASSERT_EQ(friendly_.read_reply().status, 200U) << i;
+  sender.join();
+}
+
+TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_short) {
+  http::server_options options;
+  options.max_buffer_bytes = 200'000;
+  test_server server{options};
+  const std::string body(14'000, ' ');
+  const std::string request = post_request("/put", body);
+  std::vector<raw_client> stalled;
+  const auto is_short = [&] {
+    return server.server().buffer_bytes() > options.max_buffer_bytes / 4 * 3;
+  };
+  while (!is_short()) {
+    stalled.push_back(server.connect());
+    const std::size_t before = server.server().buffer_bytes();
+    stalled.back().send(std::string_view{request}.substr(0, 12'000));
+    ASSERT_TRUE(eventually([&] { return server.server().buffer_bytes() >= before + 10'000; }));
+  }
+  EXPECT_EQ(stalled.front().read_reply().status, 503U);
+  EXPECT_TRUE(stalled.front().ends());
+  EXPECT_TRUE(eventually([&] { return !is_short(); }));
 }
 
 TEST(connection, survives_resets_in_the_middle_of_everything) {

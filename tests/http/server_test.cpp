@@ -78,6 +78,40 @@ TEST(server, takes_connections_again_when_others_have_gone) {
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 }
 
+TEST(server, follows_caps_that_change_while_it_runs) {
+  test_server server;
+  raw_client first = server.connect();
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_EQ(server.server().connection_count(), 1U);
+
+  server.server().set_caps({.connections_most = 1});
+  EXPECT_EQ(server.server().connections_most(), 1U);
+  EXPECT_EQ(server.connect().read_reply().status, 503U);
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+
+  server.server().set_caps({.connections_most = 2});
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
+
+  server.server().set_caps({.buffer_bytes = 16'384});
+  raw_client large = server.connect();
+  EXPECT_EQ(large.ask(post_request("/put", std::string(16'000, ' '))).status, 503U);
+  server.server().set_caps({});
+  EXPECT_EQ(server.connect().ask(post_request("/put", std::string(16'000, ' '))).status, 400U);
+}
+
+TEST(server, lets_connections_wait_until_there_is_memory_for_them) {
+  test_server server;
+  raw_client first = server.connect();
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  server.server().set_caps({.connections_most = 10, .connections_now = 1});
+  raw_client second = server.connect();
+  second.send(get_request("/get?key=a"));
+  EXPECT_TRUE(second.is_silent_for(milliseconds{100})); // it is in the kernel's queue
+  EXPECT_EQ(server.server().connection_count(), 1U);
+  server.server().set_caps({.connections_most = 10, .connections_now = 2});
+  EXPECT_EQ(second.read_reply().status, 404U);
+}
+
 constexpr unsigned a_day_ms = 86'400'000; // longer than any test may take
 
 TEST(server, ends_at_once_when_it_drains_without_connections) {

@@ -66,11 +66,14 @@ TEST(prometheus_text, tells_memory_and_eviction) {
   EXPECT_EQ(value_of("memory_tier{tier=\"emergency\"}"), 0);
   EXPECT_EQ(value_of("memory_tier_changes_total"), 21);
   EXPECT_EQ(value_of("evictor_runs_total"), 22);
-  EXPECT_EQ(value_of("evictions_total{cause=\"clock\"}"), 11);
-  EXPECT_EQ(value_of("evictions_total{cause=\"lru\"}"), 12);
-  EXPECT_EQ(value_of("evictions_total{cause=\"emergency\"}"), 13);
+  EXPECT_EQ(value_of("evictions_total{cause=\"clock\",tier=\"normal\"}"), 1);
+  EXPECT_EQ(value_of("evictions_total{cause=\"lru\",tier=\"normal\"}"), 2);
+  EXPECT_EQ(value_of("evictions_total{cause=\"emergency\",tier=\"normal\"}"), 0);
+  EXPECT_EQ(value_of("evictions_total{cause=\"max_entries\",tier=\"normal\"}"), 15);
+  EXPECT_EQ(value_of("evictions_total{cause=\"clock\",tier=\"pressure\"}"), 10);
+  EXPECT_EQ(value_of("evictions_total{cause=\"lru\",tier=\"pressure\"}"), 10);
+  EXPECT_EQ(value_of("evictions_total{cause=\"emergency\",tier=\"emergency\"}"), 13);
   EXPECT_EQ(value_of("expired_entries_total"), 14);
-  EXPECT_EQ(value_of("evictions_total{cause=\"max_entries\"}"), 15);
 }
 
 TEST(prometheus_text, counts_requests_since_the_start) {
@@ -94,6 +97,7 @@ TEST(prometheus_text, tells_connections) {
   EXPECT_EQ(value_of("max_connections"), 10000);
   EXPECT_EQ(value_of("connections_opened_total"), 1130);
   EXPECT_EQ(value_of("connections_refused_total"), 1150);
+  EXPECT_EQ(value_of("connections_shed_total"), 1190);
   EXPECT_EQ(value_of("accept_failures_total"), 1160);
 }
 

@@ -48,6 +48,7 @@ inline service_snapshot sample_snapshot() {
   snapshot.eviction.tier_changes = 21;
   snapshot.eviction.runs = 22;
   snapshot.eviction.allowance_bytes = 7'007;
+  snapshot.eviction.evictions = {{{1, 2, 0, 6, 15}, {10, 10, 0, 6, 0}, {0, 0, 13, 2, 0}}};
   snapshot.eviction.last_slice_ns = 123'000;
   snapshot.eviction.longest_slice_ns = 456'000;
 

@@ -46,6 +46,10 @@ TEST(stats_json, tells_evictions_by_cause_and_expiry_apart) {
   EXPECT_EQ(eviction["tier"], "pressure");
   EXPECT_EQ(eviction["evictions"],
             (json{{"clock", 11}, {"lru", 12}, {"emergency", 13}, {"max_entries", 15}}));
+  EXPECT_EQ(eviction["evictions_by_tier"],
+            json::parse(R"({"normal": {"clock": 1, "lru": 2, "emergency": 0, "max_entries": 15},
+                            "pressure": {"clock": 10, "lru": 10, "emergency": 0, "max_entries": 0},
+                            "emergency": {"clock": 0, "lru": 0, "emergency": 13, "max_entries": 0}})"));
   EXPECT_EQ(eviction["expired"], 14);
   EXPECT_EQ(eviction["tier_changes"], 21);
   EXPECT_EQ(eviction["runs"], 22);
@@ -107,8 +111,11 @@ TEST(stats_json, counts_the_last_minute_in_the_same_shape) {
 
 TEST(stats_json, tells_connections_and_configuration) {
   const json stats = json::parse(stats_json(sample_snapshot()));
-  EXPECT_EQ(stats["connections"],
-            (json{{"now", 0}, {"total", 1130}, {"refused", 1150}, {"accept_failures", 1160}}));
+  EXPECT_EQ(stats["connections"], (json{{"now", 0},
+                                        {"total", 1130},
+                                        {"refused", 1150},
+                                        {"shed", 1190},
+                                        {"accept_failures", 1160}}));
   EXPECT_EQ(stats["configuration"], (json{{"bind", "127.0.0.1"},
                                           {"port", 7171},
                                           {"threads", 2},

@@ -145,8 +145,11 @@ TEST_P(pressure_flood, holds_what_it_can_and_is_not_killed) {
   const double held = static_cast<double>(after.entries() * c.entries.mean_bytes()) /
                       (0.7 * static_cast<double>(c.limit_bytes));
   EXPECT_GE(held, c.least_share_held);
-  std::printf("in use %.1f %%, held %.1f %% of the 70 %% mark, %llu tier changes\n",
-              after.use_percent, 100 * held, static_cast<unsigned long long>(after.tier_changes()));
+  std::printf("in use %.1f %%, held %.1f %% of the 70 %% mark, %llu tier changes, slices of the "
+              "evictor: last %s us, longest %s us\n",
+              after.use_percent, 100 * held, static_cast<unsigned long long>(after.tier_changes()),
+              after.stats["eviction"]["last_slice_us"].dump().c_str(),
+              after.stats["eviction"]["longest_slice_us"].dump().c_str());
 
   // What is written now stays, and whatever is there is right.
   constexpr std::uint64_t fresh = 1000;
@@ -244,6 +247,20 @@ TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
   expect_served(endless.end());
 }
 
+TEST_F(pressure, has_its_caps_follow_the_limit) {
+  if (!start(64 * mib)) return;
+  constexpr std::uint64_t bytes_per_connection = 12 << 10;
+  const auto allows = [](const limited_server::state& at) {
+    return at.stats["configuration"]["max_connections"].get<std::uint64_t>();
+  };
+  for (const std::uint64_t limit : {64 * mib, 48 * mib, 96 * mib}) {
+    group().set_limit_bytes(limit);
+    const std::uint64_t wanted = limit / bytes_per_connection;
+    const auto seen = server().look_until([&](const auto& at) { return allows(at) == wanted; });
+    EXPECT_EQ(allows(seen), wanted);
+  }
+}
+
 // ---- peers that want its memory -----------------------------------------------------------------
 
 void allow_many_descriptors() {
@@ -288,6 +305,37 @@ TEST_F(pressure, serves_a_friend_among_hostile_peers) {
   EXPECT_LT(after.use_percent, 95);
   std::printf("in use %.1f %%, buffers %.1f MiB\n", after.use_percent,
               after.stats["memory"]["buffer_bytes"].get<double>() / mib);
+}
+
+TEST_F(pressure, cuts_no_friend_off_when_five_thousand_come_at_once) {
+  constexpr unsigned greedy_peers = 1700;
+  constexpr unsigned friends = 3300;
+  constexpr int small_receive_buffer = 4096;
+  if (!start(64 * mib)) return;
+  allow_many_descriptors();
+  const numbered_entries entries{256};
+  const auto stored = entries_that_fit(64 * mib, entries) * 3 / 2;
+  expect_served(put_all(server().port(), entries, 0, stored, 8));
+
+  const std::string question = get_request("/get?key=" + entries.key(stored - 1));
+  std::string questions;
+  for (int i = 0; i < 500; ++i) questions += question;
+  std::vector<raw_client> greedy;
+  for (unsigned i = 0; i < greedy_peers; ++i) {
+    greedy.emplace_back(server().port(), small_receive_buffer);
+    greedy.back().send_some(i % 2 == 0 ? questions : question.substr(0, question.size() - 2));
+  }
+  std::vector<raw_client> friendly;
+  for (unsigned i = 0; i < friends; ++i) {
+    friendly.push_back(server().connect());
+    friendly.back().send(question);
+  }
+  for (raw_client& peer : friendly) ASSERT_EQ(peer.read_reply().status, 200U);
+  const auto after = server().look();
+  EXPECT_LT(after.use_percent, 95);
+  std::printf("in use %.1f %%, buffers %.1f MiB, %s cut\n", after.use_percent,
+              after.stats["memory"]["buffer_bytes"].get<double>() / mib,
+              after.stats["connections"]["shed"].dump().c_str());
 }
 
 // ---- as small as it may be ----------------------------------------------------------------------
