@@ -19,16 +19,24 @@ public:
   // False, and nothing is charged, if that would pass the limit.
   bool try_charge(std::size_t bytes) noexcept {
     const std::size_t limit = limit_bytes_.load(std::memory_order_relaxed);
-    const std::size_t before = held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
-    if (limit == 0 || before + bytes <= limit) return true;
-    held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
-    return false;
+    std::size_t held = held_bytes_.load(std::memory_order_relaxed);
+    do { // never above the limit, not even for a moment
+      if (limit != 0 && (held > limit || bytes > limit - held)) return false;
+    } while (!held_bytes_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
+    return true;
   }
   void charge(std::size_t bytes) noexcept { // what cannot be refused: bookkeeping of a few bytes
     held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   }
   void refund(std::size_t bytes) noexcept {
     held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  }
+
+  // How much must be given back before that can be charged.
+  std::size_t missing_for(std::size_t bytes) const noexcept {
+    const std::size_t limit = limit_bytes();
+    const std::size_t held = held_bytes();
+    return limit == 0 || held + bytes <= limit ? 0 : held + bytes - limit;
   }
 
   // Only after the limit has been lowered, and by the little that charge() took.

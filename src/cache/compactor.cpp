@@ -6,9 +6,9 @@
 
 namespace kvcache {
 
-compactor::progress compactor::step(entry_arena::urgency how, std::size_t max_moves) noexcept {
+compactor::result compactor::step(entry_arena::urgency how, std::size_t max_moves) noexcept {
   const std::uint32_t slab = arena_.begin_evacuation(how);
-  if (slab == 0) return progress::none;
+  if (slab == 0) return {};
   const longest_step measured{longest_step_ns_};
   std::array<entry_ref, 64> refs;
   std::size_t moved = 0;
@@ -23,8 +23,8 @@ compactor::progress compactor::step(entry_arena::urgency how, std::size_t max_mo
     }
   }
   moved_.fetch_add(moved, std::memory_order_relaxed);
-  if (arena_.end_evacuation(slab)) return progress::slab_given_back;
-  return moved != 0 ? progress::moved : progress::none;
+  if (arena_.end_evacuation(slab)) return {progress::slab_given_back, moved};
+  return {moved != 0 ? progress::moved : progress::none, moved};
 }
 
 // What is not in the index (any more, or not yet) is left alone: its owner is about to free or to

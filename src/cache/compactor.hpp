@@ -27,8 +27,12 @@ public:
 
   enum class progress : std::uint8_t { none, moved, slab_given_back };
 
+  struct result {
+    progress outcome = progress::none;
+    std::size_t moved = 0; // entries
+  };
   // Works on one slab, for at most about `max_moves` entries.
-  progress step(entry_arena::urgency how, std::size_t max_moves) noexcept;
+  result step(entry_arena::urgency how, std::size_t max_moves) noexcept;
 
   std::uint64_t entries_moved() const noexcept { return moved_.load(std::memory_order_relaxed); }
   std::uint64_t longest_step_ns() const noexcept {

@@ -41,6 +41,11 @@ constexpr std::uint32_t slabs_for(std::size_t bytes) noexcept {
   return static_cast<std::uint32_t>((bytes + slab_bytes - 1) / slab_bytes);
 }
 
+entry_arena::status status_of(slab_refusal refusal) noexcept {
+  return refusal == slab_refusal::range_full ? entry_arena::status::range_full
+                                             : entry_arena::status::out_of_memory;
+}
+
 // A counter that only the holder of a lock writes and anyone reads.
 template <class Integer, class Delta>
 void bump(std::atomic<Integer>& counter, Delta delta) noexcept {
@@ -74,6 +79,10 @@ std::size_t entry_arena::block_bytes_for(std::size_t bytes) noexcept {
                                         : round_up_to_pages(bytes);
 }
 
+std::size_t entry_arena::address_bytes_for(std::size_t bytes) noexcept {
+  return bytes <= max_small_block_bytes ? slab_bytes : slabs_for(bytes) * slab_bytes;
+}
+
 std::size_t entry_arena::block_bytes(entry_handle handle) const noexcept {
   const slab& s = slabs_[handle / handles_per_slab];
   return s.large ? s.large_bytes : geometry[s.klass].block_bytes;
@@ -98,7 +107,10 @@ entry_arena::allocation entry_arena::allocate_small(size_class c) noexcept {
   }
   const allocation taken = take_from_new_slab(own, c);
   if (taken.outcome == status::ok) return taken;
-  const allocation last = take_elsewhere(own, c, growth::held_pages_only);
+  // Slabs that have been begun may have room yet: on pages that are held, or on any if it is not
+  // pages that are missing.
+  const allocation last = take_elsewhere(
+      own, c, taken.outcome == status::range_full ? growth::charge_pages : growth::held_pages_only);
   return last.outcome == status::ok ? last : taken;
 }
 
@@ -120,7 +132,12 @@ entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth 
     handle = handle_of(index, (std::size_t{slabs_[index].carved} - 1) * block_bytes);
     at(handle).mark_free(no_slot); // what was here before it was given back is zero; be sure
   }
-  ++slabs_[index].used;
+  slab& home = slabs_[index];
+  ++home.used;
+  if (home.kept_empty) {
+    home.kept_empty = false;
+    bump(s.kept_empty, -1);
+  }
   bump(s.live_bytes, block_bytes);
   relist(s, index);
   return {status::ok, handle};
@@ -189,46 +206,47 @@ entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class
   // The first page is charged before the kernel is asked for anything.
   const std::size_t first_pages = round_up_to_pages(geometry[c].block_bytes);
   if (!budget_.try_charge(first_pages)) return {status::over_limit, no_entry};
-  const auto index = pool_.take(1);
-  if (!index) {
+  const slab_run run = pool_.take(1);
+  if (run.refusal != slab_refusal::none) {
     budget_.refund(first_pages);
-    return {status::out_of_memory, no_entry};
+    return {status_of(run.refusal), no_entry};
   }
   charge_descriptors();
   stripe& s = stripes_[own];
   spin_guard guard{s.lock};
-  slab& fresh = slabs_[*index];
+  slab& fresh = slabs_[run.first];
   fresh.large = false;
   fresh.evacuating = false;
   fresh.klass = static_cast<std::uint16_t>(c);
+  fresh.kept_empty = false;
   fresh.used = 0;
   fresh.carved = 0;
   fresh.first_free = no_slot;
   fresh.touched_bytes = static_cast<std::uint32_t>(first_pages);
   fresh.owner.store(own + 1, std::memory_order_relaxed);
-  list(s, *index);
+  list(s, run.first);
   return take_block(s, c, growth::held_pages_only);
 }
 
 entry_arena::allocation entry_arena::allocate_large(std::size_t bytes) noexcept {
   const std::size_t held = round_up_to_pages(bytes);
   if (!budget_.try_charge(held)) return {status::over_limit, no_entry};
-  const auto index = pool_.take(slabs_for(held));
-  if (!index) {
+  const slab_run run = pool_.take(slabs_for(held));
+  if (run.refusal != slab_refusal::none) {
     budget_.refund(held);
-    return {status::out_of_memory, no_entry};
+    return {status_of(run.refusal), no_entry};
   }
   charge_descriptors();
   const unsigned own = this_thread_number() % stripe_count_;
   stripe& s = stripes_[own];
   spin_guard guard{s.lock};
-  slab& head = slabs_[*index];
+  slab& head = slabs_[run.first];
   head.large = true;
   head.large_bytes = held;
   head.owner.store(own + 1, std::memory_order_relaxed);
-  at(handle_of(*index, 0)).mark_free(no_slot);
+  at(handle_of(run.first, 0)).mark_free(no_slot);
   bump(s.live_bytes, held);
-  return {status::ok, handle_of(*index, 0)};
+  return {status::ok, handle_of(run.first, 0)};
 }
 
 void entry_arena::charge_descriptors() noexcept {
@@ -269,6 +287,10 @@ void entry_arena::release(entry_handle handle) noexcept {
         disown(s, index);
         emptied = index;
       } else {
+        if (home.used == 0) {
+          home.kept_empty = true;
+          bump(s.kept_empty, 1);
+        }
         relist(s, index);
       }
     }
@@ -302,6 +324,10 @@ void entry_arena::disown(stripe& s, std::uint32_t index) noexcept {
   slab& empty = slabs_[index];
   assert(empty.used == 0);
   if (empty.listed) unlist(s, index);
+  if (empty.kept_empty) {
+    empty.kept_empty = false;
+    bump(s.kept_empty, -1);
+  }
   class_counts& counts = s.counts[empty.klass];
   bump(counts.freed, -std::uint32_t{empty.carved}); // all that was cut is free
   bump(counts.carved, -std::uint32_t{empty.carved});
@@ -313,6 +339,7 @@ bool entry_arena::trim() noexcept {
   bool any = false;
   for (unsigned i = 0; i < stripe_count_; ++i) {
     stripe& s = stripes_[i];
+    if (s.kept_empty.load(std::memory_order_relaxed) == 0) continue;
     for (size_class c = 0; c < size_class_count; ++c) {
       if (s.counts[c].freed.load(std::memory_order_relaxed) == 0) continue;
       std::uint32_t emptied = no_slab;
@@ -398,6 +425,8 @@ bool entry_arena::worth_evacuating(size_class c, urgency how, class_figures f) n
 
 // The class with the largest free part costs the fewest moves for a slab.
 std::optional<size_class> entry_arena::class_to_evacuate(urgency how) const noexcept {
+  // All blocks of a slab, of any class, are at least that.
+  if (free_bytes() < slab_bytes - max_small_block_bytes) return std::nullopt;
   std::optional<size_class> best;
   class_figures best_figures;
   for (size_class c = 0; c < size_class_count; ++c) {

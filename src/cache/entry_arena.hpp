@@ -41,7 +41,8 @@ public:
   enum class status : std::uint8_t {
     ok,
     over_limit,   // the budget is used up
-    out_of_memory // the kernel refused, or all addresses are used
+    range_full,   // the addresses are: large blocks take whole slabs of them (not of memory)
+    out_of_memory // the kernel refused
   };
   struct allocation {
     status outcome = status::ok;
@@ -66,6 +67,9 @@ public:
   // Size of an allocated block; what allocate(bytes) would really take.
   std::size_t block_bytes(entry_handle handle) const noexcept;
   static std::size_t block_bytes_for(std::size_t bytes) noexcept;
+
+  // How many bytes of addresses allocate(bytes) may need.
+  static std::size_t address_bytes_for(std::size_t bytes) noexcept;
 
   // See store::walk. `hash` names the entries that are met.
   std::size_t walk(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
@@ -111,6 +115,7 @@ private:
     bool large = false; // one block, at the start; its further slabs have no owner
     bool evacuating = false;
     bool listed = false;
+    bool kept_empty = false; // has no block allocated, and was not given back
     std::uint8_t group = 0;
     std::uint16_t used = 0;   // allocated blocks
     std::uint16_t carved = 0; // blocks ever cut; those above were never touched
@@ -137,6 +142,7 @@ private:
     std::array<class_lists, size_class_count> lists KVCACHE_GUARDED_BY(lock);
     std::atomic<std::size_t> live_bytes{0};
     std::atomic<std::size_t> free_bytes{0};
+    std::atomic<std::uint32_t> kept_empty{0}; // slabs
     std::array<class_counts, size_class_count> counts;
   };
 

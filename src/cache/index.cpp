@@ -82,6 +82,12 @@ constexpr unsigned shrink_percent = 75;
 constexpr unsigned merge_percent = 70;
 // How full a table may be that something is moved into while shrinking.
 constexpr unsigned settle_percent = 80;
+// How full all tables together may be at their largest. Entries fall on segments at random: at this
+// mean the fullest of 2^13 stays below grow_percent by more than six standard deviations.
+constexpr unsigned capacity_percent = 85;
+
+// Segments that one call of maintain looks at: some microseconds.
+constexpr unsigned positions_per_call = 64;
 
 unsigned smallest_shape_for(std::size_t count) {
   unsigned shape = 0;
@@ -355,7 +361,7 @@ private:
 entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& source,
                          const table_limits& limits)
     : arena_(arena), budget_(held), source_(source), limits_(limits), depth_(limits.initial_depth) {
-  assert(limits.initial_depth <= max_depth);
+  assert(limits.initial_depth <= limits.largest_depth && limits.largest_depth <= max_depth);
   assert(limits.largest_shape > 0 && limits.largest_shape <= last_shape);
   directory_ = static_cast<std::atomic<segment*>*>(source_.map(round_up_to_pages(directory_bytes)));
   segments_ = static_cast<segment*>(source_.map(round_up_to_pages(max_segments * sizeof(segment))));
@@ -462,6 +468,8 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
         if (refusal != insertion::inserted) return refusal;
       }
     }
+    // An entry that is there needs no larger table.
+    if (visit(hash, key, if_present)) return insertion::present;
     switch (grow(hash, seen_shape, seen_depth)) {
     case replacement::done:
       break;
@@ -508,7 +516,7 @@ entry_index::replacement entry_index::grow(std::uint32_t hash, unsigned seen_sha
                                            unsigned seen_depth) noexcept {
   const longest_step measured{longest_step_ns_};
   if (seen_shape < limits_.largest_shape) return enlarge(hash, seen_shape, seen_depth);
-  return seen_depth < max_depth ? split(hash, seen_depth) : replacement::at_maximum;
+  return seen_depth < limits_.largest_depth ? split(hash, seen_depth) : replacement::at_maximum;
 }
 
 entry_index::replacement entry_index::enlarge(std::uint32_t hash, unsigned seen_shape,
@@ -613,11 +621,18 @@ entry_index::segment& entry_index::unused_segment() noexcept {
 
 bool entry_index::maintain() noexcept {
   const unsigned positions = 1U << depth_.load(std::memory_order_acquire);
-  for (unsigned i = 0; i < positions; ++i) {
+  for (unsigned i = 0; i < positions_per_call; ++i) {
     const unsigned position = maintain_at_++ % positions;
-    if (merge(position) || shrink(position)) return true;
+    if (merge(position) || shrink(position)) {
+      maintain_idle_ = 0;
+      return true;
+    }
+    if (++maintain_idle_ >= positions) {
+      maintain_idle_ = 0;
+      return false;
+    }
   }
-  return false;
+  return true;
 }
 
 bool entry_index::shrink(unsigned position) noexcept {
@@ -665,6 +680,10 @@ bool entry_index::merge(unsigned position) noexcept {
   if (!mergeable || !merges(low_count)) return false;
 
   segment& high = *directory_[position | 1U << (depth - 1)].load(std::memory_order_acquire);
+  high.lock.lock_shared();
+  const bool as_deep = high.slots.map != nullptr && high.depth == depth;
+  high.lock.unlock_shared();
+  if (!as_deep) return false; // it has been split further
   const auto sum = [&] {
     return std::size_t{low.count.load(std::memory_order_relaxed)} +
            high.count.load(std::memory_order_relaxed);
@@ -706,24 +725,52 @@ std::size_t entry_index::drain(function_ref<void(entry_handle)> take) noexcept {
   for (unsigned i = 0; i < 1U << depth_.load(std::memory_order_acquire); ++i) {
     for (;;) {
       segment& s = *directory_[i].load(std::memory_order_acquire);
-      s.lock.lock();
+      s.lock.lock_shared();
       const bool covers = s.covers(i);
-      if (covers && s.prefix == i) {
-        with_table(s.slots.map, s.slots.shape, [&](auto& t) {
-          auto locked = t.map.lock_table();
-          for (const auto& slot : locked) {
-            take(slot.first.handle());
-            ++taken;
-          }
-          locked.clear();
-        });
-        s.count.store(0, std::memory_order_relaxed);
-      }
-      s.lock.unlock();
-      if (covers) break;
+      const bool canonical = s.prefix == i;
+      s.lock.unlock_shared();
+      if (!covers) continue; // it was split meanwhile: look again
+      if (canonical) taken += empty(s, take);
+      break;
     }
   }
   return taken;
+}
+
+// Puts a small, empty table in place of the segment's; what was in the old one is then the caller's
+// alone, and is taken out while others go on.
+std::size_t entry_index::empty(segment& s, function_ref<void(entry_handle)> take) noexcept {
+  std::size_t taken = 0;
+  const auto take_all = [&](const table& from) {
+    with_table(from.map, from.shape, [&](auto& t) {
+      auto locked = t.map.lock_table();
+      for (const auto& slot : locked) {
+        take(slot.first.handle());
+        ++taken;
+      }
+      locked.clear();
+    });
+  };
+  table fresh;
+  const bool built = build(0, charging::always, fresh) == replacement::done;
+  s.lock.lock();
+  const table old = s.slots;
+  if (built) {
+    s.set_table(fresh, 0);
+  } else { // no memory even for that: others of the segment must wait
+    take_all(old);
+    s.count.store(0, std::memory_order_relaxed);
+  }
+  s.lock.unlock();
+  if (built) {
+    take_all(old);
+    destroy(old);
+  }
+  return taken;
+}
+
+std::size_t entry_index::max_entries() const noexcept {
+  return percent_of(slots_of(limits_.largest_shape) << limits_.largest_depth, capacity_percent);
 }
 
 // ---- tables ---------------------------------------------------------------------------

@@ -5,8 +5,8 @@
 // A slot is 8 bytes: a handle and the 32 bits of hash that place it, so that tables are replaced
 // without touching an entry.
 //
-// Thread-safety: every member may be called by any thread at any time, except maintain (one caller
-// at a time, and not together with drain). An edit runs under the locks of the entry's two buckets:
+// Thread-safety: every member may be called by any thread at any time, except maintain and drain
+// (one caller of either at a time). An edit runs under the locks of the entry's two buckets:
 // it must be short, and must not call the index, allocate, block or log. Ownership: owns its
 // tables; the handles in them stay the caller's.
 #pragma once
@@ -31,6 +31,7 @@ namespace kvcache {
 struct table_limits {
   unsigned initial_depth = 4;  // 2^4 tables
   unsigned largest_shape = 17; // 12,288 slots; see index.cpp
+  unsigned largest_depth = 13; // 2^13 tables at most
 };
 
 class entry_index {
@@ -44,7 +45,7 @@ public:
     present,       // the key was there: the edit ran instead
     over_limit,    // a larger table would pass the budget
     out_of_memory, // the kernel refused a larger table
-    full           // the index is as large as it can be: about 90 million entries
+    full           // no place in its segment, which can neither grow nor be split
   };
 
   // Throws std::bad_alloc if the first, small tables cannot be had.
@@ -66,12 +67,20 @@ public:
   insertion insert(std::uint32_t hash, std::string_view key, entry_handle handle,
                    edit if_present) noexcept;
 
-  // Replaces at most one table, or pair of tables, by a smaller one; false if none is too large.
+  // Looks at some segments more, and replaces at most one table, or pair of tables, by a smaller
+  // one. False once it has come round without finding any that is too large.
   bool maintain() noexcept;
 
-  // Removes all slots, table by table, and hands their handles over. `take` runs under the lock of
-  // the whole segment. Returns how many there were.
+  // Removes all slots, table by table, and hands their handles over, under no lock. Returns how
+  // many there were.
   std::size_t drain(function_ref<void(entry_handle)> take) noexcept;
+
+  // How many entries it surely has places for, however unevenly they fall on the segments.
+  std::size_t max_entries() const noexcept;
+  // Whether it may be anywhere near that: below, nobody need count.
+  bool is_deepest() const noexcept {
+    return depth_.load(std::memory_order_relaxed) == limits_.largest_depth;
+  }
 
   // How large a table the next insertion may have to add, at most.
   std::size_t growth_step_bytes() const noexcept;
@@ -108,6 +117,7 @@ private:
   replacement split(std::uint32_t hash, unsigned seen_depth) noexcept;
   void publish_split(segment& low, const table& high, std::uint32_t high_count) noexcept
       KVCACHE_EXCLUDES(structure_lock_);
+  std::size_t empty(segment& s, function_ref<void(entry_handle)> take) noexcept;
   bool shrink(unsigned position) noexcept;
   bool merge(unsigned position) noexcept;
   void point_directory(unsigned prefix, unsigned depth, segment* to) noexcept
@@ -142,7 +152,9 @@ private:
   unsigned segments_made_ KVCACHE_GUARDED_BY(structure_lock_) = 0;
   segment* unused_ KVCACHE_GUARDED_BY(structure_lock_) = nullptr;
 
-  unsigned maintain_at_ = 0; // directory position; maintain's only
+  // maintain's only: the next directory position, and how many in a row needed nothing
+  unsigned maintain_at_ = 0;
+  unsigned maintain_idle_ = 0;
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::uint64_t> growths_{0};
   std::atomic<std::uint64_t> shrinks_{0};

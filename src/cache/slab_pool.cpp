@@ -44,18 +44,19 @@ slab_pool::~slab_pool() {
   source_.unreserve(base_, slab_count_ * slab_bytes);
 }
 
-std::optional<std::uint32_t> slab_pool::take(std::uint32_t count) noexcept {
+slab_run slab_pool::take(std::uint32_t count) noexcept {
   spin_guard guard{lock_};
   if (const auto run = find_free_run(count)) {
     mark(*run, count, false);
-    return run;
+    return {slab_refusal::none, *run};
   }
   // A free run that ends at the frontier is lengthened beyond it.
   std::uint32_t first = frontier();
   while (first > first_slab && is_free(first - 1)) --first;
-  if (slab_count_ - first < count || !advance_frontier(first + count)) return std::nullopt;
+  if (slab_count_ - first < count) return {slab_refusal::range_full};
+  if (!advance_frontier(first + count)) return {slab_refusal::kernel_refused};
   mark(first, count, false);
-  return first;
+  return {slab_refusal::none, first};
 }
 
 void slab_pool::give(std::uint32_t first, std::uint32_t count) noexcept {

@@ -18,6 +18,17 @@ namespace kvcache {
 
 inline constexpr std::size_t slab_bytes = std::size_t{64} << 10;
 
+enum class slab_refusal : std::uint8_t {
+  none,
+  range_full,    // no free run of that length is left: give slabs back, and try again
+  kernel_refused // for want of memory
+};
+
+struct slab_run {
+  slab_refusal refusal = slab_refusal::none;
+  std::uint32_t first = 0; // the first of neighbouring slabs
+};
+
 class slab_pool {
 public:
   explicit slab_pool(memory_source& source); // throws std::bad_alloc if no range can be reserved
@@ -25,9 +36,8 @@ public:
   slab_pool(const slab_pool&) = delete;
   slab_pool& operator=(const slab_pool&) = delete;
 
-  // The first of `count` neighbouring slabs, all zeros; empty if the kernel refuses or the range is
-  // used up.
-  std::optional<std::uint32_t> take(std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);
+  // `count` neighbouring slabs, all zeros.
+  slab_run take(std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);
 
   // REQUIRES: the slabs are from take(), and what was touched in them has been given back.
   void give(std::uint32_t first, std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);

@@ -39,8 +39,20 @@
 namespace kvcache {
 namespace {
 
-// How often a write that does not fit asks for room before it is refused.
-constexpr unsigned max_room_attempts = 8;
+// What a write may do to gain room before it is refused, all its attempts together: ask the
+// room_maker so often, and move so many entries. An ordinary write has the least of both; a larger
+// one has more, since that many entries may have to leave or to move for it, up to the most. Moves
+// take about 0.3 µs each; how long the room_maker may take for one request is its own bound.
+constexpr unsigned least_asks_per_write = 8;
+constexpr unsigned most_asks_per_write = 16;
+constexpr std::size_t bytes_for_another_ask = std::size_t{128} << 10;
+constexpr std::size_t least_moves_per_write = 512;
+constexpr std::size_t most_moves_per_write = 8192;
+constexpr std::size_t bytes_for_another_move = 128;
+
+// Values up to this length are copied over the old one, under the bucket's lock, which readers of
+// the bucket spin for; larger ones are written to a new block first.
+constexpr std::size_t max_in_place_bytes = 4096;
 
 // Bytes evicted for each one taken while too much lives here.
 constexpr std::size_t shed_factor = 2;
@@ -48,9 +60,6 @@ constexpr std::size_t shed_factor = 2;
 // A request for room grows from try to try, up to this: freed blocks help another size only once a
 // whole slab of them can be emptied.
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
-
-// Entries that one write may move to gain room: about a tenth of a millisecond.
-constexpr std::size_t max_moves_per_write = 512;
 
 // Entries moved between two looks at the clock.
 constexpr std::size_t moves_per_step = 256;
@@ -67,10 +76,12 @@ keyed_hash make_hash(const cache_options& options) {
 
 store::store(const cache_options& options, memory_source& source, const table_limits& tables)
     : hash_(make_hash(options)),
-      max_entries_(options.max_entries),
       budget_(options.hold_limit_bytes),
       arena_(options.stripes, budget_, source),
       index_(arena_, budget_, source, tables),
+      max_entries_(options.max_entries == 0 ? index_.max_entries()
+                                            : std::min(options.max_entries, index_.max_entries())),
+      entries_limited_(options.max_entries != 0),
       compactor_(arena_, index_, hash_),
       entries_(std::max(options.stripes, 1U)),
       accesses_(options.stripes) {}
@@ -182,7 +193,9 @@ store::finding store::examine(const write_request& request, entry_handle present
 bool store::overwrite_in_place(const write_request& request, entry_handle present) noexcept {
   entry e = arena_.at(present);
   const entry_meta meta = e.meta();
-  if (!e.same_layout(meta, request.shape)) return false;
+  if (request.value.size() > max_in_place_bytes || !e.same_layout(meta, request.shape)) {
+    return false;
+  }
   // The same block size, not just a sufficient one: a shorter value gives its room back.
   if (entry_arena::block_bytes_for(request.shape.total_bytes()) != arena_.block_bytes(present)) {
     return false;
@@ -201,25 +214,29 @@ put_outcome store::outcome_of(const write_request& request, const finding& f) no
 }
 
 put_outcome store::write_new_block(const write_request& request) noexcept {
+  using status = entry_arena::status;
   const std::size_t bytes = request.shape.total_bytes();
-  shed_for(entry_arena::block_bytes_for(bytes));
+  const std::size_t block_bytes = entry_arena::block_bytes_for(bytes);
+  shed_for(block_bytes);
+  room_effort effort = effort_for(bytes);
   entry_arena::allocation block = arena_.allocate(bytes);
-  for (unsigned attempt = 0; block.outcome == entry_arena::status::over_limit; ++attempt) {
-    if (attempt == max_room_attempts || !make_room(entry_arena::block_bytes_for(bytes), attempt)) {
-      return put_outcome::no_room;
-    }
+  while (block.outcome == status::over_limit || block.outcome == status::range_full) {
+    const std::size_t wanted =
+        block.outcome == status::range_full ? entry_arena::address_bytes_for(bytes) : block_bytes;
+    if (!make_room(wanted, effort)) return put_outcome::no_room;
     block = arena_.allocate(bytes);
   }
-  if (block.outcome != entry_arena::status::ok) return put_outcome::out_of_memory;
+  if (block.outcome != status::ok) return put_outcome::out_of_memory;
   entry fresh = arena_.at(block.handle);
   fresh.write(request.key, request.value, request.expires_at);
   fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
                                           request.shape.extended()));
-  return link_block(request, block.handle);
+  return link_block(request, block.handle, effort);
 }
 
 // Puts the written block into the index, or frees it.
-put_outcome store::link_block(const write_request& request, entry_handle fresh) noexcept {
+put_outcome store::link_block(const write_request& request, entry_handle fresh,
+                              room_effort& effort) noexcept {
   finding found;
   entry_handle unused = fresh; // to be freed: the new block, or the one it replaces
   const auto replace = [&](entry_handle& handle) {
@@ -242,10 +259,8 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh) 
     return outcome_of(request, found);
   }
   entry_index::insertion outcome = insert();
-  for (unsigned attempt = 0;
-       outcome == entry_index::insertion::over_limit && attempt < max_room_attempts &&
-       make_room(index_.growth_step_bytes(), attempt);
-       ++attempt) {
+  while (outcome == entry_index::insertion::over_limit &&
+         make_room(index_.growth_step_bytes(), effort)) {
     outcome = insert();
   }
   switch (outcome) {
@@ -284,32 +299,44 @@ bool store::erase(std::string_view key) noexcept {
 
 std::size_t store::clear() noexcept {
   const std::lock_guard lock{maintenance_}; // merging would carry entries past the sweep
-  const std::size_t gone = index_.drain([&](entry_handle handle) { arena_.release(handle); });
-  entries_.add(-static_cast<std::int64_t>(gone));
-  return gone;
+  return index_.drain([&](entry_handle handle) {
+    arena_.release(handle);
+    entries_.add(-1);
+  });
 }
 
 // ---- room -----------------------------------------------------------------------------
 
-// Before a new key: under the limit of entries, if there is one. Who had to evict one goes on
-// without another look: what it freed may be taken by others meanwhile, again and again, but each
-// of them evicts for what is over then. So the limit is passed by one for each thread at most.
+// Before a new key: under the limit of entries, where there is one in reach. Who had to evict one
+// goes on without another look: what it freed may be taken by others meanwhile, again and again,
+// but each of them evicts for what is over then. So the limit is passed by one for each thread at
+// most.
 bool store::reserve_entry() noexcept {
-  if (max_entries_ == 0) return true;
+  if (!entries_limited_ && !index_.is_deepest()) return true;
   const std::size_t entries = size();
   if (entries < max_entries_) return true;
   room_maker* maker = room_maker_.load(std::memory_order_acquire);
   return maker != nullptr && maker->make_room(0, entries + 1 - max_entries_);
 }
 
-bool store::make_room(std::size_t wanted_bytes, unsigned attempt) noexcept {
-  if (reclaim(wanted_bytes)) return true; // costs no entry
+store::room_effort store::effort_for(std::size_t bytes) noexcept {
+  return {.asks = static_cast<unsigned>(std::min<std::size_t>(
+              most_asks_per_write, least_asks_per_write + bytes / bytes_for_another_ask)),
+          .moves = std::min(most_moves_per_write,
+                            least_moves_per_write + bytes / bytes_for_another_move)};
+}
+
+// True if the write should try again; false once its effort is spent, or nothing can be evicted.
+bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
+  if (reclaim(wanted_bytes, effort)) return true; // costs no entry
   room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  const std::size_t asked = attempt == 0 ? wanted_bytes
-                                         : std::clamp(slab_bytes << attempt, wanted_bytes,
-                                                      std::max(wanted_bytes, max_wanted_bytes));
-  if (maker == nullptr || !maker->make_room(asked, 0)) return false;
-  return true;
+  if (maker == nullptr || effort.asked == effort.asks) return false;
+  const std::size_t share = slab_bytes << std::min(effort.asked, 4U);
+  const std::size_t asked =
+      effort.asked == 0 ? wanted_bytes
+                        : std::clamp(share, wanted_bytes, std::max(wanted_bytes, max_wanted_bytes));
+  ++effort.asked;
+  return maker->make_room(asked, 0);
 }
 
 // Where the limit has fallen below what lives here, freed blocks are to go back to the kernel: who
@@ -321,16 +348,16 @@ void store::shed_for(std::size_t taken_bytes) noexcept {
 }
 
 // Gives whole slabs back that hold only, or mostly, free blocks; true if that made enough room.
-bool store::reclaim(std::size_t wanted_bytes) noexcept {
+bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   const std::size_t before = budget_.held_bytes();
   if (arena_.trim() && budget_.held_bytes() + wanted_bytes <= before) return true;
-  const std::uint64_t moved_before = compactor_.entries_moved();
+  // While less is free than is wanted, moves would be spent on slabs that eviction may empty yet.
+  if (arena_.free_bytes() < wanted_bytes && effort.asked != effort.asks) return false;
   std::size_t gained = 0;
-  while (gained < wanted_bytes && compactor_.entries_moved() - moved_before < max_moves_per_write) {
-    if (compactor_.step(entry_arena::urgency::pressing, max_moves_per_write) !=
-        compactor::progress::slab_given_back) {
-      break;
-    }
+  while (gained < wanted_bytes && effort.moves != 0) {
+    const compactor::result step = compactor_.step(entry_arena::urgency::pressing, effort.moves);
+    effort.moves -= std::min(effort.moves, step.moved);
+    if (step.outcome != compactor::progress::slab_given_back) break;
     gained += slab_bytes;
   }
   return gained >= wanted_bytes;
@@ -347,7 +374,7 @@ bool store::maintain(unsigned budget_us) noexcept {
   const auto urgency = [&] {
     return budget_.over_limit() ? entry_arena::urgency::pressing : entry_arena::urgency::background;
   };
-  while (compactor_.step(urgency(), moves_per_step) != compactor::progress::none) {
+  while (compactor_.step(urgency(), moves_per_step).outcome != compactor::progress::none) {
     if (!time_left()) return true;
   }
   arena_.trim();

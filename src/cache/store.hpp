@@ -85,6 +85,7 @@ public:
 
   // ---- figures, each a few relaxed loads ----------------------------------------------
   std::size_t size() const noexcept;
+  // At least what the index has places for, whatever the options say.
   std::size_t max_entries() const noexcept { return max_entries_; }
   std::size_t live_bytes() const noexcept { return arena_.live_bytes(); }
   std::size_t free_bytes() const noexcept { return arena_.free_bytes(); }
@@ -115,9 +116,17 @@ private:
     bool allowed = false; // the condition holds
   };
 
+  // What one write may still do to gain room: see effort_for().
+  struct room_effort {
+    unsigned asks = 0;     // of the room_maker
+    unsigned asked = 0;    // so often it was
+    std::size_t moves = 0; // of entries
+  };
+
   put_outcome write(write_request request) noexcept;
   put_outcome write_new_block(const write_request& request) noexcept;
-  put_outcome link_block(const write_request& request, entry_handle fresh) noexcept;
+  put_outcome link_block(const write_request& request, entry_handle fresh,
+                         room_effort& effort) noexcept;
   finding examine(const write_request& request, entry_handle present) const noexcept;
   bool overwrite_in_place(const write_request& request, entry_handle present) noexcept;
   put_outcome outcome_of(const write_request& request, const finding& f) noexcept;
@@ -126,16 +135,19 @@ private:
   void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
   void count_eviction(eviction_cause cause) noexcept;
 
+  static room_effort effort_for(std::size_t bytes) noexcept;
+
   bool reserve_entry() noexcept;
-  bool make_room(std::size_t wanted_bytes, unsigned attempt) noexcept;
+  bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
-  bool reclaim(std::size_t wanted_bytes) noexcept;
+  bool reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept;
 
   const keyed_hash hash_;
-  const std::size_t max_entries_;
   budget budget_;
   entry_arena arena_;
   entry_index index_;
+  const std::size_t max_entries_;
+  const bool entries_limited_; // by the options
   compactor compactor_;
   striped_counter entries_;
   access_clock accesses_;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <limits>
 
 #include "cache/memory_source.hpp"
@@ -27,6 +28,8 @@ public:
   std::size_t allocated_bytes() const noexcept { return allocated_; }
   std::size_t given_back_bytes() const noexcept { return given_back_; }
 
+  std::function<void()> on_give_back; // set while no other thread is there
+
   void* reserve(std::size_t bytes) noexcept override {
     if (refused_now()) return nullptr;
     return counted(kernel_.reserve(bytes), bytes, reserved_);
@@ -40,6 +43,7 @@ public:
   }
   void give_back(void* start, std::size_t bytes) noexcept override {
     given_back_ += bytes;
+    if (on_give_back) on_give_back();
     kernel_.give_back(start, bytes);
   }
   void* map(std::size_t bytes) noexcept override {

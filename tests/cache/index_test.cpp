@@ -75,7 +75,33 @@ TEST_F(index_with_small_tables, finds_everything_through_growth_splits_shrinks_a
   // The two first tables again; descriptors of segments are kept for the next growth.
   EXPECT_EQ((index.bytes() - empty) % 64, 0U);
   EXPECT_LE(index.bytes(), empty + index.growths() * 64);
-  EXPECT_FALSE(index.maintain());
+  const std::uint64_t shrinks = index.shrinks();
+  while (index.maintain()) {
+  }
+  EXPECT_EQ(index.shrinks(), shrinks); // nothing is left to do
+}
+
+TEST_F(index_with_small_tables, a_key_that_is_there_needs_no_larger_table) {
+  for (std::size_t i = 0; i < 3000; ++i) {
+    ASSERT_EQ(add(i), insertion::inserted);
+    const std::uint64_t growths = index.growths();
+    // Its segment may be just at the mark from which on insertions make it grow.
+    ASSERT_EQ(index.insert(hash(key(i)), key(i), handles[i], keep), insertion::present);
+    ASSERT_EQ(index.growths(), growths);
+  }
+}
+
+TEST_F(index_with_small_tables, one_call_of_maintain_does_one_step_at_most) {
+  for (std::size_t i = 0; i < 20'000; ++i) add(i);
+  for (std::size_t i = 0; i < 20'000; ++i) index.visit(hash(key(i)), key(i), remove);
+  std::uint64_t before = index.shrinks();
+  std::size_t calls_for_nothing = 0;
+  while (index.maintain()) {
+    ASSERT_LE(index.shrinks(), before + 1);
+    calls_for_nothing += index.shrinks() == before ? 1 : 0;
+    before = index.shrinks();
+  }
+  EXPECT_GT(calls_for_nothing, 0U); // it did not look at the whole directory to find the next
 }
 
 TEST_F(index_with_small_tables, keeps_one_slot_for_a_key) {
@@ -131,6 +157,29 @@ TEST_F(index_with_small_tables, drain_hands_over_every_handle_once) {
   EXPECT_EQ(drained.size(), 3000U);
   EXPECT_EQ(found(7), no_entry);
   EXPECT_EQ(index.drain([](entry_handle) {}), 0U);
+}
+
+TEST_F(index_with_small_tables, drain_lets_others_go_on_meanwhile) {
+  for (std::size_t i = 0; i < 500; ++i) add(i);
+  std::size_t next = 500;
+  const std::size_t drained = index.drain([&](entry_handle) {
+    for (std::size_t i = 0; i < 20; ++i) found(i); // would wait for ever if a lock were held
+    if (next < 600) add(next++);
+  });
+  EXPECT_GE(drained, 500U);
+  std::size_t left = 0;
+  for (std::size_t i = 500; i < next; ++i) left += found(i) != no_entry ? 1 : 0;
+  EXPECT_EQ(drained + left, next);
+  for (std::size_t i = 0; i < 500; ++i) ASSERT_EQ(found(i), no_entry);
+}
+
+TEST_F(index_with_small_tables, drain_works_without_memory_for_an_empty_table) {
+  for (std::size_t i = 0; i < 500; ++i) add(i);
+  memory.refuse(1, counting_memory::all);
+  EXPECT_EQ(index.drain([](entry_handle) {}), 500U);
+  memory.refuse_nothing();
+  for (std::size_t i = 0; i < 500; ++i) ASSERT_EQ(found(i), no_entry);
+  EXPECT_EQ(add(1), insertion::inserted);
 }
 
 TEST(entry_index, a_single_segment_that_may_not_split_ends_as_full) {

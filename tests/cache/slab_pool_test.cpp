@@ -17,10 +17,10 @@ TEST(slab_pool, never_hands_out_slab_0_and_hands_out_each_slab_once) {
   std::set<std::uint32_t> taken;
   for (int i = 0; i < 100; ++i) {
     const auto slab = pool.take(1);
-    ASSERT_TRUE(slab.has_value());
-    EXPECT_NE(*slab, 0U);
-    EXPECT_TRUE(taken.insert(*slab).second);
-    pool.base()[*slab * slab_bytes] = std::byte{1}; // it is usable
+    ASSERT_EQ(slab.refusal, slab_refusal::none);
+    EXPECT_NE(slab.first, 0U);
+    EXPECT_TRUE(taken.insert(slab.first).second);
+    pool.base()[slab.first * slab_bytes] = std::byte{1}; // it is usable
   }
   EXPECT_GT(pool.frontier(), *taken.rbegin());
 }
@@ -30,9 +30,9 @@ TEST(slab_pool, reuses_the_lowest_free_slab_first) {
   for (int i = 0; i < 10; ++i) pool.take(1);
   pool.give(7, 1);
   pool.give(3, 1);
-  EXPECT_EQ(pool.take(1), 3U);
-  EXPECT_EQ(pool.take(1), 7U);
-  EXPECT_EQ(pool.take(1), 11U);
+  EXPECT_EQ(pool.take(1).first, 3U);
+  EXPECT_EQ(pool.take(1).first, 7U);
+  EXPECT_EQ(pool.take(1).first, 11U);
 }
 
 TEST(slab_pool, finds_neighbouring_slabs_for_a_run) {
@@ -40,20 +40,20 @@ TEST(slab_pool, finds_neighbouring_slabs_for_a_run) {
   for (int i = 0; i < 200; ++i) pool.take(1); // 1 … 200
   pool.give(60, 5);
   pool.give(130, 6);
-  EXPECT_EQ(pool.take(6), 130U);
-  EXPECT_EQ(pool.take(5), 60U);
-  EXPECT_EQ(pool.take(4), 201U);
+  EXPECT_EQ(pool.take(6).first, 130U);
+  EXPECT_EQ(pool.take(5).first, 60U);
+  EXPECT_EQ(pool.take(4).first, 201U);
   pool.give(203, 2); // at the frontier: the run is lengthened beyond it
-  EXPECT_EQ(pool.take(10), 203U);
+  EXPECT_EQ(pool.take(10).first, 203U);
 }
 
 TEST(slab_pool, says_so_when_the_kernel_refuses) {
   counting_memory memory;
   slab_pool pool{memory};
   memory.refuse(1, counting_memory::all);
-  EXPECT_FALSE(pool.take(1).has_value());
+  EXPECT_EQ(pool.take(1).refusal, slab_refusal::kernel_refused);
   memory.refuse_nothing();
-  EXPECT_TRUE(pool.take(1).has_value());
+  EXPECT_EQ(pool.take(1).refusal, slab_refusal::none);
 }
 
 TEST(slab_pool, makes_do_with_less_address_space_when_much_is_refused) {
@@ -73,11 +73,13 @@ TEST(slab_pool, cannot_start_without_address_space) {
 TEST(slab_pool, ends_when_all_addresses_are_used) {
   slab_pool pool{system_memory_source()};
   const std::uint32_t all = pool.slab_count();
-  EXPECT_FALSE(pool.take(all).has_value()); // slab 0 is not for use
-  const auto most = pool.take(all - 2);
-  ASSERT_TRUE(most.has_value());
-  EXPECT_TRUE(pool.take(1).has_value());
-  EXPECT_FALSE(pool.take(1).has_value());
+  EXPECT_EQ(pool.take(all).refusal, slab_refusal::range_full); // slab 0 is not for use
+  ASSERT_EQ(pool.take(all - 2).refusal, slab_refusal::none);
+  EXPECT_EQ(pool.take(1).refusal, slab_refusal::none);
+  EXPECT_EQ(pool.take(1).refusal, slab_refusal::range_full);
+  pool.give(5, 1);
+  EXPECT_EQ(pool.take(2).refusal, slab_refusal::range_full); // no two neighbours
+  EXPECT_EQ(pool.take(1).first, 5U);
 }
 
 } // namespace

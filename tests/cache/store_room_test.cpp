@@ -4,13 +4,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "cache/counting_memory.hpp"
 #include "cache/store_support.hpp"
 
 namespace kvcache {
 namespace {
 
+using test::counting_memory;
 using test::first_met_evictor;
 using test::numbered;
 using test::settle;
@@ -77,6 +82,132 @@ TEST(store_room, never_holds_more_entries_than_its_limit) {
     ASSERT_GT(s.size(), 80U);
   }
 }
+
+TEST(store_room, makes_room_in_a_full_range_of_addresses_as_for_bytes) {
+  counting_memory memory;
+  memory.refuse(1, 9); // 64 MiB of addresses are left of 32 GiB
+  store s{cache_options{.hash_seed = std::pair{5U, 6U}}, memory};
+  const auto put = [&](std::size_t i, std::size_t length) {
+    return s.put(numbered("key", i), std::string(length, 'v'), never);
+  };
+  std::size_t stored = 0;
+  put_outcome last = put_outcome::inserted;
+  while (last == put_outcome::inserted) last = put(stored++, 9000);
+  EXPECT_EQ(last, put_outcome::no_room); // the kernel has refused nothing
+  EXPECT_GT(stored, 1000U);
+  EXPECT_LT(s.held_bytes(), std::size_t{16} << 20); // of addresses a slab each, of memory 12 KiB
+  first_met_evictor evictor{s};
+  s.set_room_maker(&evictor);
+  for (std::size_t i = 0; i < 3000; ++i) {
+    ASSERT_EQ(put(stored + i, i % 3 == 0 ? 100 : 9000), put_outcome::inserted);
+  }
+  EXPECT_GT(s.size(), 900U);
+  EXPECT_EQ(put(1'000'000, 1'000'000), put_outcome::inserted); // a run of neighbours
+}
+
+TEST(store_room, small_entries_use_what_is_left_of_begun_slabs_when_the_addresses_are_used_up) {
+  counting_memory memory;
+  memory.refuse(1, 9);
+  store s{cache_options{.stripes = 1}, memory};
+  s.put("small", "v", never); // begins a slab
+  std::size_t stored = 0;
+  while (s.put(numbered("key", stored), std::string(9000, 'v'), never) == put_outcome::inserted) {
+    ++stored;
+  }
+  for (std::size_t i = 0; i < 2000; ++i) {
+    ASSERT_EQ(s.put(std::to_string(100'000 + i), "v", never), put_outcome::inserted) << i;
+  }
+}
+
+TEST(store_room, evicts_when_the_index_is_as_full_as_it_may_be) {
+  const table_limits small{.initial_depth = 1, .largest_shape = 13, .largest_depth = 2};
+  constexpr std::size_t places = 4 * 3072;
+  store s{cache_options{.hash_seed = std::pair{7U, 8U}}, system_memory_source(), small};
+  EXPECT_EQ(s.max_entries(), places * 85 / 100);
+  std::size_t stored = 0;
+  while (s.put(numbered("key", stored), "v", never) == put_outcome::inserted) ++stored;
+  EXPECT_EQ(stored, s.max_entries());
+  first_met_evictor evictor{s};
+  s.set_room_maker(&evictor);
+  for (std::size_t i = 0; i < 40'000; ++i) {
+    ASSERT_EQ(s.put(numbered("next", i), "v", never), put_outcome::inserted) << i;
+    ASSERT_LE(s.size(), s.max_entries());
+  }
+  EXPECT_GT(s.size(), s.max_entries() - 100);
+  const store limited{cache_options{.max_entries = 5}, system_memory_source(), small};
+  EXPECT_EQ(limited.max_entries(), 5U);
+  const store unlimited{cache_options{.max_entries = places * 2}, system_memory_source(), small};
+  EXPECT_EQ(unlimited.max_entries(), places * 85 / 100);
+}
+
+// Evicts entries that lie far apart, as the least recently used do, some for each request.
+class scattered_evictor final : public room_maker {
+public:
+  scattered_evictor(store& s, std::size_t per_request) : store_(s), per_request_(per_request) {
+    walk_cursor cursor;
+    while (cursor.laps == 0) {
+      s.walk(cursor, 64, [&](walked_entry& e) { refs_.push_back(e.ref()); });
+    }
+    std::shuffle(refs_.begin(), refs_.end(), std::mt19937_64{1});
+  }
+  bool make_room(std::size_t /*wanted_bytes*/, std::size_t /*entries_over*/) noexcept override {
+    ++requests;
+    std::size_t evicted = 0;
+    while (evicted < per_request_ && !refs_.empty()) {
+      evicted += store_.evict(refs_.back(), eviction_cause::lru,
+                              [](const store::entry_state&) { return true; }) != 0
+                     ? 1
+                     : 0;
+      refs_.pop_back();
+    }
+    return evicted != 0;
+  }
+  std::size_t requests = 0;
+
+private:
+  store& store_;
+  std::size_t per_request_;
+  std::vector<entry_ref> refs_;
+};
+
+struct large_put {
+  std::size_t value_bytes;
+  std::size_t requests_max;
+  std::size_t moves_max;
+};
+class a_large_put : public testing::TestWithParam<large_put> {};
+
+TEST_P(a_large_put, into_a_full_cache_of_small_entries_does_bounded_work) {
+  const large_put p = GetParam();
+  store s{cache_options{.hold_limit_bytes = limit_bytes, .hash_seed = std::pair{1U, 2U}}};
+  std::size_t stored = 0;
+  while (s.put(numbered("key", stored), std::string(100, 'v'), never) == put_outcome::inserted) {
+    ++stored;
+  }
+  scattered_evictor evictor{s, 2000};
+  s.set_room_maker(&evictor);
+  // Each attempt is bounded, and what it gained stays for the next.
+  std::size_t attempts = 0;
+  put_outcome outcome = put_outcome::no_room;
+  for (; outcome != put_outcome::inserted && attempts < 8; ++attempts) {
+    const std::uint64_t moved = s.stats().entries_moved;
+    evictor.requests = 0;
+    outcome = s.put("large", std::string(p.value_bytes, 'l'), never);
+    EXPECT_LE(evictor.requests, p.requests_max);
+    EXPECT_LE(s.stats().entries_moved - moved, p.moves_max + 64);
+    EXPECT_LE(s.held_bytes(), s.hold_limit_bytes());
+  }
+  EXPECT_EQ(outcome, put_outcome::inserted);
+  if (p.value_bytes <= 1'000'000) {
+    EXPECT_EQ(attempts, 1U);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(store_room, a_large_put,
+                         testing::Values(large_put{5000, 8, 512 + 5021 / 128},
+                                         large_put{100'000, 8, 512 + 100'013 / 128},
+                                         large_put{1'000'000, 15, 8192},
+                                         large_put{3'000'000, 16, 8192}));
 
 constexpr std::size_t entries_that_pass_the_limit(std::size_t value_bytes) {
   return limit_bytes / (value_bytes + 40) * 4 / 3;

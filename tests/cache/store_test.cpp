@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
+#include "cache/counting_memory.hpp"
 #include "cache/store_support.hpp"
 #include "kvcache/cache.hpp"
 
@@ -185,6 +187,47 @@ TEST(store, clear_erases_everything_and_frees_it) {
   test::settle(s);
   EXPECT_LT(s.held_bytes(), full / 10);
   EXPECT_EQ(s.put("key1", "again", never), put_outcome::inserted);
+}
+
+TEST(store, clear_counts_as_it_goes_and_others_go_on_meanwhile) {
+  test::counting_memory memory;
+  store s{cache_options{}, memory};
+  constexpr std::size_t count = 50'000;
+  for (std::size_t i = 0; i < count; ++i) {
+    s.put(numbered("key", i), std::string(100, 'v'), never);
+  }
+  std::size_t before = count;
+  std::size_t looks = 0;
+  memory.on_give_back = [&] { // each time a slab has been emptied
+    EXPECT_LT(s.size(), before);
+    before = s.size();
+    if (++looks % 10 == 0) s.peek(numbered("key", looks), [](std::string_view) {});
+  };
+  EXPECT_EQ(s.clear(), count);
+  memory.on_give_back = nullptr;
+  EXPECT_GT(looks, 50U);
+  EXPECT_EQ(s.size(), 0U);
+}
+
+// Readers of the bucket spin while a value is copied over the old one.
+TEST(store, copies_short_values_in_place_and_writes_long_ones_elsewhere) {
+  store s{cache_options{}};
+  const auto handle = [&] {
+    entry_handle seen = no_entry;
+    walk_cursor cursor;
+    while (cursor.laps == 0) {
+      s.walk(cursor, 64, [&](walked_entry& e) { seen = e.ref().handle; });
+    }
+    return seen;
+  };
+  for (const auto& [length, in_place] : {std::pair{100U, true}, std::pair{4096U, true},
+                                         std::pair{4097U, false}, std::pair{1'000'000U, false}}) {
+    s.put("k", std::string(length, 'a'), never);
+    const entry_handle before = handle();
+    EXPECT_EQ(s.put("k", std::string(length, 'b'), never), put_outcome::replaced);
+    EXPECT_EQ(handle() == before, in_place) << length;
+    EXPECT_EQ(value_of(s, "k"), std::string(length, 'b'));
+  }
 }
 
 } // namespace
