@@ -76,7 +76,7 @@ private:
   // stack for AddressSanitizer honours no alignment above 32.
   static constexpr std::size_t line_bytes = 64;
   std::atomic<std::uint32_t> in_epoch_{0}; // written once in a batch
-  std::array<std::byte, line_bytes> apart_{};
+  [[maybe_unused]] std::array<std::byte, line_bytes> apart_{};
   std::atomic<epoch> epoch_{0}; // read by every access, seldom written
   std::atomic<std::uint32_t> length_{default_epoch_accesses};
   std::atomic<std::uint32_t> batch_{1};

@@ -22,7 +22,7 @@ public:
             k1_ ^ 0x7465646279746573U};
     const char* data = bytes.data();
     std::size_t left = bytes.size();
-    for (; left >= 8; data += 8, left -= 8) s.absorb(little_endian_word(data, 8));
+    for (; left >= 8; data += 8, left -= 8) s.absorb(little_endian<std::uint64_t>(data));
     const auto length_byte = static_cast<std::uint64_t>(bytes.size() & 0xff) << 56;
     s.absorb(last_word(bytes, data, left) | length_byte);
     return s.finish();
@@ -60,19 +60,26 @@ private:
   static std::uint64_t last_word(std::string_view bytes, const char* data,
                                  std::size_t left) noexcept {
     if (left == 0) return 0;
-    if (bytes.size() < 8) return little_endian_word(data, left);
-    return little_endian_word(data + left - 8, 8) >> (8 * (8 - left)); // overlaps what was absorbed
-  }
-  static std::uint64_t little_endian_word(const char* data, std::size_t count) noexcept {
-    std::uint64_t word = 0;
-    if constexpr (std::endian::native == std::endian::little) {
-      if (count == 8) {
-        std::memcpy(&word, data, 8); // a known length: one load
-        return word;
-      }
+    if (bytes.size() >= 8) { // overlaps what was absorbed
+      return little_endian<std::uint64_t>(data + left - 8) >> (8 * (8 - left));
     }
-    for (std::size_t i = 0; i < count; ++i) {
-      word |= static_cast<std::uint64_t>(static_cast<unsigned char>(data[i])) << (8 * i);
+    const auto byte_at = [&](std::size_t i) {
+      return std::uint64_t{static_cast<unsigned char>(data[i])} << (8 * i);
+    };
+    if (left < 4) return byte_at(0) | byte_at(left / 2) | byte_at(left - 1); // some twice
+    const std::size_t second = left - 4;
+    return little_endian<std::uint32_t>(data) |
+           std::uint64_t{little_endian<std::uint32_t>(data + second)} << (8 * second);
+  }
+  template <class Word>
+  static Word little_endian(const char* data) noexcept {
+    Word word = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+      std::memcpy(&word, data, sizeof(word)); // one load
+    } else {
+      for (std::size_t i = 0; i < sizeof(word); ++i) {
+        word |= static_cast<Word>(Word{static_cast<unsigned char>(data[i])} << (8 * i));
+      }
     }
     return word;
   }

@@ -11,9 +11,18 @@
 
 namespace kvcache {
 
+namespace detail {
+// 0 until the thread first asks. Initialised at compile time, so that reading it is one load.
+extern constinit thread_local unsigned thread_number_plus_one;
+unsigned draw_thread_number() noexcept;
+} // namespace detail
+
 // A small number for each thread, counted up as threads first ask: threads that started one after
 // the other land on different stripes of anything striped.
-unsigned this_thread_number() noexcept;
+inline unsigned this_thread_number() noexcept {
+  const unsigned drawn = detail::thread_number_plus_one;
+  return drawn != 0 ? drawn - 1 : detail::draw_thread_number();
+}
 
 class striped_counter {
 public:

@@ -119,12 +119,66 @@ TEST(linearizability, a_wrong_history_is_recognised) {
   EXPECT_TRUE(linearization({put, miss}).exists());
 }
 
+// All that happens to a store beside the recorded operations: other keys come and go, so that its
+// small tables grow, split, shrink and merge, others are evicted, and survivors are moved.
+class surroundings {
+public:
+  explicit surroundings(store& s) : store_(s) {
+    threads_.emplace_back([this] { crowd(); });
+    threads_.emplace_back([this] { evict(); });
+    threads_.emplace_back([this] {
+      while (!stop_) store_.maintain(200);
+    });
+  }
+  ~surroundings() {
+    stop_ = true;
+    for (auto& t : threads_) t.join();
+  }
+  bool all_happened() const {
+    const cache_stats s = store_.stats();
+    return s.index_growths > 100 && s.index_shrinks > 20 && s.entries_moved > 1000 &&
+           s.evictions[static_cast<std::size_t>(eviction_cause::lru)] > 100;
+  }
+
+private:
+  static constexpr tick far_off = 1'000'000; // what may be evicted
+
+  void crowd() {
+    for (std::size_t round = 0; !stop_; ++round) {
+      for (std::size_t i = 0; i < 5000 && !stop_; ++i) {
+        store_.put(test::numbered("crowd", i), std::string(round * 37 % 300, 'c'),
+                   i % 16 == 0 ? far_off : never);
+      }
+      for (std::size_t i = 0; i < 5000 && !stop_; ++i) {
+        if (i % 7 != 0) store_.erase(test::numbered("crowd", i));
+      }
+    }
+  }
+  void evict() {
+    walk_cursor cursor;
+    while (!stop_) {
+      std::vector<entry_ref> refs;
+      store_.walk(cursor, 64, [&](walked_entry& e) { refs.push_back(e.ref()); });
+      for (const entry_ref ref : refs) {
+        store_.evict(ref, eviction_cause::lru,
+                     [](const store::entry_state& now) { return now.expires_at == far_off; });
+      }
+    }
+  }
+
+  store& store_;
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> threads_;
+};
+
 TEST(linearizability, every_recorded_history_has_an_order) {
   constexpr std::size_t threads = 3;
   constexpr std::size_t operations_per_thread = 6;
   constexpr std::size_t rounds = 1500;
-  store s{cache_options{}};
+  store s{cache_options{}, system_memory_source(), {.initial_depth = 1, .largest_shape = 5}};
   std::atomic<std::uint64_t> time{0};
+  std::atomic<std::size_t> swaps{0};
+  std::atomic<std::size_t> matches{0};
   std::array<std::vector<operation>, threads> recorded;
   std::atomic<bool> wrong{false};
   std::size_t round = 0;
@@ -144,22 +198,31 @@ TEST(linearizability, every_recorded_history_has_an_order) {
     while (round <= rounds && !wrong) {
       together.arrive_and_wait();
       const std::string key = test::numbered("key", round);
+      std::string last = "a"; // seen or written by this thread: often what is there
       for (std::size_t i = 0; i < operations_per_thread; ++i) {
-        operation op{.what = static_cast<kind>(random() % 5),
-                     .value = some_value(random),
-                     .expected = some_value(random)};
+        operation op{
+            .what = static_cast<kind>(random() % 5), .value = some_value(random), .expected = last};
         op.called = ++time;
         perform(s, key, op);
         op.returned = ++time;
+        if (op.what == kind::get && op.read) last = *op.read;
+        if (op.what == kind::put || op.outcome == put_outcome::replaced) last = op.value;
+        if (op.what == kind::compare_and_swap) {
+          ++swaps;
+          matches += op.outcome == put_outcome::replaced ? 1 : 0;
+        }
         recorded[thread].push_back(op);
       }
       together.arrive_and_wait();
     }
   };
+  const surroundings beside{s};
   std::vector<std::thread> pool;
   for (std::size_t t = 0; t < threads; ++t) pool.emplace_back(work, t);
   for (auto& t : pool) t.join();
   EXPECT_FALSE(wrong) << "in round " << round;
+  EXPECT_GT(matches * 4, swaps.load());
+  while (!beside.all_happened()) std::this_thread::yield();
 }
 
 } // namespace

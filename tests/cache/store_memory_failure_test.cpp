@@ -22,19 +22,24 @@ using test::value_of;
 // A run that grows, replaces, shrinks and moves, checked against a plain map after every write.
 class scenario {
 public:
-  explicit scenario(counting_memory& memory)
-      : store_{cache_options{.hash_seed = std::pair{3U, 4U}}, memory} {}
+  scenario(counting_memory& memory, std::size_t keys, const table_limits& tables = {})
+      : keys_{keys}, store_{cache_options{.hash_seed = std::pair{3U, 4U}}, memory, tables} {}
 
   void run() {
-    for (std::size_t i = 0; i < 2500; ++i) put(i, 100 + i % 64);
+    for (std::size_t i = 0; i < keys_; ++i) put(i, 100 + i % 64);
     put(1, 40'000);
-    put(2, 3'000'000); // spans slabs that are not committed yet
-    for (std::size_t i = 0; i < 2500; i += 3) put(i, 400);
-    for (std::size_t i = 0; i < 2500; ++i) {
+    put(2, 1'100'000); // spans slabs that are not committed yet
+    for (std::size_t i = 0; i < keys_; i += 3) put(i, 400);
+    swap(4, 5000);
+    swap(5, 100'000);
+    for (std::size_t i = 0; i < keys_; ++i) {
       if (i % 8 != 0) erase(i);
     }
     settle(store_);
-    for (std::size_t i = 0; i < 500; ++i) put(i, 700);
+    for (std::size_t i = 0; i < keys_ / 5; ++i) put(i, 700);
+    check_all();
+    clear();
+    for (std::size_t i = 0; i < keys_ / 5; ++i) put(i, 50);
     check_all();
   }
   std::size_t refusals() const noexcept { return refusals_; }
@@ -52,6 +57,25 @@ private:
     }
     check(key);
   }
+  void swap(std::size_t i, std::size_t length) {
+    const std::string key = numbered("key", i);
+    if (!expected_.contains(key)) return; // its insertion was refused
+    const std::string value(length, 's');
+    const put_outcome outcome = store_.compare_and_swap(key, expected_[key], value, never);
+    if (outcome == put_outcome::out_of_memory) {
+      ++refusals_;
+    } else {
+      EXPECT_EQ(outcome, put_outcome::replaced);
+      expected_[key] = value;
+    }
+    check(key);
+  }
+  void clear() {
+    EXPECT_EQ(store_.clear(), expected_.size());
+    expected_.clear();
+    EXPECT_EQ(store_.size(), 0U);
+    EXPECT_EQ(store_.live_bytes(), 0U);
+  }
   void erase(std::size_t i) {
     const std::string key = numbered("key", i);
     EXPECT_EQ(store_.erase(key), expected_.erase(key) == 1);
@@ -65,17 +89,25 @@ private:
     EXPECT_EQ(store_.size(), expected_.size());
   }
 
+  std::size_t keys_;
   store store_;
   std::map<std::string, std::string> expected_;
   std::size_t refusals_ = 0;
 };
 
+constexpr std::size_t many_keys = 2500;
+constexpr std::size_t few_keys = 250;
+
+// Small tables, so that few entries make them grow, split, shrink and merge.
+constexpr table_limits small_tables{.initial_depth = 1, .largest_shape = 3};
+
 // Returns how many requests were refused.
-std::size_t run_refusing(std::size_t first_request, std::size_t count) {
+std::size_t run_refusing(std::size_t first_request, std::size_t count, std::size_t keys = many_keys,
+                         const table_limits& tables = {}) {
   counting_memory memory;
   memory.refuse(first_request, count);
   try {
-    scenario{memory}.run();
+    scenario{memory, keys, tables}.run();
   } catch (const std::bad_alloc&) {
     // the store could not even start; only its constructor may throw
   }
@@ -85,16 +117,25 @@ std::size_t run_refusing(std::size_t first_request, std::size_t count) {
   return memory.refused();
 }
 
-TEST(store_memory_failure, a_single_refusal_anywhere_leaves_the_store_whole) {
-  std::size_t request = 1;
-  while (run_refusing(request, 1) != 0) {
+TEST(store_memory_failure, a_single_refusal_at_any_request_leaves_the_store_whole) {
+  std::size_t request = 1; // every single one, until a run needs fewer
+  while (run_refusing(request, 1, few_keys, small_tables) != 0) {
     if (HasFailure()) FAIL() << "request " << request;
-    request += request < 100 ? 1 : 23; // the first ones are all different, the later ones alike
+    ++request;
   }
-  EXPECT_GT(request, 300U);
+  EXPECT_GT(request, 100U);
 }
 
 TEST(store_memory_failure, refusals_that_never_end_leave_the_store_whole) {
+  std::size_t first = 1;
+  while (run_refusing(first, counting_memory::all, few_keys, small_tables) != 0) {
+    if (HasFailure()) FAIL() << "from request " << first;
+    ++first;
+  }
+  EXPECT_GT(first, 100U);
+}
+
+TEST(store_memory_failure, refusals_leave_a_larger_store_whole) {
   for (std::size_t request = 1; run_refusing(request, counting_memory::all) != 0;
        request += request < 80 ? 20 : 150) {
     if (HasFailure()) FAIL() << "from request " << request;

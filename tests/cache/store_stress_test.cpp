@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <memory>
+#include <mutex>
 #include <random>
 #include <string>
 #include <thread>
@@ -185,6 +186,120 @@ private:
 };
 
 TEST(store_stress, no_key_is_missed_and_no_value_is_torn) { std::make_unique<stress>()->run(); }
+
+// At both limits, with room made by eviction and everything cleared now and then: any key may be
+// gone at any time, but what is there is whole and the newest, and no limit is passed.
+class stress_at_the_limits {
+public:
+  static constexpr std::size_t writers = 3;
+  static constexpr std::size_t keys_per_writer = 4000;
+  static constexpr std::size_t max_entries = 6000;
+  static constexpr std::size_t limit_bytes = std::size_t{2} << 20;
+
+  void run() {
+    store_.set_room_maker(&evictor_);
+    std::vector<std::thread> background;
+    background.emplace_back([&] {
+      while (!stop_) store_.maintain(300);
+    });
+    background.emplace_back([&] {
+      for (std::size_t i = 0; !stop_; ++i) {
+        if (i % 512 == 0) store_.clear();
+        EXPECT_LE(store_.held_bytes(), limit_bytes + few_bytes_that_are_not_refused);
+        EXPECT_LE(store_.size(), max_entries + writers);
+        std::this_thread::yield();
+      }
+    });
+    background.emplace_back([&] { read(); });
+    std::vector<std::thread> writing;
+    for (std::size_t w = 0; w < writers; ++w) writing.emplace_back([&, w] { write(w); });
+    for (auto& t : writing) t.join();
+    stop_ = true;
+    for (auto& t : background) t.join();
+    std::size_t present = 0;
+    for (std::size_t key = 0; key < versions_.size(); ++key) {
+      present += check(key) ? 1 : 0;
+    }
+    EXPECT_EQ(store_.size(), present);
+    EXPECT_GT(refused_ + inserted_, 0U);
+    EXPECT_GT(inserted_, refused_);
+    store_.clear();
+    EXPECT_EQ(store_.size(), 0U);
+    EXPECT_EQ(store_.live_bytes(), 0U);
+  }
+
+private:
+  // Descriptors of slabs and segments, and the small tables that clear() puts in.
+  static constexpr std::size_t few_bytes_that_are_not_refused = std::size_t{128} << 10;
+
+  static std::string name(std::size_t key) { return numbered("key", key); }
+
+  void write(std::size_t writer) {
+    std::mt19937_64 random{writer};
+    const std::size_t operations = 20'000 * stress_factor();
+    for (std::size_t i = 1; i <= operations; ++i) {
+      const std::size_t key = writer * keys_per_writer + random() % keys_per_writer;
+      if (random() % 16 == 0) {
+        store_.erase(name(key));
+        continue;
+      }
+      const put_outcome outcome = store_.put(name(key), value_at(key, i), never);
+      if (outcome == put_outcome::no_room) {
+        ++refused_;
+        continue;
+      }
+      EXPECT_TRUE(outcome == put_outcome::inserted || outcome == put_outcome::replaced);
+      ++inserted_;
+      versions_[key] = i; // after the put: a reader may see it, or one newer
+      check(key);
+    }
+  }
+
+  // True if it is there.
+  bool check(std::size_t key) {
+    const std::uint64_t at_least = versions_[key];
+    const std::string value = test::value_of(store_, name(key));
+    if (value == "(miss)") return false;
+    const std::uint64_t read_version = std::strtoull(value.c_str(), nullptr, 10);
+    EXPECT_EQ(value, value_at(key, read_version)) << "torn";
+    EXPECT_GE(read_version, at_least) << "older than what was put before";
+    return true;
+  }
+
+  void read() {
+    std::mt19937_64 random{99};
+    while (!stop_) check(random() % versions_.size());
+  }
+
+  // One thread's evictor would be walked by all: each call has the cursor to itself.
+  class locked_evictor final : public room_maker {
+  public:
+    explicit locked_evictor(store& s) : evictor_(s) {}
+    bool make_room(std::size_t wanted_bytes, std::size_t entries_over) noexcept override {
+      const std::lock_guard lock{mutex_};
+      return evictor_.make_room(wanted_bytes, entries_over);
+    }
+
+  private:
+    std::mutex mutex_;
+    test::first_met_evictor evictor_;
+  };
+
+  store store_{
+      cache_options{.max_entries = max_entries, .hold_limit_bytes = limit_bytes, .stripes = 3},
+      system_memory_source(), table_limits{.initial_depth = 1, .largest_shape = 9}};
+  locked_evictor evictor_{store_};
+  std::vector<std::atomic<std::uint64_t>> versions_ =
+      std::vector<std::atomic<std::uint64_t>>(writers * keys_per_writer);
+  std::atomic<std::size_t> refused_{0};
+  std::atomic<std::size_t> inserted_{0};
+  std::atomic<bool> stop_{false};
+};
+
+TEST(store_stress,
+     no_limit_is_passed_and_no_value_is_torn_while_everything_is_cleared_and_evicted) {
+  std::make_unique<stress_at_the_limits>()->run();
+}
 
 } // namespace
 } // namespace kvcache
