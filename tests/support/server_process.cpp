@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <system_error>
@@ -53,6 +54,22 @@ int wait_for_end(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : exit_code_of_signal + WTERMSIG(status);
 }
 
+bool has_ended(pid_t pid) {
+  siginfo_t end{};
+  ::waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED | WNOHANG | WNOWAIT);
+  return end.si_pid != 0;
+}
+
+// A second signal cuts off whatever it still waits for after the first.
+void stop_gently(pid_t pid) {
+  constexpr int attempts = 2000;
+  for (int i = 0; i < attempts && !has_ended(pid); ++i) {
+    ::kill(pid, SIGTERM);
+    ::usleep(5000);
+  }
+  ::kill(pid, SIGKILL);
+}
+
 } // namespace
 
 server_process::server_process(const std::string& binary, std::vector<std::string> arguments,
@@ -75,12 +92,23 @@ server_process::server_process(const std::string& binary, std::vector<std::strin
 }
 
 server_process::~server_process() {
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    wait_for_end(pid_);
-  }
+  if (pid_ > 0) stop();
   if (reader_.joinable()) reader_.join();
   if (output_fd_ >= 0) ::close(output_fd_);
+}
+
+// Nothing can be thrown from here, and a fault that a sanitizer finds at the end is one.
+void server_process::stop() noexcept {
+  if (!has_ended(pid_) && std::getenv("KVCACHE_STOP_GENTLY") == nullptr) {
+    ::kill(pid_, SIGKILL);
+    wait_for_end(pid_);
+    return;
+  }
+  stop_gently(pid_);
+  const program_end end = wait();
+  if (end.exit_code == 0) return;
+  std::fprintf(stderr, "the server ended with %d: %s\n", end.exit_code, end.output.c_str());
+  std::abort();
 }
 
 void server_process::signal(int number) { ::kill(pid_, number); }

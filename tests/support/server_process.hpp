@@ -26,7 +26,10 @@ public:
   // a command that ends by executing the words behind it, in the same process.
   server_process(const std::string& binary, std::vector<std::string> arguments = {},
                  std::vector<std::string> launcher = {});
-  ~server_process(); // kills it if it still runs
+  // Kills it if it still runs. With KVCACHE_STOP_GENTLY in the environment it is asked to stop
+  // instead, so that a sanitizer or gcov can say its last word. Aborts the test where it had ended
+  // by itself, or does not end well.
+  ~server_process();
   server_process(const server_process&) = delete;
   server_process& operator=(const server_process&) = delete;
 
@@ -40,6 +43,7 @@ public:
   std::string output() const; // so far
 
 private:
+  void stop() noexcept;
   bool read_more(); // false at the end of its output
   bool find_port();
 
