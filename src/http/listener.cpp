@@ -1,5 +1,6 @@
 #include "http/listener.hpp"
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 
 #include <boost/asio/bind_allocator.hpp>
@@ -8,6 +9,7 @@
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 
+#include <array>
 #include <cerrno>
 #include <new>
 #include <utility>
@@ -34,6 +36,28 @@ constexpr std::chrono::milliseconds memory_pause{20};
 
 // Over the limit, so many are answered 503 at the same time; further ones are just closed.
 constexpr std::size_t refusals_max = 256;
+
+// How long those whose handshake is under way have to finish it before listening ends: a round
+// trip.
+constexpr std::chrono::milliseconds handshake_time{50};
+
+// From now on the kernel drops what asks this socket for a new connection, and goes on with those
+// that are being made. A peer that asks again a second later finds nobody listening. Where a kernel
+// does not allow that, peers that come in the moment of closing are reset.
+void turn_newcomers_away(int listening) noexcept {
+  constexpr std::uint32_t tcp_flags_at = 13; // byte of the TCP header, with which filters begin
+  constexpr std::uint32_t syn = 0x02;
+  constexpr std::uint32_t drop = 0;
+  constexpr std::uint32_t keep_all = 0xffffffff;
+  std::array<sock_filter, 4> program{{
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, tcp_flags_at),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, syn, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, drop),
+      BPF_STMT(BPF_RET | BPF_K, keep_all),
+  }};
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  ::setsockopt(listening, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
 
 } // namespace
 
@@ -163,15 +187,25 @@ void listener::stop(std::chrono::milliseconds delay, std::function<void()> stopp
   asio::post(acceptor_.get_executor(), [this, delay, stopped = std::move(stopped)]() mutable {
     if (!acceptor_.is_open()) return;
     stopped_ = std::move(stopped);
-    drain_timer_.expires_after(delay);
-    drain_timer_.async_wait([this](const boost::system::error_code& error) {
-      if (!error) finish();
-    });
+    after(delay, &listener::let_handshakes_finish);
   });
 }
 
+void listener::after(std::chrono::milliseconds time, void (listener::*next)()) {
+  drain_timer_.expires_after(time);
+  drain_timer_.async_wait([this, next](const boost::system::error_code& error) {
+    if (!error) (this->*next)();
+  });
+}
+
+// Closing resets whoever is in the queue, or on the way there with the kernel's consent: a peer to
+// which it is connected already.
+void listener::let_handshakes_finish() {
+  turn_newcomers_away(acceptor_.native_handle());
+  after(handshake_time, &listener::finish);
+}
+
 void listener::finish() {
-  // Closing resets what is still in the queue: empty it first.
   while (accept_one() == accepted::some) {
   }
   boost::system::error_code ignored;

@@ -46,9 +46,9 @@ public:
     return connections_most_.load(std::memory_order_relaxed);
   }
 
-  // After `delay`, takes what still waits in the kernel's queue, stops listening and calls
-  // `stopped`. Called again before that, it starts anew with the new delay; called after it, it
-  // does nothing.
+  // After `delay`, lets nobody new in, takes those that are already (a moment is left to
+  // handshakes), stops listening and calls `stopped`. Called again before that, it starts anew with
+  // the new delay; called after it, it does nothing.
   void stop(std::chrono::milliseconds delay, std::function<void()> stopped);
 
 private:
@@ -70,6 +70,8 @@ private:
   void accept_again_in(std::chrono::milliseconds pause);
   void hand_out(unique_fd peer);
   worker& least_loaded() noexcept;
+  void after(std::chrono::milliseconds time, void (listener::*next)());
+  void let_handshakes_finish();
   void finish();
 
   std::atomic<std::size_t> connections_most_;

@@ -69,7 +69,19 @@ std::uint16_t running_program::wait_for_port() {
       std::strtoul(line.c_str() + line.rfind(':', end) + 1, nullptr, 10));
 }
 
+std::string running_program::read_to_end() {
+  std::string all;
+  for (std::string line; read_line(line);) all.append(line).append("\n");
+  return all;
+}
+
 void running_program::send_signal(int signal) const { kill(process_, signal); }
+
+void running_program::wait_until_stopped() const {
+  int status = 0;
+  while (waitpid(process_, &status, WUNTRACED) == process_ && !WIFSTOPPED(status)) {
+  }
+}
 
 int running_program::wait_for_end() {
   int status = 0;

@@ -23,7 +23,13 @@ public:
   // The port of its start-up line; 0 if it did not get there.
   std::uint16_t wait_for_port();
 
+  // What it still says, up to its end.
+  std::string read_to_end();
+
   void send_signal(int signal) const;
+
+  // REQUIRES: it has been sent SIGSTOP.
+  void wait_until_stopped() const;
 
   // Waits for the end; the exit code, or -1 if a signal ended it.
   int wait_for_end();

@@ -17,10 +17,34 @@ import unittest
 
 import jsonschema
 
-from running import daemon
+from running import daemon, until
 
 TIMEOUT_S = 10
 FLUSH = "--enable-flush"
+
+# Answers that need a server in a certain state, by the name of their example: the server (SERVERS) and
+# what is sent to it, whole or not. {operation} is method and path.
+HOST = "Host: localhost\r\n"
+CLOSE = "Connection: close\r\n"
+PROVOKED = {
+    "unauthorized": ("tokens", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}\r\n"),
+    "read_only_token": ("tokens", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}"
+                                  "Authorization: Bearer reader\r\n\r\n"),
+    "host_not_allowed": ("hosts", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}\r\n"),
+    "head_too_slow": ("hasty", "{operation} HTTP/1.1\r\n"),
+    "body_too_slow": ("hasty", f"{{operation}} HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\n"),
+    "too_many_connections": ("full", ""),
+    "not_ready": ("draining", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}\r\n"),
+}
+SERVERS = {  # their options
+    "hosts": ["--allowed-hosts", "cache.example"],
+    "hasty": ["--head-timeout-ms", "100", "--body-timeout-ms", "100"],
+    "full": ["--max-connections", "1"],
+    "draining": ["--drain-delay-ms", "600000", "--drain-timeout-ms", "600001"],
+}
+
+# Nothing that a client sends makes a healthy server answer these.
+NOT_PROVOKED = {"internal_error", "no_room", "out_of_memory"}
 
 
 class Answer:
@@ -64,6 +88,20 @@ class Contract(unittest.TestCase):
         cls.port = cls.ports[f"no {FLUSH}"]
         cls.document = json.loads(ask(cls.port, "GET", "/openapi.json").body)
 
+        tokens = folder / "tokens"
+        tokens.write_text("read-only reader\n")
+        servers = {**SERVERS, "tokens": ["--auth-token-file", str(tokens)]}
+        cls.states = {name: cls.enterClassContext(daemon(cls.program, folder / f"{name}.log", *options))
+                      for name, options in servers.items()}
+        cls.held = cls.enterClassContext(
+            socket.create_connection(("127.0.0.1", cls.states["full"].port), timeout=TIMEOUT_S))
+        cls.held.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        cls.held.recv(65536)
+        draining = cls.states["draining"]
+        draining.process.terminate()
+        until("it drains", lambda: ask(draining.port, "GET", "/readyz").status == 503)
+        cls.addClassCleanup(draining.process.terminate)  # the second one ends it at once
+
     def resolved(self, part):
         while "$ref" in part:
             found = self.document
@@ -106,14 +144,21 @@ class Contract(unittest.TestCase):
         return ask(port, method, filled(request["target"]),
                    None if body is None else filled(body), request.get("headers"))
 
+    def provoked(self, name, path, method):
+        state, text = PROVOKED[name]
+        return send(self.states[state].port, text.replace("{operation}", f"{method} {path}").encode())
+
     def test_every_documented_answer_is_given(self):
         tried = 0
-        for name, path, method, status, content_type, schema, example in self.examples():
-            if "x-request" not in example:
+        for where, path, method, status, content_type, schema, example in self.examples():
+            name = where.rpartition(" ")[2]
+            if name in NOT_PROVOKED:
+                self.assertNotIn("x-request", example)
                 continue
             tried += 1
-            with self.subTest(name):
-                answer = self.answer_to(example["x-request"], path, method)
+            with self.subTest(where):
+                answer = (self.answer_to(example["x-request"], path, method)
+                          if "x-request" in example else self.provoked(name, path, method))
                 self.assertEqual(answer.status, status, answer.body)
                 self.assertEqual(answer.fields["content-type"], content_type)
                 if content_type == "application/json":
@@ -123,7 +168,7 @@ class Contract(unittest.TestCase):
                         self.assertTrue(
                             value["message"].startswith(example["value"]["message"].rstrip(".")),
                             value["message"])
-        self.assertGreater(tried, 100)
+        self.assertGreater(tried, 150)
 
     def test_every_example_fits_its_schema(self):
         for name, *_, content_type, schema, example in self.examples():
