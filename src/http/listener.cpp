@@ -177,10 +177,14 @@ void listener::back_off() {
 
 void listener::accept_again_in(std::chrono::milliseconds pause) {
   back_off_timer_.expires_after(pause);
-  back_off_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(back_off_memory_),
-                                                  [this](const boost::system::error_code& error) {
-                                                    if (!error) accept_more();
-                                                  }));
+  try {
+    back_off_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(back_off_memory_),
+                                                    [this](const boost::system::error_code& error) {
+                                                      if (!error) accept_more();
+                                                    }));
+  } catch (const std::bad_alloc&) {
+    wait(); // comes back at once, which is dear, but a listener that waits for nothing is dead
+  }
 }
 
 void listener::stop(std::chrono::milliseconds delay, std::function<void()> stopped) {

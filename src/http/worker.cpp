@@ -76,11 +76,14 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
 worker::~worker() { change_held(scratch_bytes_, 0); }
 
 void worker::run() noexcept {
-  schedule_sweep();
-  sockets_.watch();
   // What runs here handles its own failures; only Asio itself can lack memory, and goes on later.
-  for (;;) {
+  for (bool started = false;;) {
     try {
+      if (!started) {
+        schedule_sweep();
+        sockets_.watch();
+        started = true;
+      }
       context_.run();
       return;
     } catch (const std::bad_alloc&) {

@@ -9,11 +9,15 @@
 #include <gtest/gtest.h>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -104,9 +108,10 @@ TEST(server_allocation, a_chunked_put_needs_none) {
             0U);
 }
 
-// A batch larger than the idle buffer may exchange buffers, but not once a request.
+// A batch larger than the idle buffer may exchange buffers, the more often the more pieces it comes
+// in, but not once a request: these are 20,000.
 TEST(server_allocation, pipelined_requests_need_next_to_none) {
-  EXPECT_LE(allocations_for(get_request("/get?key=key"), 100), 200U);
+  EXPECT_LE(allocations_for(get_request("/get?key=key"), 100), 2000U);
 }
 
 // Every way through the server that may allocate: a buffer that must grow, JSON that is read
@@ -148,9 +153,11 @@ std::string all_replies(raw_client& client) {
   }
 }
 
-// Lets the n-th allocation of a connection fail, for every n, and the `more` that follow it.
-void fail_each_and(std::size_t more) {
+// Lets the n-th allocation of a connection fail, for every n, and the `more` that follow it. With
+// two threads one hands the connection to the other, which takes memory of its own.
+void fail_each_and(std::size_t more, unsigned threads) {
   http::server_options options;
+  options.threads = threads;
   options.enable_flush = true;
   http::server_services services;
   services.stats = [] { return std::string(100, ' ') + "{}"; };
@@ -177,11 +184,49 @@ void fail_each_and(std::size_t more) {
 }
 
 TEST(server_allocation, each_that_fails_leaves_whole_replies_and_a_server_that_goes_on) {
-  fail_each_and(0);
+  fail_each_and(0, 1);
+  fail_each_and(0, 2);
 }
 
 // Not only what failed, but also what is then tried in its place.
-TEST(server_allocation, many_that_fail_in_a_row_are_survived_too) { fail_each_and(30); }
+TEST(server_allocation, many_that_fail_in_a_row_are_survived_too) {
+  fail_each_and(30, 1);
+  fail_each_and(30, 2);
+}
+
+// Leaves room for so many more descriptors, until its end.
+class descriptor_limit {
+public:
+  explicit descriptor_limit(unsigned more) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int lowest_free = ::dup(STDERR_FILENO);
+    ::close(lowest_free);
+    const rlimit few{static_cast<rlim_t>(lowest_free) + more, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~descriptor_limit() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  descriptor_limit(const descriptor_limit&) = delete;
+  descriptor_limit& operator=(const descriptor_limit&) = delete;
+
+private:
+  rlimit before_{};
+};
+
+TEST(server_allocation, goes_on_accepting_after_it_had_neither_descriptors_nor_memory) {
+  test_server server;
+  EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U); // it has started
+  std::optional<raw_client> client;
+  {
+    const descriptor_limit none_for_the_server{1};
+    last_to_fail = SIZE_MAX;
+    first_to_fail = allocations + 1;
+    client.emplace(server.connect());
+    while (server.counted().of(observe::event::accept_failed) == 0) std::this_thread::yield();
+    while (allocations < first_to_fail) std::this_thread::yield();
+    last_to_fail = 0;
+  }
+  EXPECT_EQ(client->ask(get_request("/healthz")).status, 200U);
+}
 
 } // namespace
 } // namespace kvcache::test
