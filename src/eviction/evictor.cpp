@@ -221,7 +221,8 @@ bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
 
 bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
-  if (wanted_bytes > store_.hold_limit_bytes() / 2) return false;
+  const std::size_t limit_bytes = store_.hold_limit_bytes(); // 0: none
+  if (limit_bytes != 0 && wanted_bytes > limit_bytes / 2) return false;
   std::size_t freed = evict_least_recent();
   // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;

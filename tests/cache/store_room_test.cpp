@@ -222,8 +222,13 @@ void fill(store& s, std::size_t entries, std::size_t value_bytes) {
   }
 }
 
+// How full the tables are when the limit is met depends a little on the hashes: the same in every
+// run.
+const cache_options repeatable_options{.hold_limit_bytes = limit_bytes,
+                                       .hash_seed = std::pair{std::uint64_t{1}, std::uint64_t{2}}};
+
 std::size_t live_bytes_of_a_fresh_store(std::size_t value_bytes) {
-  store s{cache_options{.hold_limit_bytes = limit_bytes}};
+  store s{repeatable_options};
   first_met_evictor evictor{s};
   s.set_room_maker(&evictor);
   fill(s, entries_that_pass_the_limit(value_bytes), value_bytes);
@@ -234,7 +239,7 @@ class size_change : public testing::TestWithParam<std::pair<std::size_t, std::si
 
 TEST_P(size_change, strands_no_memory) {
   const auto [first_size, second_size] = GetParam();
-  store s{cache_options{.hold_limit_bytes = limit_bytes}};
+  store s{repeatable_options};
   first_met_evictor evictor{s};
   s.set_room_maker(&evictor);
   fill(s, entries_that_pass_the_limit(first_size), first_size);
