@@ -195,10 +195,20 @@ void listener::stop(std::chrono::milliseconds delay, std::function<void()> stopp
   });
 }
 
+void listener::close() {
+  asio::post(acceptor_.get_executor(), [this] {
+    boost::system::error_code ignored;
+    acceptor_.close(ignored);
+    back_off_timer_.cancel();
+    drain_timer_.cancel();
+  });
+}
+
 void listener::after(std::chrono::milliseconds time, void (listener::*next)()) {
   drain_timer_.expires_after(time);
   drain_timer_.async_wait([this, next](const boost::system::error_code& error) {
-    if (!error) (this->*next)();
+    // The timer may have run out in the moment in which close() cancelled it.
+    if (!error && acceptor_.is_open()) (this->*next)();
   });
 }
 

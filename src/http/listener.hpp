@@ -47,9 +47,12 @@ public:
   }
 
   // After `delay`, lets nobody new in, takes those that are already (a moment is left to
-  // handshakes), stops listening and calls `stopped`. Called again before that, it starts anew with
-  // the new delay; called after it, it does nothing.
+  // handshakes), stops listening and calls `stopped`. To be called once.
   void stop(std::chrono::milliseconds delay, std::function<void()> stopped);
+
+  // Stops listening at once: who waits in the queue is reset. A stop() under way ends with it and
+  // calls nobody. May be called as often as one likes.
+  void close();
 
 private:
   using acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp,

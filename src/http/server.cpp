@@ -61,7 +61,7 @@ void server::drain_workers() {
 
 void server::stop() {
   draining_ = true;
-  listener_.stop(milliseconds{0}, [] {});
+  listener_.close();
   for (const auto& each : workers_) each->stop();
 }
 

@@ -47,7 +47,7 @@ TEST(access_recorder, tells_what_was_answered_once_the_batch_has_ended) {
   EXPECT_TRUE(log.records().empty());
   recorder.batch_end(7us);
   ASSERT_EQ(log.records().size(), 1U);
-  const http::access_record& told = log.records()[0].record;
+  const http::access_record told = log.records()[0].record;
   EXPECT_EQ(told.verb, http::method::get);
   EXPECT_EQ(told.status, 404U);
   EXPECT_EQ(told.sent_bytes, reply.size());

@@ -4,6 +4,7 @@
 
 #include <boost/system/system_error.hpp>
 
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -133,6 +134,23 @@ TEST(server, says_not_ready_and_still_accepts_during_the_drain_delay) {
   EXPECT_EQ(late.ask(put_request("a", "b")).status, 200U);
   server.server().stop();
   server.server().wait();
+}
+
+TEST(server, ends_though_it_is_told_so_again_and_again) {
+  test_server server{with_threads(2)};
+  raw_client idle = server.connect();
+  EXPECT_EQ(idle.ask(get_request("/healthz")).status, 200U);
+  server.server().begin_drain();
+  std::atomic<bool> ended{false};
+  std::thread impatient{[&] {
+    while (!ended) {
+      server.server().stop();
+      std::this_thread::yield();
+    }
+  }};
+  server.server().wait();
+  ended = true;
+  impatient.join();
 }
 
 TEST(server, says_close_in_the_last_reply_of_a_drained_connection) {

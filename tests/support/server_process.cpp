@@ -99,7 +99,7 @@ server_process::~server_process() {
 
 // Nothing can be thrown from here, and a fault that a sanitizer finds at the end is one.
 void server_process::stop() noexcept {
-  if (!has_ended(pid_) && std::getenv("KVCACHE_STOP_GENTLY") == nullptr) {
+  if (!has_ended(pid_) && std::getenv("STOP_SERVERS_GENTLY") == nullptr) {
     ::kill(pid_, SIGKILL);
     wait_for_end(pid_);
     return;

@@ -26,7 +26,7 @@ public:
   // a command that ends by executing the words behind it, in the same process.
   server_process(const std::string& binary, std::vector<std::string> arguments = {},
                  std::vector<std::string> launcher = {});
-  // Kills it if it still runs. With KVCACHE_STOP_GENTLY in the environment it is asked to stop
+  // Kills it if it still runs. With STOP_SERVERS_GENTLY in the environment it is asked to stop
   // instead, so that a sanitizer or gcov can say its last word. Aborts the test where it had ended
   // by itself, or does not end well.
   ~server_process();
