@@ -83,6 +83,13 @@ bool has_settled(const limited_server::state& at) {
   return at.use_percent >= settled_low && at.use_percent <= settled_high;
 }
 
+// Writes half as much again as fits, and says how the server is once it has settled, or has not.
+limited_server::state fill_and_settle(limited_server& server, const numbered_entries& entries,
+                                      std::uint64_t fit) {
+  expect_served(put_all(server.port(), entries, 0, fit * 3 / 2, 8));
+  return server.look_until(has_settled);
+}
+
 // Writes for as long as it lives.
 class writer {
 public:
@@ -201,8 +208,7 @@ TEST_F(pressure, follows_a_limit_that_is_lowered_and_raised) {
   if (!start(128 * mib)) return;
   const numbered_entries entries;
   const auto fit = entries_that_fit(128 * mib, entries);
-  expect_served(put_all(server().port(), entries, 0, fit * 3 / 2, 8));
-  const auto before = server().look_until(has_settled);
+  const auto before = fill_and_settle(server(), entries, fit);
   ASSERT_TRUE(has_settled(before)) << before.use_percent;
 
   writer endless(server().port(), entries, fit * 2);
@@ -227,8 +233,7 @@ TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
   if (!start(128 * mib)) return;
   const numbered_entries entries;
   const auto fit = entries_that_fit(128 * mib, entries);
-  expect_served(put_all(server().port(), entries, 0, fit * 3 / 2, 8));
-  const auto before = server().look_until(has_settled);
+  const auto before = fill_and_settle(server(), entries, fit);
   ASSERT_TRUE(has_settled(before)) << before.use_percent;
 
   writer endless(server().port(), entries, fit * 2);
