@@ -215,7 +215,8 @@ TEST(linearizability, each_key_is_a_register_while_clock_evicts) {
        .filler = 0.1});
 }
 
-#ifndef KVCACHE_SANITIZED // an instrumented server takes more than this limit before the first entry
+// An instrumented server takes more than this limit before its first entry.
+#ifndef KVCACHE_SANITIZED
 TEST(linearizability, each_key_is_a_register_while_memory_is_short) {
   expect_registers_that_lose_values(
       {.arguments = {"--threads", "2", "--memory-limit", "24M", "--max-value-chars", "8192",
