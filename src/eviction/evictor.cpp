@@ -108,7 +108,7 @@ void evictor::obey_law() {
     const std::uint64_t hold_limit =
         hold_limit_bytes(report.levels, own, decision.tier, options_.pressure);
     store_.set_hold_limit_bytes(hold_limit);
-    publish(report, decision, hold_limit);
+    publish(report, own, decision, hold_limit);
     announce(before, report);
     evict(decision.evict_bytes);
   } while (decision.confirm);
@@ -132,14 +132,17 @@ void evictor::announce(pressure_tier from, const memory_report& report) {
   }
 }
 
-void evictor::publish(const memory_report& report, const pressure_decision& decision,
-                      std::uint64_t hold_limit) {
+void evictor::publish(const memory_report& report, const own_bytes& own,
+                      const pressure_decision& decision, std::uint64_t hold_limit) {
+  const memory_reading& shown =
+      report
+          .levels[level_to_show(report.levels, report.decisive, decision.tier, options_.pressure)];
   const std::lock_guard lock(status_mutex_);
   status_.tier_changes += status_.tier == decision.tier ? 0 : 1;
   status_.tier = decision.tier;
-  status_.reading = report.decisive_level();
+  status_.reading = shown;
   status_.estimated = report.estimated;
-  status_.allowance_bytes = decision.allowance_bytes;
+  status_.allowance_bytes = allowance_bytes(shown, own, options_.pressure);
   status_.hold_limit_bytes = hold_limit;
   status_.purges += decision.purge ? 1 : 0;
 }

@@ -78,9 +78,9 @@ struct evictor_surroundings {
 struct eviction_status {
   pressure_tier tier = pressure_tier::normal;
   std::uint64_t tier_changes = 0;
-  memory_reading reading;            // the decisive one, with its source
+  memory_reading reading;            // see level_to_show(), with its source
   bool estimated = false;            // the reading is an estimate from the cache's own bytes
-  std::uint64_t allowance_bytes = 0; // what content may have
+  std::uint64_t allowance_bytes = 0; // what content may have at that level
   std::uint64_t hold_limit_bytes = 0;
   std::uint64_t purges = 0;
   std::uint64_t failed_readings = 0;
@@ -110,7 +110,7 @@ private:
   std::size_t evict_least_recent() noexcept;
   void move_survivors() noexcept;
   void collect_expired() noexcept;
-  void publish(const memory_report& report, const pressure_decision& decision,
+  void publish(const memory_report& report, const own_bytes& own, const pressure_decision& decision,
                std::uint64_t hold_limit);
   bool make_room_for_entries(std::size_t entries_over) noexcept;
   bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;

@@ -131,7 +131,6 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
   const level at(reading, own, options);
   pressure_decision decision;
   decision.tier = next_tier(at, history.tier, percent_of(at.limit, hysteresis_percent));
-  decision.allowance_bytes = at.allowance;
   decision.history.tier = decision.tier;
   if (decision.tier == pressure_tier::normal) return decision;
 
@@ -154,6 +153,24 @@ std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own
     lowest = std::min(lowest, mark_bytes(level(reading, own, options), own, tier, options));
   }
   return std::max<std::uint64_t>(lowest, 1);
+}
+
+std::uint64_t allowance_bytes(const memory_reading& reading, const own_bytes& own,
+                              const pressure_options& options) noexcept {
+  return level(reading, own, options).allowance;
+}
+
+std::size_t level_to_show(std::span<const memory_reading> levels, std::size_t decisive,
+                          pressure_tier tier, const pressure_options& options) noexcept {
+  if (tier != pressure_tier::normal) return decisive;
+  const auto left = [&](std::size_t i) {
+    return less(percent_of(levels[i].limit_bytes, options.pressure_percent), levels[i].used_bytes);
+  };
+  std::size_t nearest = decisive;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    if (left(i) < left(nearest)) nearest = i;
+  }
+  return nearest;
 }
 
 std::uint64_t floor_bytes(std::uint64_t limit_bytes, const pressure_options& options) noexcept {

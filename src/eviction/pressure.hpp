@@ -82,11 +82,10 @@ struct pressure_history {
 
 struct pressure_decision {
   pressure_tier tier = pressure_tier::normal;
-  std::uint64_t allowance_bytes = 0; // what content may have now
-  std::uint64_t evict_bytes = 0;     // to evict before the next reading; 0 means none
-  bool purge = false;                // evict_bytes is an emergency purge
-  bool confirm = false;              // read again at once: one more such reading is a purge
-  pressure_history history;          // for the next call
+  std::uint64_t evict_bytes = 0; // to evict before the next reading; 0 means none
+  bool purge = false;            // evict_bytes is an emergency purge
+  bool confirm = false;          // read again at once: one more such reading is a purge
+  pressure_history history;      // for the next call
 };
 
 // REQUIRES: reading.limit_bytes > 0 and !find_fault(options).
@@ -97,6 +96,17 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
 // (which would mean no limit).
 std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own_bytes& own,
                                pressure_tier tier, const pressure_options& options) noexcept;
+
+// What content may have at a level, given what others hold there: A, or the floor.
+std::uint64_t allowance_bytes(const memory_reading& reading, const own_bytes& own,
+                              const pressure_options& options) noexcept;
+
+// Index of the level to show to people. In the normal tier nothing has been decided yet: it is the
+// one that has the fewest bytes left up to its pressure mark, so that an empty cache in a small
+// container names the container's limit however full its host is. In the others, the decisive one.
+// REQUIRES: decisive < levels.size().
+std::size_t level_to_show(std::span<const memory_reading> levels, std::size_t decisive,
+                          pressure_tier tier, const pressure_options& options) noexcept;
 
 // The content that is never evicted for memory's sake at a level.
 std::uint64_t floor_bytes(std::uint64_t limit_bytes, const pressure_options& options) noexcept;

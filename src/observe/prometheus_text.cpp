@@ -50,10 +50,10 @@ void write_store(metrics_writer& metrics, const cache_stats& store,
 }
 
 void write_memory(metrics_writer& metrics, const service_snapshot& snapshot) {
-  metrics.single(
-      "keyvalue_cache_memory_used_bytes", metric_type::gauge,
-      "Memory in use where it is fullest: the container or the machine, others included.",
-      snapshot.memory.used_bytes);
+  metrics.single("keyvalue_cache_memory_used_bytes", metric_type::gauge,
+                 "Memory in use at the limit that is nearest, the container's or the machine's; "
+                 "others included.",
+                 snapshot.memory.used_bytes);
   metrics.single("keyvalue_cache_memory_limit_bytes", metric_type::gauge,
                  "Memory limit at that place; 0 before the first reading.",
                  snapshot.memory.limit_bytes);

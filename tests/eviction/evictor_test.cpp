@@ -50,6 +50,8 @@ public:
   std::uint64_t others = 0;
   std::uint64_t buffers = 0;
   std::uint64_t now_ns = 0;
+  std::uint64_t host_limit = 0; // of a further level; 0: there is none
+  std::uint64_t host_use = 0;
   bool readable = true;
   std::vector<tier_change> changes;
   unsigned wakes = 0;
@@ -68,6 +70,11 @@ private:
           report.levels = {{.used_bytes = estimate ? own : use(),
                             .limit_bytes = limit,
                             .source = estimate ? "estimate" : "fake"}};
+          if (host_limit != 0) {
+            report.levels.push_back(
+                {.used_bytes = host_use, .limit_bytes = host_limit, .source = "host"});
+            report.decisive = host_use / (host_limit / 100) > use() / (limit / 100) ? 1 : 0;
+          }
           return report;
         },
         .now_ns = [this] { return now_ns; },
@@ -94,6 +101,24 @@ TEST(evictor, evicts_nothing_below_seventy_percent) {
   for (std::size_t i = 0; i < number; ++i) ASSERT_TRUE(holds_number(m.entries, i)) << i;
   EXPECT_EQ(m.evict.status().tier, pressure_tier::normal);
   EXPECT_TRUE(m.changes.empty());
+}
+
+TEST(evictor, shows_the_containers_limit_though_the_host_is_fuller) {
+  machine m(64 * mib);
+  m.host_limit = 1024 * mib;
+  m.host_use = 300 * mib;
+  m.tick();
+  EXPECT_EQ(m.report.decisive, 1U);
+  const eviction_status calm = m.evict.status();
+  EXPECT_EQ(calm.reading.source, "fake");
+  EXPECT_EQ(calm.reading.limit_bytes, 64 * mib);
+  EXPECT_LE(calm.allowance_bytes, 64 * mib / 100 * 70 + mib);
+
+  m.host_use = 900 * mib;
+  m.tick();
+  const eviction_status short_of_memory = m.evict.status();
+  EXPECT_EQ(short_of_memory.tier, pressure_tier::pressure);
+  EXPECT_EQ(short_of_memory.reading.source, "host");
 }
 
 TEST(evictor, under_endless_puts_use_stays_between_68_and_75_percent_and_nothing_is_refused) {

@@ -26,6 +26,10 @@ pressure_decision decide_once(std::uint64_t used, const own_bytes& own,
   return decide(reading_of(used), own, defaults, history);
 }
 
+std::uint64_t allowance_at(std::uint64_t used, const own_bytes& own) {
+  return allowance_bytes(reading_of(used), own, defaults);
+}
+
 TEST(pressure, nothing_leaves_up_to_seventy_percent) {
   for (std::uint64_t percent = 0; percent <= 70; ++percent) {
     const auto decision = decide_once(percent * 10 * mib, full_of(percent * 10 * mib));
@@ -65,17 +69,17 @@ TEST(pressure, buffers_of_connections_count_against_the_allowance) {
   const own_bytes own{.held = 600 * mib, .content = 600 * mib, .buffers = 150 * mib};
   const auto decision = decide_once(750 * mib, own);
   EXPECT_EQ(decision.tier, pressure_tier::pressure);
-  EXPECT_EQ(decision.allowance_bytes, 550 * mib);
+  EXPECT_EQ(allowance_at(750 * mib, own), 550 * mib);
 }
 
 TEST(pressure, what_others_use_shrinks_the_allowance) {
-  EXPECT_EQ(decide_once(500 * mib, full_of(300 * mib)).allowance_bytes, 500 * mib);
-  EXPECT_EQ(decide_once(800 * mib, full_of(300 * mib)).allowance_bytes, 200 * mib);
+  EXPECT_EQ(allowance_at(500 * mib, full_of(300 * mib)), 500 * mib);
+  EXPECT_EQ(allowance_at(800 * mib, full_of(300 * mib)), 200 * mib);
 }
 
 TEST(pressure, stops_at_the_floor_where_others_hold_the_memory) {
   const auto above = decide_once(940 * mib, full_of(60 * mib));
-  EXPECT_EQ(above.allowance_bytes, 50 * mib);
+  EXPECT_EQ(allowance_at(940 * mib, full_of(60 * mib)), 50 * mib);
   EXPECT_GT(above.evict_bytes, 0U);
   EXPECT_LE(above.evict_bytes, 10 * mib);
   const auto at = decide_once(940 * mib, full_of(50 * mib));
@@ -160,7 +164,7 @@ TEST(pressure, survives_readings_that_make_no_sense) {
     for (const std::uint64_t content : {std::uint64_t{0}, limit, std::uint64_t{1} << 59}) {
       const auto decision = decide_once(used, full_of(content));
       EXPECT_LE(decision.evict_bytes, content);
-      EXPECT_GE(decision.allowance_bytes, limit / 20);
+      EXPECT_GE(allowance_at(used, full_of(content)), limit / 20);
     }
   }
   EXPECT_LE(decide(reading_of(1, 1), full_of(5), defaults, {}).evict_bytes, 5U);
@@ -176,6 +180,19 @@ std::uint64_t hold_limit_of(const std::vector<memory_reading>& levels, const own
 
 TEST(hold_limit, stands_at_seventy_two_percent_less_what_others_use) {
   EXPECT_EQ(hold_limit_of({reading_of(300 * mib)}, full_of(200 * mib)), 620 * mib);
+}
+
+TEST(level_to_show, is_the_one_with_least_room_left_while_nothing_is_short) {
+  const std::vector<memory_reading> levels{reading_of(2400 * mib, 24'000 * mib), // 10 % in use
+                                           reading_of(5 * mib, 256 * mib)};      // 2 % in use
+  EXPECT_EQ(level_to_show(levels, 0, pressure_tier::normal, defaults), 1U);
+}
+
+TEST(level_to_show, is_the_decisive_one_once_memory_is_short) {
+  const std::vector<memory_reading> levels{reading_of(18'000 * mib, 24'000 * mib),
+                                           reading_of(5 * mib, 256 * mib)};
+  EXPECT_EQ(level_to_show(levels, 0, pressure_tier::pressure, defaults), 0U);
+  EXPECT_EQ(level_to_show(levels, 0, pressure_tier::normal, defaults), 0U); // no room at all there
 }
 
 TEST(hold_limit, is_the_lowest_over_all_levels_not_the_fullest_ones) {

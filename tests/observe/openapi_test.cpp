@@ -76,6 +76,37 @@ TEST(openapi, documents_the_statistics_member_by_member) {
                       document()["components"]["schemas"]["Stats"], "stats");
 }
 
+// Descriptions of the plain members of a schema, by name; objects are looked into.
+void expect_descriptions_of_their_own(const json& schema, const std::string& at) {
+  std::set<std::string> seen;
+  for (const auto& [name, member] : schema["properties"].items()) {
+    const std::string path = std::string{at}.append("/").append(name);
+    if (member.contains("properties")) expect_descriptions_of_their_own(member, path);
+    if (!member.contains("description")) continue;
+    EXPECT_TRUE(seen.insert(member["description"].get<std::string>()).second) << path;
+  }
+}
+
+TEST(openapi, describes_no_two_statistics_alike) {
+  for (const char* name : {"Stats", "Counts", "Latency", "EvictionsByCause"})
+    expect_descriptions_of_their_own(document()["components"]["schemas"][name], name);
+}
+
+TEST(openapi, describes_every_number_of_the_statistics) {
+  const auto expect_described = [](const auto& self, const json& schema,
+                                   const std::string& at) -> void {
+    for (const auto& [name, member] : schema["properties"].items()) {
+      const std::string path = std::string{at}.append("/").append(name);
+      if (member.contains("properties")) self(self, member, path);
+      const bool number =
+          member.contains("type") && (member["type"] == "integer" || member["type"] == "number");
+      EXPECT_TRUE(!number || member.contains("description")) << path;
+    }
+  };
+  for (const char* name : {"Stats", "Counts", "Latency", "EvictionsByCause"})
+    expect_described(expect_described, document()["components"]["schemas"][name], name);
+}
+
 TEST(openapi, shows_statistics_as_they_are) {
   const json& example = document()["paths"]["/stats"]["get"]["responses"]["200"]["content"]
                                   ["application/json"]["examples"]["stats"]["value"];
