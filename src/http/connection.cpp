@@ -362,10 +362,11 @@ void connection::sweep() noexcept {
   account();
 }
 
-// Part of a large request that does not go on, while others need the memory.
+// Part of a large request that does not go on, while others need the memory. Where more of it waits
+// in the socket it is we who are late, not the peer.
 bool connection::holds_in_vain() const noexcept {
   return (phase_ == phase::head || phase_ == phase::body) && is_holder() &&
-         owner_.has_stalled(since_ms_) && owner_.is_short_of_memory();
+         owner_.has_stalled(since_ms_) && owner_.is_short_of_memory() && !has_received_more();
 }
 
 bool connection::shed() noexcept {

@@ -334,11 +334,10 @@ TEST_F(connection_among_greedy_ones, is_served_while_they_are_cut) {
 TEST_F(connection_among_greedy_ones, gets_every_reply_of_a_long_pipeline) {
   while (!is_short()) let_greedy_ones_ask();
   constexpr int asked = 2000;
-  std::thread sender{[&] {
+  const std::jthread sender{[&] {
     for (int i = 0; i < asked / 100; ++i) friendly_.send(questions_);
   }};
   for (int i = 0; i < asked; ++i) ASSERT_EQ(friendly_.read_reply().status, 200U) << i;
-  sender.join();
 }
 
 TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_short) {
