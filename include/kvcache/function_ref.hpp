@@ -14,15 +14,17 @@ class function_ref;
 template <class Result, class... Args>
 class function_ref<Result(Args...)> {
 public:
+  // NOLINTBEGIN(bugprone-forwarding-reference-overload): the constraint leaves copy and move alone
   template <class Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, function_ref> &&
            std::is_invocable_r_v<Result, Callable&, Args...>) function_ref(Callable&& callable)
-  noexcept // NOLINT(google-explicit-constructor,bugprone-forwarding-reference-overload)
+  noexcept
       : object_(const_cast<void*>(static_cast<const void*>(std::addressof(callable)))),
         call_([](void* object, Args... args) -> Result {
           return (*static_cast<std::remove_reference_t<Callable>*>(object))(
               std::forward<Args>(args)...);
         }) {}
+  // NOLINTEND(bugprone-forwarding-reference-overload)
 
   Result operator()(Args... args) const { return call_(object_, std::forward<Args>(args)...); }
 

@@ -186,7 +186,8 @@ private:
     return pool_.base() + std::size_t{index} * slab_bytes;
   }
   static entry_handle handle_of(std::uint32_t index, std::size_t offset) noexcept {
-    return static_cast<entry_handle>(index * handles_per_slab + offset / handle_unit_bytes);
+    return static_cast<entry_handle>(std::size_t{index} * handles_per_slab +
+                                     offset / handle_unit_bytes);
   }
 
   budget& budget_;
