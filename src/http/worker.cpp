@@ -57,6 +57,19 @@ std::unique_ptr<access_recorder> make_recorder(const shared_state& shared) {
                                            shared.options.access_log_sample);
 }
 
+// What runs in a worker handles its own failures; only Asio itself can lack memory, and goes on
+// later.
+template <class Work>
+void until_done(Work work) noexcept {
+  for (;;) {
+    try {
+      work();
+      return;
+    } catch (const std::bad_alloc&) {
+    }
+  }
+}
+
 } // namespace
 
 worker::worker(const shared_state& shared, observe::worker_counters& counters,
@@ -76,19 +89,11 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
 worker::~worker() { change_held(scratch_bytes_, 0); }
 
 void worker::run() noexcept {
-  // What runs here handles its own failures; only Asio itself can lack memory, and goes on later.
-  for (bool started = false;;) {
-    try {
-      if (!started) {
-        schedule_sweep();
-        sockets_.watch();
-        started = true;
-      }
-      context_.run();
-      return;
-    } catch (const std::bad_alloc&) {
-    }
-  }
+  until_done([this] {
+    schedule_sweep();
+    sockets_.watch();
+  });
+  until_done([this] { context_.run(); });
 }
 
 // ---- from other threads
