@@ -76,8 +76,8 @@ void* block_pool::take_from(slab& from) noexcept {
 }
 
 void block_pool::deallocate(void* block) noexcept {
-  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(block);
-  slab& of = *reinterpret_cast<slab*>(address - address % slab_bytes);
+  const std::size_t offset = reinterpret_cast<std::uintptr_t>(block) % slab_bytes;
+  slab& of = *reinterpret_cast<slab*>(static_cast<char*>(block) - offset);
   if (is_full(of)) with_room_.push_back(of);
   of.free = new (block) free_block{of.free};
   ASAN_POISON_MEMORY_REGION(block, block_bytes_);
