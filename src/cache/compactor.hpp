@@ -14,7 +14,7 @@
 
 #include "cache/entry_arena.hpp"
 #include "cache/index.hpp"
-#include "cache/siphash.hpp"
+#include "cache/keyed_hash.hpp"
 
 namespace kvcache {
 

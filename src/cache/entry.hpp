@@ -72,8 +72,7 @@ public:
     return word(meta_at).compare_exchange_strong(bits, desired.bits(), std::memory_order_relaxed);
   }
   // An access: at most one relaxed store, none if nothing changes.
-  void touch(epoch now) noexcept {
-    const entry_meta before = meta();
+  void touch(entry_meta before, epoch now) noexcept {
     const entry_meta after = before.touched(now);
     if (after != before) store_meta(after);
   }

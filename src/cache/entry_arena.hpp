@@ -26,8 +26,8 @@
 
 #include "cache/budget.hpp"
 #include "cache/entry.hpp"
+#include "cache/keyed_hash.hpp"
 #include "cache/memory_source.hpp"
-#include "cache/siphash.hpp"
 #include "cache/size_classes.hpp"
 #include "cache/slab_pool.hpp"
 #include "cache/spin_lock.hpp"

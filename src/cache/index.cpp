@@ -34,6 +34,8 @@
 #define LIBCUCKOO_ALIGNAS(bytes)
 #include <libcuckoo/cuckoohash_map.hh>
 
+#include "cache/announced_lock.hpp"
+#include "cache/little_endian.hpp"
 #include "cache/thread_cpu_time.hpp"
 
 namespace kvcache {
@@ -50,7 +52,6 @@ constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
   return static_cast<std::uint8_t>(hash >> tag_bits);
 }
 constexpr unsigned directory_bits(std::uint32_t hash) { return hash >> directory_shift; }
-constexpr unsigned low_bits(unsigned bits, unsigned count) { return bits & ((1U << count) - 1); }
 
 // ---- table sizes ----------------------------------------------------------------------
 //   shape   0   1   2   3    4  …     15     16      17
@@ -158,6 +159,24 @@ private:
 
 // ---- slots and probes -----------------------------------------------------------------
 
+// Word by word, here: keys are short, and a call of memcmp costs more than they do.
+bool equal_bytes(std::string_view a, std::string_view b) noexcept {
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  constexpr std::size_t word = sizeof(std::uint64_t);
+  if (size < word) {
+    return load_little_endian_upto_7(a.data(), size) == load_little_endian_upto_7(b.data(), size);
+  }
+  const auto differ_at = [&](std::size_t at) {
+    return load_little_endian<std::uint64_t>(a.data() + at) !=
+           load_little_endian<std::uint64_t>(b.data() + at);
+  };
+  for (std::size_t at = 0; at + word < size; at += word) {
+    if (differ_at(at)) return false;
+  }
+  return !differ_at(size - word); // overlaps the one before
+}
+
 // The key of a libcuckoo slot: 7 bytes, and with the mapped byte 8. The handle is no part of the
 // hash or of its place, so it may change inside the table, under the bucket's lock.
 class slot_key {
@@ -165,10 +184,9 @@ public:
   slot_key() noexcept {} // not trivial: else libcuckoo would not compare its partials before keys
   slot_key(entry_handle handle, std::uint32_t tag) noexcept {
     set_handle(handle);
-    for (auto& byte : tag_) {
-      byte = static_cast<std::uint8_t>(tag);
-      tag >>= 8;
-    }
+    const auto low = static_cast<std::uint16_t>(tag);
+    std::memcpy(tag_.data(), &low, sizeof(low));
+    tag_[2] = static_cast<std::uint8_t>(tag >> 16);
   }
   entry_handle handle() const noexcept {
     entry_handle handle = no_entry;
@@ -179,7 +197,9 @@ public:
     std::memcpy(handle_.data(), &handle, sizeof(handle));
   }
   std::uint32_t tag() const noexcept {
-    return static_cast<std::uint32_t>(tag_[0] | tag_[1] << 8 | tag_[2] << 16);
+    std::uint16_t low = 0; // two loads for three bytes
+    std::memcpy(&low, tag_.data(), sizeof(low));
+    return std::uint32_t{low} | std::uint32_t{tag_[2]} << 16;
   }
 
 private:
@@ -199,7 +219,7 @@ struct key_probe {
   bool matches(const slot_key& slot) const noexcept {
     if (slot.tag() != tag) return false;
     const entry e = arena.at(slot.handle());
-    return e.key(e.meta()) == key;
+    return equal_bytes(e.key(e.meta()), key);
   }
 };
 
@@ -286,6 +306,10 @@ bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
   }
 }
 
+// From this shape on a table is prefetched from. Where segments have smaller ones, all of them
+// together lie in the processor's first two caches.
+constexpr unsigned smallest_prefetched = 9;
+
 constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 
 } // namespace
@@ -295,23 +319,32 @@ constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 // Covers the hashes whose low `depth` directory bits are `prefix`. The lock is held shared by
 // operations in the table and exclusively by whoever replaces it; all but the count belong to it.
 struct alignas(64) entry_index::segment {
-  shared_spin_lock lock;
+  announced_lock lock;
   std::atomic<std::uint32_t> count{0};
   std::uint32_t grow_at = 0;
-  std::uint16_t prefix = 0;
-  std::uint16_t depth = 0;
+  std::uint32_t prefix = 1; // with a mask of 0: covers nothing
+  std::uint32_t mask = 0;   // the low `depth` bits
+  std::uint32_t depth = 0;
   table slots;                        // its map is null while the segment is unused
-  const std::byte* buckets = nullptr; // of `slots`, to prefetch from
+  const std::byte* buckets = nullptr; // of `slots`, to prefetch from; null: too small for that
   const std::byte* locks = nullptr;
   segment* next_unused = nullptr;
 
-  bool covers(unsigned bits) const noexcept {
-    return slots.map != nullptr && low_bits(bits, depth) == prefix;
+  bool covers(unsigned bits) const noexcept { return (bits & mask) == prefix; }
+  void cover(unsigned new_prefix, unsigned new_depth) noexcept {
+    prefix = new_prefix;
+    depth = new_depth;
+    mask = (1U << new_depth) - 1;
+  }
+  void leave_unused() noexcept {
+    slots = table{};
+    prefix = 1;
+    mask = 0;
   }
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
-    with_table(fresh.map, fresh.shape, [this](const auto& t) {
-      buckets = t.account.buckets;
+    with_table(fresh.map, fresh.shape, [this, &fresh](const auto& t) {
+      buckets = fresh.shape < smallest_prefetched ? nullptr : t.account.buckets;
       locks = t.account.locks;
     });
     grow_at = static_cast<std::uint32_t>(percent_of(slots_of(fresh.shape), grow_percent));
@@ -320,14 +353,16 @@ struct alignas(64) entry_index::segment {
 
   // Fetches all that libcuckoo is about to touch for this hash, its two buckets and their locks, at
   // once: by itself it misses the processor's cache for one after the other. Where it will look is
-  // known from its header; were that to change, only the gain would be lost.
-  void prefetch(std::uint32_t hash) const noexcept {
+  // known from its header; were that to change, only the gain would be lost. Always inline: gcc
+  // takes a function of nothing but prefetches for one without effect, and leaves calls of it out.
+  [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
+    if (buckets == nullptr) return;
     const std::uint32_t tag = tag_of(hash);
     const std::uint32_t partial = (tag ^ tag >> 8 ^ tag >> 16) & 0xff;
     constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
-    const std::size_t mask = buckets_of(slots.shape) - 1;
-    const std::size_t first = tag & mask;
-    const std::size_t second = (first ^ (partial + 1) * alternate) & mask;
+    const std::size_t last = buckets_of(slots.shape) - 1;
+    const std::size_t first = tag & last;
+    const std::size_t second = (first ^ (partial + 1) * alternate) & last;
     const std::size_t stride = bucket_bytes(slots.shape);
     for (const std::size_t bucket : {first, second}) {
       __builtin_prefetch(locks + bucket * lock_bytes, 1);
@@ -360,7 +395,11 @@ private:
 
 entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& source,
                          const table_limits& limits)
-    : arena_(arena), budget_(held), source_(source), limits_(limits), depth_(limits.initial_depth) {
+    : arena_(arena),
+      budget_(held),
+      source_(source),
+      limits_(limits),
+      last_position_((1U << limits.initial_depth) - 1) {
   assert(limits.initial_depth <= limits.largest_depth && limits.largest_depth <= max_depth);
   assert(limits.largest_shape > 0 && limits.largest_shape <= last_shape);
   directory_ = static_cast<std::atomic<segment*>*>(source_.map(round_up_to_pages(directory_bytes)));
@@ -372,8 +411,7 @@ entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& 
     if (!whole) break;
     spin_guard guard{structure_lock_};
     segment& s = unused_segment();
-    s.prefix = static_cast<std::uint16_t>(prefix);
-    s.depth = static_cast<std::uint16_t>(limits.initial_depth);
+    s.cover(prefix, limits.initial_depth);
     s.set_table(fresh, 0);
     directory_[prefix].store(&s, std::memory_order_relaxed);
   }
@@ -397,8 +435,8 @@ void entry_index::release_memory() noexcept {
 }
 
 entry_index::segment& entry_index::segment_of(std::uint32_t hash) const noexcept {
-  const unsigned depth = depth_.load(std::memory_order_acquire);
-  return *directory_[low_bits(directory_bits(hash), depth)].load(std::memory_order_acquire);
+  const unsigned mask = last_position_.load(std::memory_order_acquire);
+  return *directory_[directory_bits(hash) & mask].load(std::memory_order_acquire);
 }
 
 entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
@@ -585,28 +623,27 @@ entry_index::replacement entry_index::split(std::uint32_t hash, unsigned seen_de
 void entry_index::publish_split(segment& low, const table& high,
                                 std::uint32_t high_count) noexcept {
   spin_guard guard{structure_lock_};
-  const unsigned depth = depth_.load(std::memory_order_relaxed);
-  if (low.depth == depth) { // double the directory: both halves point to the same segments at first
-    for (unsigned i = 0; i < 1U << depth; ++i) {
-      directory_[(1U << depth) + i].store(directory_[i].load(std::memory_order_relaxed),
-                                          std::memory_order_relaxed);
+  const unsigned last = last_position_.load(std::memory_order_relaxed);
+  if (low.mask == last) { // double the directory: both halves point to the same segments at first
+    for (unsigned i = 0; i <= last; ++i) {
+      directory_[last + 1 + i].store(directory_[i].load(std::memory_order_relaxed),
+                                     std::memory_order_relaxed);
     }
-    depth_.store(depth + 1, std::memory_order_release);
+    last_position_.store(2 * last + 1, std::memory_order_release);
   }
   segment& other = unused_segment();
   // Nobody can wait for this lock while holding another: the segment is not in the directory yet.
   other.lock.lock();
-  other.prefix = static_cast<std::uint16_t>(low.prefix | 1U << low.depth);
-  other.depth = static_cast<std::uint16_t>(low.depth + 1);
+  other.cover(low.prefix | 1U << low.depth, low.depth + 1);
   other.set_table(high, high_count);
-  low.depth = other.depth;
+  low.cover(low.prefix, other.depth);
   point_directory(other.prefix, other.depth, &other);
   other.lock.unlock();
 }
 
 void entry_index::point_directory(unsigned prefix, unsigned depth, segment* to) noexcept {
-  const unsigned end = 1U << depth_.load(std::memory_order_relaxed);
-  for (unsigned i = prefix; i < end; i += 1U << depth) {
+  const unsigned last = last_position_.load(std::memory_order_relaxed);
+  for (unsigned i = prefix; i <= last; i += 1U << depth) {
     directory_[i].store(to, std::memory_order_release);
   }
 }
@@ -626,7 +663,7 @@ entry_index::segment& entry_index::unused_segment() noexcept {
 // ---- shrinking ------------------------------------------------------------------------
 
 bool entry_index::maintain() noexcept {
-  const unsigned positions = 1U << depth_.load(std::memory_order_acquire);
+  const unsigned positions = last_position_.load(std::memory_order_acquire) + 1;
   for (unsigned i = 0; i < positions_per_call; ++i) {
     const unsigned position = maintain_at_++ % positions;
     if (merge(position) || shrink(position)) {
@@ -712,8 +749,8 @@ bool entry_index::merge(unsigned position) noexcept {
     low.set_table(fresh, static_cast<std::uint32_t>(sum()));
     spin_guard guard{structure_lock_};
     point_directory(high.prefix, depth, &low);
-    low.depth = static_cast<std::uint16_t>(depth - 1);
-    high.slots = table{};
+    low.cover(low.prefix, depth - 1);
+    high.leave_unused();
     high.next_unused = unused_;
     unused_ = &high;
   }
@@ -728,7 +765,7 @@ bool entry_index::merge(unsigned position) noexcept {
 
 std::size_t entry_index::drain(function_ref<void(entry_handle)> take) noexcept {
   std::size_t taken = 0;
-  for (unsigned i = 0; i < 1U << depth_.load(std::memory_order_acquire); ++i) {
+  for (unsigned i = 0; i <= last_position_.load(std::memory_order_acquire); ++i) {
     for (;;) {
       segment& s = *directory_[i].load(std::memory_order_acquire);
       s.lock.lock_shared();

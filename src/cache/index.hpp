@@ -79,7 +79,7 @@ public:
   std::size_t max_entries() const noexcept;
   // Whether it may be anywhere near that: below, nobody need count.
   bool is_deepest() const noexcept {
-    return depth_.load(std::memory_order_relaxed) == limits_.largest_depth;
+    return last_position_.load(std::memory_order_relaxed) + 1 == 1U << limits_.largest_depth;
   }
 
   // How large a table the next insertion may have to add, at most.
@@ -141,11 +141,11 @@ private:
   memory_source& source_;
   const table_limits limits_;
 
-  // Indexed by the low `depth_` directory bits of a hash. Segments are never freed, only reused, so
+  // Indexed by the low directory bits of a hash. Segments are never freed, only reused, so
   // a stale pointer is harmless: whoever follows it checks, under the segment's lock, what it
   // covers.
   std::atomic<segment*>* directory_ = nullptr;
-  std::atomic<unsigned> depth_;
+  std::atomic<unsigned> last_position_; // in the directory: 2^depth - 1
   segment* segments_ = nullptr;
 
   spin_lock structure_lock_; // directory and segment list; taken inside segment locks

@@ -1,10 +1,9 @@
-// Two small locks for critical sections of well under a microsecond. Both spin a little and then
-// yield, because this daemon shares few processors with its clients: a waiter that only spins would
-// burn the time slice that the holder needs.
+// A small lock for critical sections of well under a microsecond, and how to wait for one. A waiter
+// spins a little and then yields, because this daemon shares few processors with its clients: one
+// that only spins would burn the time slice that the holder needs.
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 #include <sched.h>
 
 #include "cache/thread_annotations.hpp"
@@ -34,7 +33,7 @@ private:
 // Mutual exclusion in one word. Not fair, not recursive.
 class KVCACHE_CAPABILITY("mutex") spin_lock {
 public:
-  spin_lock() noexcept = default;
+  constexpr spin_lock() noexcept = default;
   spin_lock(const spin_lock&) = delete;
   spin_lock& operator=(const spin_lock&) = delete;
 
@@ -66,37 +65,6 @@ public:
 
 private:
   spin_lock& lock_;
-};
-
-// Many readers or one writer, in one word. A waiting writer keeps new readers out, so it waits only
-// for the operations under way. Not recursive: a reader that locks again may wait for ever.
-class shared_spin_lock {
-public:
-  shared_spin_lock() noexcept = default;
-  shared_spin_lock(const shared_spin_lock&) = delete;
-  shared_spin_lock& operator=(const shared_spin_lock&) = delete;
-
-  void lock_shared() noexcept {
-    spin_wait wait;
-    while ((state_.fetch_add(1, std::memory_order_acquire) & writer) != 0) {
-      state_.fetch_sub(1, std::memory_order_relaxed);
-      do {
-        wait.step();
-      } while ((state_.load(std::memory_order_relaxed) & writer) != 0);
-    }
-  }
-  void unlock_shared() noexcept { state_.fetch_sub(1, std::memory_order_release); }
-
-  void lock() noexcept {
-    spin_wait wait;
-    while ((state_.fetch_or(writer, std::memory_order_acquire) & writer) != 0) wait.step();
-    while (state_.load(std::memory_order_acquire) != writer) wait.step();
-  }
-  void unlock() noexcept { state_.fetch_and(~writer, std::memory_order_release); }
-
-private:
-  static constexpr std::uint32_t writer = 1U << 31;
-  std::atomic<std::uint32_t> state_{0};
 };
 
 } // namespace kvcache

@@ -22,9 +22,9 @@
 //            atomic, and the key, which never changes. It holds the lock of the stripe that owns
 //            the slab, so no block there can be freed and reused under its eyes.
 //
-// Rejected: epoch-based reclamation and per-thread in-operation flags (each keeps freed blocks for
-// a while, which the accounting would have to chase, for the 10 ns that a segment's lock costs);
-// reference counts (four bytes an entry and a shared write for every read).
+// Rejected: epoch-based reclamation and hazard pointers for blocks (freed ones would stay for a
+// while, which the accounting would have to chase); reference counts (four bytes an entry and a
+// shared write for every read).
 //
 // Lock order: segment → bucket (libcuckoo) and segment → stripe (drain) and segment → structure.
 // Never: stripe → segment, bucket → stripe. The budget, the page pool and the counters are leaves.
@@ -96,7 +96,7 @@ bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
     const entry_meta meta = e.meta();
     if (has_expired(e, meta)) return;
     hit = true;
-    e.touch(current_epoch());
+    e.touch(meta, current_epoch());
     visit(e.value(meta));
   });
   if (hit) accesses_.count_access();
@@ -196,12 +196,14 @@ bool store::overwrite_in_place(const write_request& request, entry_handle presen
   if (request.value.size() > max_in_place_bytes || !e.same_layout(meta, request.shape)) {
     return false;
   }
-  // The same block size, not just a sufficient one: a shorter value gives its room back.
-  if (entry_arena::block_bytes_for(request.shape.total_bytes()) != arena_.block_bytes(present)) {
+  // The same block size, not just a sufficient one: a shorter value gives its room back. An entry's
+  // block always is of the size for what it holds.
+  if (entry_arena::block_bytes_for(request.shape.total_bytes()) !=
+      entry_arena::block_bytes_for(e.shape(meta).total_bytes())) {
     return false;
   }
   e.assign_value(request.shape, request.value, request.expires_at);
-  e.touch(current_epoch());
+  e.touch(meta, current_epoch());
   return true;
 }
 

@@ -10,7 +10,7 @@
 #include <cstdint>
 
 #include "cache/entry.hpp"
-#include "cache/siphash.hpp"
+#include "cache/keyed_hash.hpp"
 
 namespace kvcache {
 

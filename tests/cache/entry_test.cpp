@@ -110,10 +110,10 @@ TEST(entry, a_touch_in_the_same_epoch_changes_nothing_and_a_lost_exchange_keeps_
   e.write("k", "v", never);
   const auto fresh = entry_meta::for_new_entry(4, false, false);
   e.publish(fresh);
-  e.touch(5);
+  e.touch(e.meta(), 5);
   const entry_meta touched = e.meta();
   EXPECT_EQ(touched, fresh.touched(5));
-  e.touch(5);
+  e.touch(e.meta(), 5);
   EXPECT_EQ(e.meta(), touched);
   EXPECT_FALSE(e.exchange_meta(fresh, fresh.aged())); // an access came between
   EXPECT_EQ(e.meta(), touched);

@@ -41,8 +41,9 @@ protected:
   }
 
   counting_memory memory;
-  budget held{0};
-  entry_arena arena{1, held, memory};
+  budget held_by_entries{0};
+  budget held{0}; // by tables
+  entry_arena arena{1, held_by_entries, memory};
   std::size_t mapped_by_the_arena = memory.mapped_bytes();
   entry_index index{arena, held, memory, {.initial_depth = 1, .largest_shape = 5}};
   keyed_hash hash{1, 2};

@@ -1,4 +1,4 @@
-#include "cache/spin_lock.hpp"
+#include "cache/announced_lock.hpp"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cache/budget.hpp"
+#include "cache/spin_lock.hpp"
 #include "cache/striped_counter.hpp"
 
 namespace kvcache {
@@ -40,13 +41,77 @@ TEST(spin_lock, try_lock_fails_while_it_is_held) {
   lock.unlock();
 }
 
-TEST(shared_spin_lock, keeps_readers_out_while_one_writes) {
-  shared_spin_lock lock;
+TEST(announced_lock, keeps_readers_and_writers_out_while_one_writes) {
+  announced_lock lock;
   int first = 0;
   int second = 0;
   std::atomic<int> uneven{0};
   in_threads(4, [&](unsigned number) {
     for (int i = 0; i < 10'000; ++i) {
+      if (number < 2) {
+        lock.lock();
+        ++first;
+        ++second;
+        lock.unlock();
+      } else {
+        lock.lock_shared();
+        if (first != second) ++uneven;
+        lock.unlock_shared();
+      }
+    }
+  });
+  EXPECT_EQ(uneven, 0);
+  EXPECT_EQ(first, 20'000);
+}
+
+TEST(announced_lock, lets_readers_in_together) {
+  announced_lock lock;
+  lock.lock_shared();
+  std::thread{[&] { // would never end if readers shut one another out
+    lock.lock_shared();
+    lock.unlock_shared();
+  }}
+      .join();
+  lock.unlock_shared();
+}
+
+TEST(announced_lock, lets_a_writer_in_while_a_reader_is_inside_another_lock) {
+  announced_lock read;
+  announced_lock written;
+  read.lock_shared();
+  std::thread{[&] {
+    written.lock();
+    written.unlock();
+  }}.join();
+  read.unlock_shared();
+}
+
+// Far more threads one after the other than there are places, and each must be looked through.
+TEST(announced_lock, a_thread_that_ends_leaves_its_place_to_others) {
+  announced_lock lock;
+  for (int i = 0; i < 3000; ++i) {
+    std::thread{[&] {
+      lock.lock_shared();
+      lock.unlock_shared();
+    }}.join();
+  }
+  lock.lock();
+  lock.unlock();
+}
+
+TEST(announced_lock, threads_beyond_the_places_share_one_and_still_exclude_writers) {
+  constexpr unsigned threads = 1024 + 40; // as many as there are places, and some more
+  announced_lock lock;
+  int first = 0;
+  int second = 0;
+  std::atomic<unsigned> started{0};
+  std::atomic<int> uneven{0};
+  in_threads(threads, [&](unsigned number) {
+    lock.lock_shared();
+    lock.unlock_shared();
+    ++started;
+    while (started < threads) std::this_thread::yield(); // all have or want a place at once
+    for (int i = 0; i < 20; ++i) {
       if (number == 0) {
         lock.lock();
         ++first;
@@ -60,18 +125,7 @@ TEST(shared_spin_lock, keeps_readers_out_while_one_writes) {
     }
   });
   EXPECT_EQ(uneven, 0);
-  EXPECT_EQ(first, 10'000);
-}
-
-TEST(shared_spin_lock, lets_readers_in_together) {
-  shared_spin_lock lock;
-  lock.lock_shared();
-  std::thread{[&] { // would never end if readers shut one another out
-    lock.lock_shared();
-    lock.unlock_shared();
-  }}
-      .join();
-  lock.unlock_shared();
+  EXPECT_EQ(first, 20);
 }
 
 TEST(budget, refuses_what_would_pass_the_limit_and_then_holds_nothing_of_it) {

@@ -1,0 +1,118 @@
+#include "cache/announced_lock.hpp"
+
+#include <array>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace kvcache {
+namespace {
+
+using detail::announcement;
+
+// As many as a server may have workers. Only those that were ever used are looked through, and
+// are resident.
+constexpr unsigned places = 1024;
+
+constinit std::array<announcement, places> announcements{};
+constinit std::atomic<unsigned> places_used{0}; // the highest place that was ever taken, plus one
+
+constinit announcement shared_announcement{};
+constinit spin_lock shared_place; // held by the thread that uses it
+
+// Gives a thread's place to the next one when the thread ends.
+class departure {
+public:
+  explicit departure(announcement& place) noexcept : place_(place) {}
+  ~departure() {
+    detail::own_announcement = nullptr;
+    place_.taken.store(false, std::memory_order_release);
+  }
+  departure(const departure&) = delete;
+  departure& operator=(const departure&) = delete;
+
+private:
+  announcement& place_;
+};
+
+bool ask_for_barriers() noexcept {
+#if defined(__SANITIZE_THREAD__)
+  return false;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+  return false;
+#endif
+#endif
+  return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+// Of every thread of this process.
+void barrier_of_all_threads() noexcept {
+  if (detail::kernel_makes_barriers) {
+    ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+  }
+}
+
+void wait_until_outside(const announcement& place, const void* lock) noexcept {
+  spin_wait wait;
+  while (place.inside.load(std::memory_order_seq_cst) == lock) wait.step();
+}
+
+} // namespace
+
+namespace detail {
+
+constinit thread_local announcement* own_announcement = nullptr;
+constinit bool kernel_makes_barriers = false;
+
+announcement& find_place() noexcept {
+  for (unsigned i = 0; i < places; ++i) {
+    announcement& place = announcements[i];
+    if (place.taken.load(std::memory_order_relaxed) ||
+        place.taken.exchange(true, std::memory_order_acquire)) {
+      continue;
+    }
+    unsigned used = places_used.load(std::memory_order_relaxed);
+    while (used <= i && !places_used.compare_exchange_weak(used, i + 1)) {
+    }
+    own_announcement = &place;
+    thread_local const departure when_the_thread_ends{place};
+    return place;
+  }
+  shared_place.lock();
+  return shared_announcement;
+}
+
+void leave_shared_place() noexcept {
+  shared_announcement.inside.store(nullptr, std::memory_order_release);
+  shared_place.unlock();
+}
+
+} // namespace detail
+
+namespace {
+// Registered once, before there is a second thread.
+[[maybe_unused]] const bool registered = (detail::kernel_makes_barriers = ask_for_barriers());
+} // namespace
+
+void announced_lock::lock() noexcept {
+  spin_wait wait;
+  while (closed_.exchange(true, std::memory_order_seq_cst)) wait.step(); // another writer
+  barrier_of_all_threads();
+  const unsigned used = places_used.load(std::memory_order_seq_cst);
+  for (unsigned i = 0; i < used; ++i) wait_until_outside(announcements[i], this);
+  wait_until_outside(shared_announcement, this);
+}
+
+void announced_lock::wait_until_open(announcement& place) const noexcept {
+  spin_wait wait;
+  do {
+    place.inside.store(nullptr, std::memory_order_release); // or the writer would wait for us
+    do {
+      wait.step();
+    } while (closed_.load(std::memory_order_relaxed));
+    announce(place);
+  } while (closed_.load(std::memory_order_seq_cst));
+}
+
+} // namespace kvcache

@@ -1,0 +1,105 @@
+// The 32 bits of a key's hash that the index works with, under a key drawn per process, so that
+// nobody outside can choose keys that collide.
+//
+// Two universal hashes, one after the other: whatever two different keys somebody chooses without
+// knowing the words drawn here, they collide with a probability of about 2^-32, and no answer shows
+// a hash.
+//   - NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC: fast and secure message
+//     authentication", 1999) with words of 64 bits: the sum over pairs of words of
+//     (m[2i] + k[2i]) · (m[2i+1] + k[2i+1]), modulo 2^128.
+//   - Pair-multiply-shift (Thorup: "High speed hashing for integers and strings", 2015, section
+//     3.5), strongly universal, from those 128 bits and the length to 32.
+// A key of 20 bytes takes two multiplications for the first and three for the second, none of which
+// waits for more than one other: about 60 instructions in all, where SipHash-1-3 takes 130. Keys
+// longer than NH has words for, which no default allows, go through SipHash-1-3. All words are made
+// by SipHash from the 128 bits that were drawn.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "cache/little_endian.hpp"
+#include "cache/siphash.hpp"
+
+namespace kvcache {
+
+class keyed_hash {
+public:
+  keyed_hash(std::uint64_t k0, std::uint64_t k1) noexcept : long_keys_(k0, k1) {
+    std::uint64_t number = 0;
+    const auto draw = [&] {
+      std::array<char, sizeof(number)> bytes{};
+      store_little_endian(bytes.data(), number++);
+      return long_keys_({bytes.data(), bytes.size()});
+    };
+    for (auto& word : fold_words_) word = draw();
+    for (auto& word : words_) word = draw();
+  }
+
+  std::uint32_t operator()(std::string_view key) const noexcept {
+    if (key.size() > longest) [[unlikely]] {
+      return static_cast<std::uint32_t>(long_keys_(key));
+    }
+    return fold(key.size() >= pair_bytes ? sum_of_pairs(key) : pair_of_short(key), key.size());
+  }
+
+private:
+  __extension__ using uint128 = unsigned __int128;
+  static constexpr std::size_t pair_bytes = 16;
+  static constexpr std::size_t longest = 1024; // bytes: 256 characters of four
+
+  uint128 product(std::size_t pair, std::uint64_t first, std::uint64_t second) const noexcept {
+    return uint128{first + words_[2 * pair]} * (second + words_[2 * pair + 1]);
+  }
+  // The last pair overlaps the one before where the length is no multiple: for keys of one length,
+  // still other words for other keys.
+  uint128 sum_of_pairs(std::string_view key) const noexcept {
+    const char* at = key.data();
+    const char* last = at + key.size() - pair_bytes;
+    uint128 sum = 0;
+    std::size_t pair = 0;
+    for (; at < last; at += pair_bytes, ++pair) {
+      sum += product(pair, load_little_endian<std::uint64_t>(at),
+                     load_little_endian<std::uint64_t>(at + 8));
+    }
+    return sum + product(pair, load_little_endian<std::uint64_t>(last),
+                         load_little_endian<std::uint64_t>(last + 8));
+  }
+  uint128 pair_of_short(std::string_view key) const noexcept {
+    const char* data = key.data();
+    const std::size_t size = key.size();
+    if (size >= 8) {
+      return product(0, load_little_endian<std::uint64_t>(data),
+                     load_little_endian<std::uint64_t>(data + size - 8));
+    }
+    return product(0, load_little_endian_upto_7(data, size), 0);
+  }
+
+  std::uint32_t fold(uint128 sum, std::size_t length) const noexcept {
+    const auto low = static_cast<std::uint64_t>(sum);
+    const auto high = static_cast<std::uint64_t>(sum >> 64);
+    const auto pair = [this](std::size_t i, std::uint64_t x) {
+      return (fold_words_[2 * i] + (x >> 32)) * (fold_words_[2 * i + 1] + (x & 0xffffffffU));
+    };
+    return mix(static_cast<std::uint32_t>((pair(0, low) + pair(1, high) + pair(2, length)) >> 32));
+  }
+
+  // One to one, so it makes no collision. Keys that differ in their last digits only come out of
+  // the sums above as arithmetic progressions; a cuckoo table needs them scattered.
+  static constexpr std::uint32_t mix(std::uint32_t x) noexcept {
+    x ^= x >> 16;
+    x *= 0x9e3779b9; // 2^32 divided by the golden ratio
+    x ^= x >> 15;
+    x *= 0xb7e15163; // Euler's number less 2; any odd ones do whose bits look random
+    return x ^ x >> 16;
+  }
+
+  std::array<std::uint64_t, 6> fold_words_{};
+  std::array<std::uint64_t, longest / 8 + 2>
+      words_{}; // every pair of a key of the longest, and one
+  siphash<1, 3> long_keys_;
+};
+
+} // namespace kvcache
