@@ -6,8 +6,8 @@
 
 namespace kvcache {
 
-// One decisive reading: usage and limit always come from the same level (a cgroup, the host, or the
-// estimate), namely the one that is fullest relative to its limit.
+// One reading: usage and limit always come from the same level (a cgroup, the host, what the
+// operator allows, or the estimate).
 struct memory_reading {
   std::uint64_t used_bytes = 0;  // in use at that level; reclaimable page cache is not use
   std::uint64_t limit_bytes = 0; // the limit at that level; never 0 in a reading that is handed out

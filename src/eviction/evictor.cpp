@@ -91,7 +91,7 @@ void evictor::advance_clock() noexcept {
 }
 
 void evictor::obey_law() {
-  pressure_decision decision;
+  bool again = false;
   do {
     const std::uint64_t held_before = store_.held_bytes();
     const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
@@ -101,17 +101,24 @@ void evictor::obey_law() {
     // What was given back while the reading was taken must not look like the use of others.
     own.held = std::max(own.held, held_before);
 
-    const pressure_tier before = history_.tier;
-    decision = decide(report.decisive_level(), own, options_.pressure, history_);
-    history_ = decision.history;
-    tier_.store(decision.tier, std::memory_order_relaxed);
+    const pressure_verdict verdict =
+        decide_for_all(report.levels, own, options_.pressure, histories_);
+    const pressure_decision& decision = verdict.decision;
+    const pressure_tier before = tier_.exchange(decision.tier, std::memory_order_relaxed);
     const std::uint64_t hold_limit =
         hold_limit_bytes(report.levels, own, decision.tier, options_.pressure);
     store_.set_hold_limit_bytes(hold_limit);
-    publish(report, own, decision, hold_limit);
-    announce(before, report);
+    publish(report, own, verdict, hold_limit);
+    if (report.estimate_began && surroundings_.on_estimate) {
+      surroundings_.on_estimate(report.fullest_level());
+    }
+    if (before != decision.tier && surroundings_.on_tier_change) {
+      surroundings_.on_tier_change(
+          {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
+    }
     evict(decision.evict_bytes);
-  } while (decision.confirm);
+    again = decision.confirm;
+  } while (again);
 }
 
 own_bytes evictor::measure_own() const noexcept {
@@ -122,21 +129,12 @@ own_bytes evictor::measure_own() const noexcept {
           .content = store_.live_bytes() + std::min(store_.index_bytes(), index_due)};
 }
 
-void evictor::announce(pressure_tier from, const memory_report& report) {
-  if (report.estimate_began && surroundings_.on_estimate) {
-    surroundings_.on_estimate(report.decisive_level());
-  }
-  if (from != history_.tier && surroundings_.on_tier_change) {
-    surroundings_.on_tier_change(
-        {.from = from, .to = history_.tier, .reading = report.decisive_level()});
-  }
-}
-
 void evictor::publish(const memory_report& report, const own_bytes& own,
-                      const pressure_decision& decision, std::uint64_t hold_limit) {
+                      const pressure_verdict& verdict, std::uint64_t hold_limit) {
+  const pressure_decision& decision = verdict.decision;
   const memory_reading& shown =
       report
-          .levels[level_to_show(report.levels, report.decisive, decision.tier, options_.pressure)];
+          .levels[level_to_show(report.levels, verdict.decisive, decision.tier, options_.pressure)];
   const std::lock_guard lock(status_mutex_);
   status_.tier_changes += status_.tier == decision.tier ? 0 : 1;
   status_.tier = decision.tier;

@@ -105,12 +105,11 @@ private:
   void advance_clock() noexcept;
   void obey_law();
   own_bytes measure_own() const noexcept;
-  void announce(pressure_tier from, const memory_report& report);
   void evict(std::uint64_t bytes) noexcept;
   std::size_t evict_least_recent() noexcept;
   void move_survivors() noexcept;
   void collect_expired() noexcept;
-  void publish(const memory_report& report, const own_bytes& own, const pressure_decision& decision,
+  void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict,
                std::uint64_t hold_limit);
   bool make_room_for_entries(std::size_t entries_over) noexcept;
   bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;
@@ -128,7 +127,7 @@ private:
 
   // The evictor's thread only.
   expiry_sweep sweep_;
-  pressure_history history_;
+  std::vector<pressure_history> histories_; // of each level
   const std::uint64_t started_ns_;
 
   mutable std::mutex status_mutex_;

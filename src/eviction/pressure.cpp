@@ -1,6 +1,7 @@
 #include "eviction/pressure.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 namespace kvcache {
 
@@ -144,6 +145,34 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
   if (decision.purge) decision.evict_bytes = at.excess;
   decision.history.emergency_readings = decision.purge ? 0 : readings;
   return decision;
+}
+
+pressure_verdict decide_for_all(std::span<const memory_reading> levels, const own_bytes& own,
+                                const pressure_options& options,
+                                std::vector<pressure_history>& histories) {
+  if (histories.size() != levels.size()) histories.assign(levels.size(), {});
+  pressure_verdict verdict;
+  const auto severity = [&](std::size_t i, const pressure_decision& decided) {
+    const level at(levels[i], own, options);
+    return std::tuple(decided.tier, decided.evict_bytes,
+                      static_cast<double>(std::max(at.use, at.effective_use)) /
+                          static_cast<double>(at.limit));
+  };
+  std::optional<decltype(severity(0, {}))> severest;
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    const pressure_decision here = decide(levels[i], own, options, histories[i]);
+    histories[i] = here.history;
+    pressure_decision& all = verdict.decision;
+    all.tier = std::max(all.tier, here.tier);
+    all.evict_bytes = std::max(all.evict_bytes, here.evict_bytes);
+    all.purge = all.purge || here.purge;
+    all.confirm = all.confirm || here.confirm;
+    const auto severity_here = severity(i, here);
+    if (severest && severity_here <= *severest) continue;
+    severest = severity_here;
+    verdict.decisive = i;
+  }
+  return verdict;
 }
 
 std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own_bytes& own,

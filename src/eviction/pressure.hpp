@@ -31,8 +31,11 @@
 // mark a PUT makes its own room, one in, one out; so under endless PUTs use comes to rest at about
 // 72 %. Free room of sizes that nobody asks for may stretch the mark a little (to 75 % in the
 // normal tier, 73 % in the others) until it has been given back, and nothing is ever allowed to
-// grow past 95 %. The mark holds at every level, not only at the fullest: 30 % of a small container
-// can be fewer bytes than 20 % of its host.
+// grow past 95 %.
+//
+// All that holds at every level by itself, with a history of its own, and what is done is the
+// strictest of the outcomes: 30 % of a small container can be fewer bytes than 20 % of its host,
+// and the level that is fullest by U may be so by free room of the cache's own.
 #pragma once
 
 #include <array>
@@ -41,6 +44,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "kvcache/cache_stats.hpp"
 #include "kvcache/memory_reading.hpp"
@@ -85,12 +89,25 @@ struct pressure_decision {
   std::uint64_t evict_bytes = 0; // to evict before the next reading; 0 means none
   bool purge = false;            // evict_bytes is an emergency purge
   bool confirm = false;          // read again at once: one more such reading is a purge
-  pressure_history history;      // for the next call
+  pressure_history history;      // for the next call at the same level
 };
 
 // REQUIRES: reading.limit_bytes > 0 and !find_fault(options).
 pressure_decision decide(const memory_reading& reading, const own_bytes& own,
                          const pressure_options& options, const pressure_history& history) noexcept;
+
+// What all levels together ask for.
+struct pressure_verdict {
+  pressure_decision decision; // the severest tier, the most that any level wants; no history
+  std::size_t decisive = 0;   // index of the level that asks for it
+};
+
+// decide() for each level, with and into the history of each; their number may change from one
+// call to the next, and then all begin anew.
+// REQUIRES: levels is not empty, and what decide() requires.
+pressure_verdict decide_for_all(std::span<const memory_reading> levels, const own_bytes& own,
+                                const pressure_options& options,
+                                std::vector<pressure_history>& histories);
 
 // The hold limit of the store that follows from all levels: the lowest of their marks. Never 0
 // (which would mean no limit).

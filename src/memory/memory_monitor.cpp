@@ -118,7 +118,7 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
     ++known;
   }
   report_.levels.resize(known);
-  choose_decisive();
+  choose_fullest();
   return report_;
 }
 
@@ -163,10 +163,10 @@ bool memory_monitor::read_own_process(memory_reading& to) {
   return true;
 }
 
-void memory_monitor::choose_decisive() noexcept {
-  report_.decisive = 0;
+void memory_monitor::choose_fullest() noexcept {
+  report_.fullest = 0;
   for (std::size_t i = 1; i < report_.levels.size(); ++i) {
-    if (fuller(report_.levels[i], report_.levels[report_.decisive])) report_.decisive = i;
+    if (fuller(report_.levels[i], report_.levels[report_.fullest])) report_.fullest = i;
   }
 }
 

@@ -1,9 +1,8 @@
 // What the machine, the container and the operator allow, read whenever asked.
 //
 // Every source is a level with its own usage and limit: each control group from the own one up to
-// the root, the host, and the limit the operator set. The fullest one relative to its limit is
-// decisive; all of them are handed out too, since a level that is emptier in proportion can have
-// less room left in bytes.
+// the root, the host, and the limit the operator set. All of them are handed out, since a level
+// that is emptier in proportion can have less room left in bytes.
 //
 // What each level counts as use:
 //   control group   its charge without inactive page cache, with what was swapped out of it
@@ -38,11 +37,11 @@ struct memory_monitor_options {
 
 struct memory_report {
   std::vector<memory_reading> levels; // never empty, no limit is 0
-  std::size_t decisive = 0;           // index of the level with the highest used ÷ limit
+  std::size_t fullest = 0;            // index of the level with the highest used ÷ limit
   bool estimated = false;             // nothing could be read: the one level is the estimate
   bool estimate_began = false;        // true once: in the first report that had to be an estimate
 
-  const memory_reading& decisive_level() const noexcept { return levels[decisive]; }
+  const memory_reading& fullest_level() const noexcept { return levels[fullest]; }
 };
 
 class memory_monitor {
@@ -82,7 +81,7 @@ private:
   void look_up_groups();
   bool read_host(memory_reading& to);
   bool read_own_process(memory_reading& to);
-  void choose_decisive() noexcept;
+  void choose_fullest() noexcept;
 
   memory_monitor_options options_;
   reread_file self_cgroup_;

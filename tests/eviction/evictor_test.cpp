@@ -73,7 +73,7 @@ private:
           if (host_limit != 0) {
             report.levels.push_back(
                 {.used_bytes = host_use, .limit_bytes = host_limit, .source = "host"});
-            report.decisive = host_use / (host_limit / 100) > use() / (limit / 100) ? 1 : 0;
+            report.fullest = host_use / (host_limit / 100) > use() / (limit / 100) ? 1 : 0;
           }
           return report;
         },
@@ -108,7 +108,7 @@ TEST(evictor, shows_the_containers_limit_though_the_host_is_fuller) {
   m.host_limit = 1024 * mib;
   m.host_use = 300 * mib;
   m.tick();
-  EXPECT_EQ(m.report.decisive, 1U);
+  EXPECT_EQ(m.report.fullest, 1U);
   const eviction_status calm = m.evict.status();
   EXPECT_EQ(calm.reading.source, "fake");
   EXPECT_EQ(calm.reading.limit_bytes, 64 * mib);

@@ -182,6 +182,60 @@ TEST(hold_limit, stands_at_seventy_two_percent_less_what_others_use) {
   EXPECT_EQ(hold_limit_of({reading_of(300 * mib)}, full_of(200 * mib)), 620 * mib);
 }
 
+// The container is the fuller one by U, but by free room of the cache's own, which weighs less on
+// the host: there it is others that crowd the content.
+TEST(all_levels, the_one_that_asks_for_most_decides_though_another_is_fuller) {
+  const own_bytes own{.held = 200 * mib, .content = 100 * mib};
+  const std::vector<memory_reading> levels{reading_of(410 * mib, 500 * mib),   // U 82 %, E 62 %
+                                           reading_of(810 * mib, 1000 * mib)}; // U 81 %, E 71 %
+  std::vector<pressure_history> histories;
+  const pressure_verdict verdict = decide_for_all(levels, own, defaults, histories);
+  EXPECT_EQ(verdict.decisive, 1U);
+  EXPECT_EQ(verdict.decision.tier, pressure_tier::pressure);
+  EXPECT_EQ(verdict.decision.evict_bytes,
+            decide(levels[1], own, defaults, {}).evict_bytes); // and that is not 0
+  EXPECT_GT(verdict.decision.evict_bytes, 0U);
+}
+
+TEST(all_levels, a_level_that_was_never_short_is_not_kept_in_a_tier_by_anothers_history) {
+  const own_bytes own = full_of(10 * mib);
+  std::vector<pressure_history> histories;
+  const memory_reading calm = reading_of(690 * mib);
+  EXPECT_EQ(
+      decide_for_all(std::vector{calm, reading_of(360 * mib, 500 * mib)}, own, defaults, histories)
+          .decision.tier,
+      pressure_tier::pressure);
+  EXPECT_EQ(
+      decide_for_all(std::vector{calm, reading_of(300 * mib, 500 * mib)}, own, defaults, histories)
+          .decision.tier,
+      pressure_tier::normal);
+}
+
+TEST(all_levels, glitches_of_two_levels_one_after_the_other_confirm_nothing) {
+  const own_bytes own = full_of(200 * mib);
+  std::vector<pressure_history> histories;
+  const memory_reading calm = reading_of(300 * mib);
+  const memory_reading full = reading_of(960 * mib);
+  const auto first = decide_for_all(std::vector{full, calm}, own, defaults, histories);
+  EXPECT_TRUE(first.decision.confirm);
+  EXPECT_EQ(first.decisive, 0U);
+  const auto second = decide_for_all(std::vector{calm, full}, own, defaults, histories);
+  EXPECT_TRUE(second.decision.confirm);
+  EXPECT_FALSE(second.decision.purge);
+  EXPECT_EQ(second.decisive, 1U);
+  EXPECT_TRUE(decide_for_all(std::vector{calm, full}, own, defaults, histories).decision.purge);
+}
+
+TEST(all_levels, another_number_of_levels_begins_anew) {
+  const own_bytes own = full_of(200 * mib);
+  std::vector<pressure_history> histories;
+  decide_for_all(std::vector{reading_of(960 * mib)}, own, defaults, histories);
+  const auto verdict = decide_for_all(std::vector{reading_of(960 * mib), reading_of(300 * mib)},
+                                      own, defaults, histories);
+  EXPECT_FALSE(verdict.decision.purge);
+  EXPECT_EQ(histories.size(), 2U);
+}
+
 TEST(level_to_show, is_the_one_with_least_room_left_while_nothing_is_short) {
   const std::vector<memory_reading> levels{reading_of(2400 * mib, 24'000 * mib), // 10 % in use
                                            reading_of(5 * mib, 256 * mib)};      // 2 % in use

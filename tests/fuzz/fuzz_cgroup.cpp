@@ -3,7 +3,7 @@
 //   memory.stat, the swap, cpu.max
 // Holds: a group found is one of the text, its levels lead up to the mount point and never out of
 // it; a path that is written comes back; limits are plausible; and a monitor that is shown a group
-// with these files, as v2 and as v1, has a reading that can be true, the fullest being decisive.
+// with these files, as v2 and as v1, has a reading that can be true, the fullest being named.
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -139,14 +139,14 @@ void check_reading(fuzz::sections& files) {
 
   memory_monitor monitor({.root = host.root.path(), .memory_limit_bytes = 1 << 20});
   const memory_report& report = monitor.read(12345);
-  check(!report.levels.empty() && report.decisive < report.levels.size(), "there is a reading");
-  check(report.estimated == (report.decisive_level().source == "estimate"), "or an estimate");
+  check(!report.levels.empty() && report.fullest < report.levels.size(), "there is a reading");
+  check(report.estimated == (report.fullest_level().source == "estimate"), "or an estimate");
   const auto fullness = [](const memory_reading& level) {
     check(level.limit_bytes > 0, "a level has a limit");
     return static_cast<double>(level.used_bytes) / static_cast<double>(level.limit_bytes);
   };
   for (const memory_reading& level : report.levels)
-    check(fullness(level) <= fullness(report.decisive_level()), "the fullest level decides");
+    check(fullness(level) <= fullness(report.fullest_level()), "the fullest level is named");
 }
 
 void check_figures(std::string_view text) {

@@ -31,7 +31,7 @@ memory_monitor monitor_of(const fake_root& root, std::uint64_t memory_limit_byte
   return memory_monitor({.root = root.path(), .memory_limit_bytes = memory_limit_bytes});
 }
 
-memory_reading decisive(const fake_root& root) { return monitor_of(root).read(0).decisive_level(); }
+memory_reading fullest(const fake_root& root) { return monitor_of(root).read(0).fullest_level(); }
 
 void write_v2_group(const fake_root& root, const std::string& directory, std::string_view current,
                     std::string_view max) {
@@ -44,7 +44,7 @@ void write_v2_group(const fake_root& root, const std::string& directory, std::st
 
 TEST(memory_monitor, reads_the_host_where_no_group_limits) {
   const fake_root root{{"/proc/meminfo", host_quarter_full}};
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "host");
   EXPECT_EQ(reading.limit_bytes, 8192000 * kib);
   EXPECT_EQ(reading.used_bytes, 2048000 * kib);
@@ -62,7 +62,7 @@ TEST(memory_monitor, docker_v2_with_a_namespace) {
       {"/sys/fs/cgroup/memory.swap.current", "1048576\n"},
       {"/sys/fs/cgroup/memory.stat", "anon 180000000\nfile 20000000\ninactive_file 10485760\n"},
   };
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "cgroup v2 /sys/fs/cgroup");
   EXPECT_EQ(reading.limit_bytes, 256 * mib);
   EXPECT_EQ(reading.used_bytes, 201326592U - 10485760U + 1048576U);
@@ -77,7 +77,7 @@ TEST(memory_monitor, docker_v2_without_a_namespace) {
   };
   write_v2_group(root, "/sys/fs/cgroup" + scope, "100000000\n", "134217728\n");
   write_v2_group(root, "/sys/fs/cgroup/system.slice", "900000000\n", "max\n");
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "cgroup v2 /sys/fs/cgroup" + scope);
   EXPECT_EQ(reading.limit_bytes, 128 * mib);
   EXPECT_EQ(reading.used_bytes, 100000000U);
@@ -97,7 +97,7 @@ TEST(memory_monitor, docker_v1_whose_mount_shows_only_its_own_part) {
        "cache 9000000\nrss 400000000\nswap 111\ninactive_file 1\nhierarchical_memory_limit "
        "536870912\ntotal_swap 8192\ntotal_inactive_file 4096000\n"},
   };
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "cgroup v1 /sys/fs/cgroup/memory");
   EXPECT_EQ(reading.limit_bytes, 512 * mib);
   EXPECT_EQ(reading.used_bytes, 412876800U - 4096000U + 8192U);
@@ -112,7 +112,7 @@ TEST(memory_monitor, v1_takes_the_limit_of_an_ancestor_that_is_not_visible) {
       {"/m/memory.usage_in_bytes", "90000000\n"},
       {"/m/memory.stat", "hierarchical_memory_limit 104857600\ninactive_file 0\n"},
   };
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.limit_bytes, 100 * mib);
   EXPECT_EQ(reading.used_bytes, 90000000U);
 }
@@ -126,7 +126,7 @@ TEST(memory_monitor, v1_without_any_limit_leaves_the_host_to_decide) {
       {"/sys/fs/cgroup/memory/memory.usage_in_bytes", "7000000000\n"},
       {"/sys/fs/cgroup/memory/memory.stat", "hierarchical_memory_limit 9223372036854771712\n"},
   };
-  EXPECT_EQ(decisive(root).source, "host");
+  EXPECT_EQ(fullest(root).source, "host");
 }
 
 TEST(memory_monitor, kubernetes_v2_the_pod_can_be_fuller_than_the_container) {
@@ -143,9 +143,9 @@ TEST(memory_monitor, kubernetes_v2_the_pod_can_be_fuller_than_the_container) {
   write_v2_group(root, "/sys/fs/cgroup/kubepods.slice", "4000000000\n", "8000000000\n");
   auto monitor = monitor_of(root);
   const memory_report& report = monitor.read(0);
-  EXPECT_EQ(report.decisive_level().source, "cgroup v2 " + pod);
-  EXPECT_EQ(report.decisive_level().used_bytes, 230686720U);
-  EXPECT_EQ(report.decisive_level().limit_bytes, 300 * mib);
+  EXPECT_EQ(report.fullest_level().source, "cgroup v2 " + pod);
+  EXPECT_EQ(report.fullest_level().used_bytes, 230686720U);
+  EXPECT_EQ(report.fullest_level().limit_bytes, 300 * mib);
   EXPECT_EQ(report.levels.size(), 4U); // container, pod, kubepods.slice, host
 }
 
@@ -166,7 +166,7 @@ TEST(memory_monitor, kubernetes_v1_burstable) {
   root.write(pod + "/memory.usage_in_bytes", "110000000\n");
   root.write(pod + "/memory.stat",
              "hierarchical_memory_limit 134217728\ntotal_inactive_file 5000000\n");
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "cgroup v1 " + pod);
   EXPECT_EQ(reading.limit_bytes, 128 * mib);
   EXPECT_EQ(reading.used_bytes, 105000000U);
@@ -182,7 +182,7 @@ TEST(memory_monitor, systemd_slices_with_nested_limits_take_usage_and_limit_of_o
   write_v2_group(root, top + "/web-cache.slice/cache.service", "50000000\n", "max\n");
   write_v2_group(root, top + "/web-cache.slice", "60000000\n", "100000000\n");
   write_v2_group(root, top, "170000000\n", "200000000\n");
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "cgroup v2 " + top);
   EXPECT_EQ(reading.used_bytes, 170000000U);
   EXPECT_EQ(reading.limit_bytes, 200000000U);
@@ -196,9 +196,9 @@ TEST(memory_monitor, memory_high_is_a_limit_too) {
   };
   write_v2_group(root, "/sys/fs/cgroup/cache.service", "50000000\n", "max\n");
   root.write("/sys/fs/cgroup/cache.service/memory.high", "60000000\n");
-  EXPECT_EQ(decisive(root).limit_bytes, 60000000U);
+  EXPECT_EQ(fullest(root).limit_bytes, 60000000U);
   root.write("/sys/fs/cgroup/cache.service/memory.max", "55000000\n");
-  EXPECT_EQ(decisive(root).limit_bytes, 55000000U);
+  EXPECT_EQ(fullest(root).limit_bytes, 55000000U);
 }
 
 TEST(memory_monitor, lxc_sees_its_own_group_as_a_part_below_the_mount) {
@@ -211,7 +211,7 @@ TEST(memory_monitor, lxc_sees_its_own_group_as_a_part_below_the_mount) {
   write_v2_group(root, "/sys/fs/cgroup/.lxc/init.scope", "1000000\n", "max\n");
   write_v2_group(root, "/sys/fs/cgroup/.lxc", "2000000\n", "max\n");
   write_v2_group(root, "/sys/fs/cgroup", "700000000\n", "1000000000\n");
-  const memory_reading reading = decisive(root);
+  const memory_reading reading = fullest(root);
   EXPECT_EQ(reading.source, "cgroup v2 /sys/fs/cgroup");
   EXPECT_EQ(reading.used_bytes, 700000000U);
 }
@@ -229,7 +229,7 @@ TEST(memory_monitor, hybrid_reads_memory_where_its_controller_is) {
   };
   auto monitor = monitor_of(root);
   const memory_report& report = monitor.read(0);
-  EXPECT_EQ(report.decisive_level().source, "cgroup v1 /sys/fs/cgroup/memory/user.slice");
+  EXPECT_EQ(report.fullest_level().source, "cgroup v1 /sys/fs/cgroup/memory/user.slice");
   EXPECT_EQ(report.levels.size(), 2U);
 }
 
@@ -243,19 +243,19 @@ TEST(memory_monitor, a_garbled_or_missing_file_means_no_limit_at_that_level) {
   for (const std::string_view garble :
        {"", "\n", "max", "12 34", "-5\n", "9999999999999999999999", "\xff\xfe\x00", "0\n"}) {
     write_v2_group(root, group, "1000\n", garble);
-    EXPECT_EQ(decisive(root).source, "host") << garble;
+    EXPECT_EQ(fullest(root).source, "host") << garble;
   }
   write_v2_group(root, group, "what?\n", "8000000000\n");
-  EXPECT_EQ(decisive(root).source, "host");
+  EXPECT_EQ(fullest(root).source, "host");
 
   write_v2_group(root, group, "7000000000\n", "8000000000\n");
   root.remove(group + "/memory.stat");
   root.remove(group + "/memory.swap.current");
   root.remove(group + "/memory.high");
-  EXPECT_EQ(decisive(root).source, "cgroup v2 " + group);
-  EXPECT_EQ(decisive(root).used_bytes, 7000000000U);
+  EXPECT_EQ(fullest(root).source, "cgroup v2 " + group);
+  EXPECT_EQ(fullest(root).used_bytes, 7000000000U);
   root.remove(group + "/memory.current");
-  EXPECT_EQ(decisive(root).source, "host");
+  EXPECT_EQ(fullest(root).source, "host");
 }
 
 TEST(memory_monitor, garbled_membership_and_mounts_leave_the_host_to_decide) {
@@ -263,7 +263,7 @@ TEST(memory_monitor, garbled_membership_and_mounts_leave_the_host_to_decide) {
     const fake_root root{{"/proc/meminfo", host_quarter_full},
                          {"/proc/self/cgroup", garble},
                          {"/proc/self/mountinfo", garble}};
-    EXPECT_EQ(decisive(root).source, "host") << garble;
+    EXPECT_EQ(fullest(root).source, "host") << garble;
   }
 }
 
@@ -275,11 +275,11 @@ TEST(memory_monitor, sees_a_limit_that_changes_between_two_reads) {
   };
   write_v2_group(root, "/sys/fs/cgroup/a", "100000000\n", "200000000\n");
   auto monitor = monitor_of(root);
-  EXPECT_EQ(monitor.read(0).decisive_level().limit_bytes, 200000000U);
+  EXPECT_EQ(monitor.read(0).fullest_level().limit_bytes, 200000000U);
   root.write("/sys/fs/cgroup/a/memory.max", "120000000\n");
-  EXPECT_EQ(monitor.read(0).decisive_level().limit_bytes, 120000000U);
+  EXPECT_EQ(monitor.read(0).fullest_level().limit_bytes, 120000000U);
   root.write("/sys/fs/cgroup/a/memory.max", "max\n");
-  EXPECT_EQ(monitor.read(0).decisive_level().source, "host");
+  EXPECT_EQ(monitor.read(0).fullest_level().source, "host");
 }
 
 TEST(memory_monitor, follows_the_process_into_another_group_within_ten_reads) {
@@ -291,17 +291,17 @@ TEST(memory_monitor, follows_the_process_into_another_group_within_ten_reads) {
   write_v2_group(root, "/sys/fs/cgroup/a", "100000000\n", "200000000\n");
   write_v2_group(root, "/sys/fs/cgroup/b", "90000000\n", "100000000\n");
   auto monitor = monitor_of(root);
-  EXPECT_EQ(monitor.read(0).decisive_level().source, "cgroup v2 /sys/fs/cgroup/a");
+  EXPECT_EQ(monitor.read(0).fullest_level().source, "cgroup v2 /sys/fs/cgroup/a");
   root.write("/proc/self/cgroup", "0::/b\n");
   for (int reads = 0; reads < 9; ++reads) monitor.read(0);
-  EXPECT_EQ(monitor.read(0).decisive_level().source, "cgroup v2 /sys/fs/cgroup/b");
+  EXPECT_EQ(monitor.read(0).fullest_level().source, "cgroup v2 /sys/fs/cgroup/b");
 }
 
 TEST(memory_monitor, the_operators_limit_counts_what_this_process_has) {
   const fake_root root{{"/proc/meminfo", host_quarter_full},
                        {"/proc/self/status", "VmRSS:\t  460800 kB\nVmSwap:\t    1024 kB\n"}};
   auto monitor = monitor_of(root, 512 * mib);
-  const memory_reading reading = monitor.read(0).decisive_level();
+  const memory_reading reading = monitor.read(0).fullest_level();
   EXPECT_EQ(reading.source, "--memory-limit");
   EXPECT_EQ(reading.limit_bytes, 512 * mib);
   EXPECT_EQ(reading.used_bytes, 451 * mib);
@@ -311,14 +311,14 @@ TEST(memory_monitor, the_operators_limit_does_not_hide_a_fuller_host) {
   const fake_root root{{"/proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 100 kB\n"},
                        {"/proc/self/status", "VmRSS: 200 kB\n"}};
   auto monitor = monitor_of(root, mib);
-  EXPECT_EQ(monitor.read(0).decisive_level().source, "host");
+  EXPECT_EQ(monitor.read(0).fullest_level().source, "host");
 }
 
 TEST(memory_monitor, what_was_swapped_out_of_this_process_counts_on_the_host) {
   const fake_root root{{"/proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 600 kB\n"
                                          "SwapTotal: 500 kB\nSwapFree: 100 kB\n"},
                        {"/proc/self/status", "VmRSS: 200 kB\nVmSwap: 150 kB\n"}};
-  EXPECT_EQ(decisive(root).used_bytes, 550 * kib);
+  EXPECT_EQ(fullest(root).used_bytes, 550 * kib);
 }
 
 TEST(memory_monitor, estimates_from_its_own_bytes_where_nothing_can_be_read_and_says_so_once) {
@@ -327,9 +327,9 @@ TEST(memory_monitor, estimates_from_its_own_bytes_where_nothing_can_be_read_and_
   const memory_report first = monitor.read(123);
   EXPECT_TRUE(first.estimated);
   EXPECT_TRUE(first.estimate_began);
-  EXPECT_EQ(first.decisive_level().source, "estimate");
-  EXPECT_EQ(first.decisive_level().used_bytes, 123U);
-  EXPECT_EQ(first.decisive_level().limit_bytes, 2048 * mib);
+  EXPECT_EQ(first.fullest_level().source, "estimate");
+  EXPECT_EQ(first.fullest_level().used_bytes, 123U);
+  EXPECT_EQ(first.fullest_level().limit_bytes, 2048 * mib);
   EXPECT_FALSE(monitor.read(124).estimate_began);
   EXPECT_TRUE(monitor.read(124).estimated);
 
@@ -337,7 +337,7 @@ TEST(memory_monitor, estimates_from_its_own_bytes_where_nothing_can_be_read_and_
   EXPECT_FALSE(monitor.read(125).estimated);
   root.remove("/proc/meminfo");
   auto limited = monitor_of(root, 64 * mib);
-  EXPECT_EQ(limited.read(5).decisive_level().limit_bytes, 64 * mib);
+  EXPECT_EQ(limited.read(5).fullest_level().limit_bytes, 64 * mib);
 }
 
 TEST(memory_monitor, reads_this_very_machine) {
