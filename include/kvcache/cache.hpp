@@ -58,8 +58,8 @@ public:
   cache& operator=(const cache&) = delete;
 
   // Calls `visit` with the value, under the bucket's lock, and counts as an access; false on a
-  // miss. `visit` must be short: it must not call the cache, block, or log. The view dies with the
-  // call.
+  // miss. `visit` must be short: it must not call this cache or another, block, or log. The view
+  // dies with the call.
   bool get(std::string_view key, value_visitor visit) noexcept;
 
   // Like get, but is no access: ages and reference bits stay.

@@ -1,6 +1,7 @@
 #include "cache/announced_lock.hpp"
 
 #include <array>
+#include <cstdlib>
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,11 +21,15 @@ constinit std::atomic<unsigned> places_used{0}; // the highest place that was ev
 constinit announcement shared_announcement{};
 constinit spin_lock shared_place; // held by the thread that uses it
 
+// Set once a thread that is ending has given its place away: it must not take another.
+constinit thread_local bool has_left = false;
+
 // Gives a thread's place to the next one when the thread ends.
 class departure {
 public:
   explicit departure(announcement& place) noexcept : place_(place) {}
   ~departure() {
+    has_left = true;
     detail::own_announcement = nullptr;
     place_.taken.store(false, std::memory_order_release);
   }
@@ -46,11 +51,12 @@ bool ask_for_barriers() noexcept {
   return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-// Of every thread of this process.
+// Of every thread of this process. The quick way may lack memory for a moment; the slow one, which
+// waits for every processor to have scheduled, takes none. Without either nobody would be kept out.
 void barrier_of_all_threads() noexcept {
-  if (detail::kernel_makes_barriers) {
-    ::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-  }
+  if (!detail::kernel_makes_barriers) return;
+  if (::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
+  if (::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) != 0) std::abort();
 }
 
 void wait_until_outside(const announcement& place, const void* lock) noexcept {
@@ -66,13 +72,13 @@ constinit thread_local announcement* own_announcement = nullptr;
 constinit bool kernel_makes_barriers = false;
 
 announcement& find_place() noexcept {
-  for (unsigned i = 0; i < places; ++i) {
+  for (unsigned i = 0; i < places && !has_left; ++i) {
     announcement& place = announcements[i];
     if (place.taken.load(std::memory_order_relaxed) ||
         place.taken.exchange(true, std::memory_order_acquire)) {
       continue;
     }
-    unsigned used = places_used.load(std::memory_order_relaxed);
+    unsigned used = places_used.load(std::memory_order_seq_cst);
     while (used <= i && !places_used.compare_exchange_weak(used, i + 1)) {
     }
     own_announcement = &place;

@@ -10,13 +10,14 @@
 // microsecond or two for each time something is replaced. Where the kernel refuses that, and under
 // ThreadSanitizer, which does not know it, readers make their own.
 //
-// What was inside the lock is visible to whoever comes next, as with any lock. Waiters spin a
-// little and then yield (spin_wait). Not recursive, and a thread is inside one lock as a reader at
-// a time, whichever lock that is.
+// What was done inside the lock is visible to whoever comes next, as with any lock. Waiters spin a
+// little and then yield (spin_wait). A thread is inside one lock as a reader at a time, whichever
+// lock that is: it has one place to say so. Who tries to enter a second one is aborted, since
+// nothing would keep writers out of the first.
 #pragma once
 
 #include <atomic>
-#include <cassert>
+#include <cstdlib>
 
 #include "cache/spin_lock.hpp"
 
@@ -35,10 +36,10 @@ extern constinit thread_local announcement* own_announcement;
 // Whether the kernel makes the readers' barrier. Set before main() and never again.
 extern constinit bool kernel_makes_barriers;
 
-// A place for this thread. Where all are taken, the one that the rest share, one at a time: until
-// leave_shared_place().
-announcement& find_place() noexcept;
-void leave_shared_place() noexcept;
+// A place for this thread. Where all are taken, and once the thread is ending, the one that the
+// rest share, one at a time: until leave_shared_place().
+announcement& find_place() noexcept KVCACHE_NO_THREAD_SAFETY_ANALYSIS;
+void leave_shared_place() noexcept KVCACHE_NO_THREAD_SAFETY_ANALYSIS;
 
 } // namespace detail
 
@@ -53,7 +54,9 @@ public:
     if (place == nullptr) [[unlikely]] {
       place = &detail::find_place();
     }
-    assert(place->inside.load(std::memory_order_relaxed) == nullptr);
+    if (place->inside.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
+      std::abort();
+    }
     announce(*place);
     if (!closed_.load(std::memory_order_seq_cst)) [[likely]] {
       return;
@@ -75,6 +78,10 @@ public:
 private:
   void announce(detail::announcement& place) const noexcept {
     if (detail::kernel_makes_barriers) [[likely]] {
+      // Not a release, whose price is what this is about. A writer of the lock that the thread left
+      // just before may read this instead of the null of the leaving, and is ordered after what the
+      // thread did there all the same: both stores go to one place, the first one is a release, and
+      // the hardware keeps their order.
       place.inside.store(this, std::memory_order_relaxed);
       std::atomic_signal_fence(std::memory_order_seq_cst); // the compiler must keep the order
     } else {

@@ -622,6 +622,13 @@ entry_index::replacement entry_index::split(std::uint32_t hash, unsigned seen_de
 // Half of what `low` covered goes to a new segment. REQUIRES: low.lock held exclusively.
 void entry_index::publish_split(segment& low, const table& high,
                                 std::uint32_t high_count) noexcept {
+  segment* unused = nullptr;
+  {
+    spin_guard guard{structure_lock_};
+    unused = &unused_segment();
+  }
+  segment& other = *unused;
+  other.lock.lock(); // nobody else can want it: it is not in the directory yet
   spin_guard guard{structure_lock_};
   const unsigned last = last_position_.load(std::memory_order_relaxed);
   if (low.mask == last) { // double the directory: both halves point to the same segments at first
@@ -631,9 +638,6 @@ void entry_index::publish_split(segment& low, const table& high,
     }
     last_position_.store(2 * last + 1, std::memory_order_release);
   }
-  segment& other = unused_segment();
-  // Nobody can wait for this lock while holding another: the segment is not in the directory yet.
-  other.lock.lock();
   other.cover(low.prefix | 1U << low.depth, low.depth + 1);
   other.set_table(high, high_count);
   low.cover(low.prefix, other.depth);

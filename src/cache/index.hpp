@@ -7,8 +7,8 @@
 //
 // Thread-safety: every member may be called by any thread at any time, except maintain and drain
 // (one caller of either at a time). An edit runs under the locks of the entry's two buckets:
-// it must be short, and must not call the index, allocate, block or log. Ownership: owns its
-// tables; the handles in them stay the caller's.
+// it must be short, and must not call this index or another, allocate, block or log. Ownership:
+// owns its tables; the handles in them stay the caller's.
 #pragma once
 
 #include <atomic>

@@ -2,13 +2,13 @@
 // nobody outside can choose keys that collide.
 //
 // Two universal hashes, one after the other: whatever two different keys somebody chooses without
-// knowing the words drawn here, they collide with a probability of about 2^-32, and no answer shows
-// a hash.
+// knowing the words drawn here, they collide with a probability of about 2^-32. That is said of
+// pairs, and of keys chosen without seeing hashes; no answer shows one.
 //   - NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC: fast and secure message
 //     authentication", 1999) with words of 64 bits: the sum over pairs of words of
 //     (m[2i] + k[2i]) · (m[2i+1] + k[2i+1]), modulo 2^128.
 //   - Pair-multiply-shift (Thorup: "High speed hashing for integers and strings", 2015, section
-//     3.5), strongly universal, from those 128 bits and the length to 32.
+//     3.5), universal, from those 128 bits and the length to 32.
 // A key of 20 bytes takes two multiplications for the first and three for the second, none of which
 // waits for more than one other: about 60 instructions in all, where SipHash-1-3 takes 130. Keys
 // longer than NH has words for, which no default allows, go through SipHash-1-3. All words are made
@@ -97,8 +97,7 @@ private:
   }
 
   std::array<std::uint64_t, 6> fold_words_{};
-  std::array<std::uint64_t, longest / 8 + 2>
-      words_{}; // every pair of a key of the longest, and one
+  std::array<std::uint64_t, longest / 8> words_{};
   siphash<1, 3> long_keys_;
 };
 

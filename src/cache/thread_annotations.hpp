@@ -14,4 +14,5 @@
 #define KVCACHE_EXCLUDES(...) KVCACHE_THREAD_ATTRIBUTE(locks_excluded(__VA_ARGS__))
 #define KVCACHE_ACQUIRE(...) KVCACHE_THREAD_ATTRIBUTE(acquire_capability(__VA_ARGS__))
 #define KVCACHE_RELEASE(...) KVCACHE_THREAD_ATTRIBUTE(release_capability(__VA_ARGS__))
+#define KVCACHE_NO_THREAD_SAFETY_ANALYSIS KVCACHE_THREAD_ATTRIBUTE(no_thread_safety_analysis)
 #define KVCACHE_TRY_ACQUIRE(...) KVCACHE_THREAD_ATTRIBUTE(try_acquire_capability(__VA_ARGS__))

@@ -34,11 +34,15 @@ TEST(spin_lock, lets_one_in_at_a_time) {
 
 TEST(spin_lock, try_lock_fails_while_it_is_held) {
   spin_lock lock;
-  ASSERT_TRUE(lock.try_lock());
-  std::thread{[&] { EXPECT_FALSE(lock.try_lock()); }}.join();
+  const auto is_free = [&lock] {
+    if (!lock.try_lock()) return false;
+    lock.unlock();
+    return true;
+  };
+  lock.lock();
+  std::thread{[&] { EXPECT_FALSE(is_free()); }}.join();
   lock.unlock();
-  EXPECT_TRUE(lock.try_lock());
-  lock.unlock();
+  EXPECT_TRUE(is_free());
 }
 
 TEST(announced_lock, keeps_readers_and_writers_out_while_one_writes) {
@@ -84,6 +88,18 @@ TEST(announced_lock, lets_a_writer_in_while_a_reader_is_inside_another_lock) {
     written.unlock();
   }}.join();
   read.unlock_shared();
+}
+
+TEST(announced_lock_death_test, a_reader_that_enters_a_second_lock_is_aborted) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  announced_lock first;
+  announced_lock second;
+  EXPECT_DEATH(
+      {
+        first.lock_shared();
+        second.lock_shared();
+      },
+      "");
 }
 
 // Far more threads one after the other than there are places, and each must be looked through.
