@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <fstream>
 #include <functional>
 #include <malloc.h>
@@ -21,6 +22,13 @@
 #include <vector>
 
 #include <libcuckoo/cuckoohash_map.hh>
+
+// Under callgrind (see misses) only the operations themselves are counted.
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_TOGGLE_COLLECT
+#endif
 
 #include "kvcache/cache.hpp"
 
@@ -170,6 +178,9 @@ private:
   inline static std::unique_ptr<filled> current_;
 };
 
+// Of the first thread, in all runs: a benchmark is run several times until it is long enough.
+std::int64_t operations_run = 0;
+
 template <class Store, class Operation>
 void run(benchmark::State& state, order how, Operation operation) {
   const auto entries = static_cast<std::size_t>(state.range(0));
@@ -180,10 +191,15 @@ void run(benchmark::State& state, order how, Operation operation) {
   bool whole = true;
   Store* store = nullptr;
   for (auto _ : state) {
-    if (store == nullptr) store = filled<Store>::with(entries).store.get(); // after the barrier
+    if (store == nullptr) {
+      store = filled<Store>::with(entries).store.get(); // after the barrier
+      CALLGRIND_TOGGLE_COLLECT;
+    }
     whole = operation(*store, std::string_view{keys.data() + at, key_bytes}) && whole;
     at = at + key_bytes == keys.size() ? 0 : at + key_bytes;
   }
+  CALLGRIND_TOGGLE_COLLECT;
+  if (state.thread_index() == 0) operations_run += state.iterations();
   if (!whole) state.SkipWithError("a key was missed");
   if (state.thread_index() == 0) {
     state.counters["B/entry"] = filled<Store>::with(entries).bytes_per_entry;
@@ -255,5 +271,6 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();
+  std::fprintf(stderr, "%lld operations\n", static_cast<long long>(operations_run));
   benchmark::Shutdown();
 }

@@ -161,8 +161,10 @@ put_outcome store::write(write_request request) noexcept {
   finding found;
   bool done = false;
   index_.visit(request.hash, request.key, [&](entry_handle& handle) {
-    found = examine(request, handle);
-    done = found.allowed && overwrite_in_place(request, handle);
+    const entry present = arena_.at(handle);
+    const entry_meta meta = present.meta();
+    found = examine(request, present, meta);
+    done = found.allowed && overwrite_in_place(request, present, meta);
     return entry_index::fate::keep;
   });
   if (!found.present) found.allowed = request.when != condition::if_equal;
@@ -171,9 +173,9 @@ put_outcome store::write(write_request request) noexcept {
   return write_new_block(request);
 }
 
-store::finding store::examine(const write_request& request, entry_handle present) const noexcept {
-  const entry e = arena_.at(present);
-  const entry_meta meta = e.meta();
+// REQUIRES: the bucket's lock is held.
+store::finding store::examine(const write_request& request, entry e,
+                              entry_meta meta) const noexcept {
   finding f{.present = true, .expired = has_expired(e, meta)};
   switch (request.when) {
   case condition::always:
@@ -190,16 +192,16 @@ store::finding store::examine(const write_request& request, entry_handle present
 }
 
 // REQUIRES: the bucket's lock is held.
-bool store::overwrite_in_place(const write_request& request, entry_handle present) noexcept {
-  entry e = arena_.at(present);
-  const entry_meta meta = e.meta();
+bool store::overwrite_in_place(const write_request& request, entry e, entry_meta meta) noexcept {
   if (request.value.size() > max_in_place_bytes || !e.same_layout(meta, request.shape)) {
     return false;
   }
   // The same block size, not just a sufficient one: a shorter value gives its room back. An entry's
   // block always is of the size for what it holds.
-  if (entry_arena::block_bytes_for(request.shape.total_bytes()) !=
-      entry_arena::block_bytes_for(e.shape(meta).total_bytes())) {
+  const std::size_t present_bytes = e.shape(meta).total_bytes();
+  const std::size_t bytes = request.shape.total_bytes();
+  if (bytes != present_bytes &&
+      entry_arena::block_bytes_for(bytes) != entry_arena::block_bytes_for(present_bytes)) {
     return false;
   }
   e.assign_value(request.shape, request.value, request.expires_at);
@@ -242,10 +244,11 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
   finding found;
   entry_handle unused = fresh; // to be freed: the new block, or the one it replaces
   const auto replace = [&](entry_handle& handle) {
-    found = examine(request, handle);
+    const entry present = arena_.at(handle);
+    const entry_meta before = present.meta();
+    found = examine(request, present, before);
     if (!found.allowed) return entry_index::fate::keep;
     entry e = arena_.at(fresh);
-    const entry_meta before = arena_.at(handle).meta();
     if (!found.expired) {
       e.store_meta(e.meta().with_references(before.touched(current_epoch()).references()));
     }

@@ -127,8 +127,8 @@ private:
   put_outcome write_new_block(const write_request& request) noexcept;
   put_outcome link_block(const write_request& request, entry_handle fresh,
                          room_effort& effort) noexcept;
-  finding examine(const write_request& request, entry_handle present) const noexcept;
-  bool overwrite_in_place(const write_request& request, entry_handle present) noexcept;
+  finding examine(const write_request& request, entry e, entry_meta meta) const noexcept;
+  bool overwrite_in_place(const write_request& request, entry e, entry_meta meta) noexcept;
   put_outcome outcome_of(const write_request& request, const finding& f) noexcept;
 
   bool has_expired(entry e, entry_meta meta) const noexcept;
