@@ -20,7 +20,8 @@ import unittest
 
 import yaml
 
-DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
 DASHBOARD = DOCKER / "grafana/dashboards/keyvalue-cache.json"
 ALERTS = DOCKER / "prometheus/alerts.yml"
 METRIC = re.compile(r"\bkeyvalue_cache_\w+")
@@ -35,6 +36,12 @@ def run(*command, **more):
     if done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
+
+
+def threads_at_most():
+    """What --threads takes at most, and the other threads with room to spare."""
+    return 32 + int(re.search(r"threads_most = (\d+);",
+                              (ROOT / "src/config/option_table.cpp").read_text())[1])
 
 
 def dashboard_queries():
@@ -136,6 +143,9 @@ class Compose(unittest.TestCase):
                          ["CMD", "keyvalue-cache", "--health-check"])
         self.assertEqual(cache["mem_limit"], cache["memswap_limit"])
 
+    def test_the_cache_may_have_as_many_threads_as_its_options_allow(self):
+        self.assertGreaterEqual(self.services["cache"]["pids_limit"], threads_at_most())
+
     def test_prometheus_scrapes_the_cache_where_compose_has_it(self):
         config = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())
         targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
@@ -162,18 +172,53 @@ class Systemd(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.unit = f"{folder.name}/keyvalue-cache.service"
-        text = (DOCKER / "systemd/keyvalue-cache.service").read_text()
-        self.assertIn("ExecStart=/usr/local/bin/keyvalue-cache\n", text)
+        self.text = (DOCKER / "systemd/keyvalue-cache.service").read_text()
+        self.assertIn("ExecStart=/usr/local/bin/keyvalue-cache\n", self.text)
         pathlib.Path(self.unit).write_text(
-            text.replace("ExecStart=/usr/local/bin/keyvalue-cache", "ExecStart=/bin/true"))
+            self.text.replace("ExecStart=/usr/local/bin/keyvalue-cache", "ExecStart=/bin/true"))
+
+    def set_to(self, name):
+        return re.findall(rf"^{name}=(.*)$", self.text, re.MULTILINE)
+
+    def assert_valid(self):
+        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit).strip(), "")
+
+    def add_drop_in(self):
+        drop_ins = pathlib.Path(f"{self.unit}.d")
+        drop_ins.mkdir()
+        shutil.copy(DOCKER / "systemd/tokens.conf", drop_ins)
 
     def test_unit_is_valid(self):
-        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit).strip(), "")
+        self.assert_valid()
+
+    def test_unit_is_valid_with_tokens(self):
+        self.add_drop_in()
+        self.assert_valid()
+
+    def test_a_mistake_in_the_drop_in_would_be_noticed(self):
+        self.add_drop_in()
+        pathlib.Path(f"{self.unit}.d/worse.conf").write_text("[Service]\nSupplementaryGroup=x\n")
+        with self.assertRaises(AssertionError):
+            self.assert_valid()
 
     def test_unit_is_sandboxed(self):
         # systemd's own score, times ten: from 0 (sealed) to 100 (open); it calls up to 20 "OK".
         run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20",
             self.unit)
+
+    def test_unit_is_never_given_up(self):
+        self.assertEqual(self.set_to("StartLimitIntervalSec"), ["0"])
+        self.assertEqual(self.set_to("RestartPreventExitStatus"), ["2"])
+
+    def test_unit_may_have_as_many_threads_as_its_options_allow(self):
+        self.assertGreaterEqual(int(self.set_to("TasksMax")[0]), threads_at_most())
+
+    def test_a_token_file_that_no_credential_copies_can_be_read_again(self):
+        text = (DOCKER / "systemd/tokens.conf").read_text()
+        path = re.search(r"^Environment=KVCACHE_AUTH_TOKEN_FILE=(\S+)$", text, re.MULTILINE)[1]
+        group = re.search(r"^SupplementaryGroups=(\S+)$", text, re.MULTILINE)[1]
+        self.assertIn(f"install -m 640 -g {group} tokens {path} ", text)
+        self.assertIn("ExecReload=/bin/kill -HUP $MAINPID\n", self.text)
 
 
 if __name__ == "__main__":
