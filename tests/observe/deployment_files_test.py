@@ -24,7 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 DASHBOARD = DOCKER / "grafana/dashboards/keyvalue-cache.json"
 ALERTS = DOCKER / "prometheus/alerts.yml"
-METRIC = re.compile(r"\bkeyvalue_cache_\w+")
+METRIC = re.compile(r"\b(?:keyvalue_cache|process)_[a-z_]+")
 
 
 def run(*command, **more):
@@ -103,6 +103,21 @@ class Grafana(unittest.TestCase):
                  for y in range(p["gridPos"]["y"], p["gridPos"]["y"] + p["gridPos"]["h"])]
         self.assertEqual(len(cells), len(set(cells)))
         self.assertLess(max(x for x, _ in cells), 24)
+
+    def test_dashboard_shows_memory_beside_the_marks_in_force(self):
+        marks = {f"keyvalue_cache_{name}_threshold_ratio" for name in ("pressure", "emergency")}
+        shown = [p for p in json.loads(DASHBOARD.read_text())["panels"]
+                 if any("memory_used_bytes" in t["expr"] for t in p["targets"])]
+        self.assertTrue(shown)
+        for panel in shown:
+            asked = {name for t in panel["targets"] for name in METRIC.findall(t["expr"])}
+            self.assertLessEqual(marks, asked, panel["title"])
+            self.assertNotIn("thresholds", panel["fieldConfig"]["defaults"], panel["title"])
+
+    def test_dashboard_asks_for_the_processes_of_the_cache_only(self):
+        for title, query in dashboard_queries():
+            for selector in re.findall(r"\bprocess_[a-z_]+(\{[^}]*\}|)", query):
+                self.assertIn('job="keyvalue-cache"', selector, title)
 
     def test_dashboard_uses_the_provisioned_data_source(self):
         text = (DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text()
