@@ -32,6 +32,18 @@ test_packages() {
   echo curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy openssl systemd
 }
 
+# What some tests need and not every release has; such a test says that it is skipped.
+# openapi-spec-validator: Debian 13 and later.
+optional_test_packages() { echo python3-openapi-spec-validator; }
+
+# Those of the named packages that this release has. REQUIRES: apt's lists are there.
+available_packages() {
+  local name
+  for name in "$@"; do
+    if LC_ALL=C apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [0-9]'; then echo "$name"; fi
+  done
+}
+
 # Installs those of the named packages that are missing; touches nothing when all are there.
 install_packages() {
   local missing=() name

@@ -1,9 +1,6 @@
 #include "daemon/daemon.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <variant>
@@ -27,15 +24,6 @@ memory_reading lowest_limit(const memory_report& report) {
                            [](const memory_reading& a, const memory_reading& b) {
                              return a.limit_bytes < b.limit_bytes;
                            });
-}
-
-// What this process has resident: at start, what it needs empty. 0 where that cannot be read.
-std::uint64_t resident_bytes() {
-  std::ifstream statm{"/proc/self/statm"};
-  std::uint64_t all_pages = 0;
-  std::uint64_t resident_pages = 0;
-  statm >> all_pages >> resident_pages;
-  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 
 std::unique_ptr<http::token_authorizer> make_authorizer(const std::string& path) {
@@ -109,7 +97,7 @@ void daemon::watch_memory() {
 }
 
 void daemon::refuse_a_limit_that_leaves_no_room() {
-  const auto fault = find_limit_too_small(monitor_.read(0).levels, resident_bytes(),
+  const auto fault = find_limit_too_small(monitor_.read(0).levels, process_.look().resident_bytes,
                                           make_evictor_options(settings_).pressure);
   if (fault) throw unworkable_option{*fault};
 }
@@ -207,19 +195,10 @@ observe::service_snapshot daemon::snapshot() const {
   shown.state = !serving_             ? service_state::starting
                 : server_->draining() ? service_state::draining
                                       : service_state::ready;
-  shown.configuration.bind_address = settings_.bind_address;
+  shown.configuration = make_configuration_facts(settings_);
   shown.configuration.port = server_->local_endpoint().port();
-  shown.configuration.threads = settings_.threads;
-  shown.configuration.max_key_chars = settings_.max_key_chars;
-  shown.configuration.max_value_chars = settings_.max_value_chars;
-  shown.configuration.max_entries = settings_.max_entries;
   shown.configuration.max_connections = server_->connections_most();
-  shown.configuration.default_ttl_s = settings_.default_ttl_s;
-  shown.configuration.memory_limit_bytes = settings_.memory_limit_bytes;
-  shown.configuration.pressure_percent = settings_.pressure_percent;
-  shown.configuration.emergency_percent = settings_.emergency_percent;
-  shown.configuration.floor_percent = settings_.floor_percent;
-  shown.configuration.eviction_interval_ms = settings_.eviction_interval_ms;
+  shown.process = process_.look();
   shown.store = cache_.stats();
   shown.hold_limit_bytes = cache_.hold_limit_bytes();
   shown.buffer_bytes = server_->buffer_bytes();

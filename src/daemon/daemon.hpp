@@ -16,6 +16,7 @@
 #include "config/options.hpp"
 #include "config/signal_waiter.hpp"
 #include "daemon/fault_watch.hpp"
+#include "daemon/process_watch.hpp"
 #include "daemon/tier_watch.hpp"
 #include "eviction/evictor.hpp"
 #include "eviction/periodic_worker.hpp"
@@ -65,6 +66,8 @@ private:
   config::signal_waiter& signals_;
   config::logging& log_;
   const clock::time_point started_ = clock::now();
+
+  const process_watch process_;
 
   // In dependency order; destroyed in reverse.
   observe::registry counters_;

@@ -125,4 +125,37 @@ http::server_options make_server_options(const config::options& settings,
   return made;
 }
 
+observe::configuration_facts make_configuration_facts(const config::options& settings) {
+  observe::configuration_facts made;
+  made.bind_address = settings.bind_address;
+  made.port = settings.port;
+  made.threads = settings.threads;
+  made.max_key_chars = settings.max_key_chars;
+  made.max_value_chars = settings.max_value_chars;
+  made.max_entries = settings.max_entries;
+  made.max_connections = settings.max_connections;
+  made.default_ttl_s = settings.default_ttl_s;
+  if (settings.memory_limit_bytes != 0) made.memory_limit_bytes = settings.memory_limit_bytes;
+  made.pressure_percent = settings.pressure_percent;
+  made.emergency_percent = settings.emergency_percent;
+  made.floor_percent = settings.floor_percent;
+  made.eviction_interval_ms = settings.eviction_interval_ms;
+  made.max_head_bytes = settings.max_head_bytes;
+  made.max_head_fields = settings.max_head_fields;
+  made.max_target_bytes = settings.max_target_bytes;
+  made.max_body_bytes = settings.max_body_bytes;
+  made.head_timeout_ms = settings.head_timeout_ms;
+  made.body_timeout_ms = settings.body_timeout_ms;
+  made.idle_timeout_ms = settings.idle_timeout_ms;
+  made.write_timeout_ms = settings.write_timeout_ms;
+  made.drain_delay_ms = settings.drain_delay_ms;
+  made.drain_timeout_ms = settings.drain_timeout_ms;
+  made.tokens = !settings.auth_token_file.empty();
+  made.enable_flush = settings.enable_flush;
+  made.allowed_hosts = settings.allowed_hosts.size();
+  made.access_log = settings.access_log;
+  made.access_log_sample = settings.access_log_sample;
+  return made;
+}
+
 } // namespace kvcache::daemon

@@ -14,6 +14,7 @@
 #include "http/server_options.hpp"
 #include "kvcache/cache_options.hpp"
 #include "memory/memory_monitor.hpp"
+#include "observe/service_snapshot.hpp"
 
 namespace kvcache::daemon {
 
@@ -52,5 +53,8 @@ http::load_caps make_load_caps(const config::options& settings,
 // `memory_limit_bytes`: the lowest limit there is at start; see make_load_caps().
 http::server_options make_server_options(const config::options& settings,
                                          std::uint64_t memory_limit_bytes);
+
+// What /stats shows of them.
+observe::configuration_facts make_configuration_facts(const config::options& settings);
 
 } // namespace kvcache::daemon

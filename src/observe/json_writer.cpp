@@ -26,6 +26,17 @@ void json_writer::member(std::string_view name, std::string_view value) {
   write_string(value);
 }
 
+void json_writer::write_bool(std::string_view name, bool value) {
+  write_name(name);
+  out_ += value ? "true" : "false";
+}
+
+void json_writer::integer_or_null(std::string_view name, std::optional<std::uint64_t> value) {
+  if (value) return write_integer(name, *value);
+  write_name(name);
+  out_ += "null";
+}
+
 void json_writer::member(std::string_view name, std::optional<double> value) {
   write_name(name);
   if (value && std::isfinite(*value))

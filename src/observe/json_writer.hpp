@@ -28,13 +28,19 @@ public:
   void member(std::string_view name, std::string_view value);
   void member(std::string_view name, const char* value) { member(name, std::string_view{value}); }
   void member(std::string_view name, std::unsigned_integral auto value) {
-    write_integer(name, value);
+    if constexpr (std::same_as<decltype(value), bool>)
+      write_bool(name, value);
+    else
+      write_integer(name, value);
   }
   // The shortest text that reads back as the same number; null for nothing and for what JSON cannot
   // express (infinities, not-a-number).
   void member(std::string_view name, std::optional<double> value);
+  // null for nothing. (No member(), for which a plain double would be as good.)
+  void integer_or_null(std::string_view name, std::optional<std::uint64_t> value);
 
 private:
+  void write_bool(std::string_view name, bool value);
   void write_integer(std::string_view name, std::uint64_t value);
   void write_name(std::string_view name);
   void write_string(std::string_view text);

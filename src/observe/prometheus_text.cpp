@@ -1,5 +1,7 @@
 #include "observe/prometheus_text.hpp"
 
+#include <chrono>
+
 #include "observe/metrics_writer.hpp"
 
 namespace kvcache::observe {
@@ -10,14 +12,16 @@ constexpr std::size_t expected_size =
 
 double seconds(std::uint64_t ns) noexcept { return static_cast<double>(ns) / 1e9; }
 
+double seconds(std::chrono::nanoseconds duration) noexcept {
+  return std::chrono::duration<double>{duration}.count();
+}
+
 double share(unsigned percent) noexcept { return percent / 100.0; }
 
 void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
   metrics.family("keyvalue_cache_build_info", metric_type::gauge,
                  "Always 1; the version that runs is in the label.");
   metrics.sample({{"version", snapshot.version}}, 1);
-  metrics.single("keyvalue_cache_uptime_seconds", metric_type::gauge, "Time since the start.",
-                 seconds(static_cast<std::uint64_t>(snapshot.counters.uptime.count())));
   metrics.family("keyvalue_cache_state", metric_type::gauge,
                  "1 for the state the service is in, 0 for the others.");
   for (std::size_t state = 0; state < service_state_names.size(); ++state)
@@ -25,6 +29,21 @@ void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
                    static_cast<std::size_t>(snapshot.state) == state ? 1 : 0);
   metrics.single("keyvalue_cache_worker_threads", metric_type::gauge,
                  "Threads that serve requests.", snapshot.configuration.threads);
+}
+
+// Under the names that all Prometheus clients give them.
+void write_process(metrics_writer& metrics, const process_facts& process) {
+  metrics.single("process_start_time_seconds", metric_type::gauge,
+                 "When the process started, in seconds since 1970.", seconds(process.started_at));
+  metrics.single("process_cpu_seconds_total", metric_type::counter,
+                 "Processor time of all threads, user and system.",
+                 seconds(process.processor_time));
+  metrics.single("process_resident_memory_bytes", metric_type::gauge,
+                 "Memory of the process that is resident.", process.resident_bytes);
+  metrics.single("process_open_fds", metric_type::gauge, "File descriptors open now.",
+                 process.open_files);
+  metrics.single("process_max_fds", metric_type::gauge, "File descriptors the process may have.",
+                 process.files_most);
 }
 
 void write_store(metrics_writer& metrics, const cache_stats& store,
@@ -120,9 +139,8 @@ void write_requests(metrics_writer& metrics, const counters_snapshot& counters) 
   metrics.sample({{"result", "miss"}}, counters.of(event::miss));
   metrics.family("keyvalue_cache_puts_total", metric_type::counter,
                  "PUTs that reached the store, by result.");
-  for (std::size_t outcome = 0; outcome < put_outcome_names.size(); ++outcome)
-    metrics.sample({{"result", put_outcome_names[outcome]}},
-                   counters.of(event_of(static_cast<put_outcome>(outcome))));
+  for (const auto& [outcome, name] : put_outcome_names)
+    metrics.sample({{"result", name}}, counters.of(event_of(outcome)));
   metrics.family("keyvalue_cache_deletes_total", metric_type::counter,
                  "Deletes that reached the store, by result.");
   metrics.sample({{"result", "deleted"}}, counters.of(event::erased));
@@ -180,6 +198,7 @@ std::string prometheus_text(const service_snapshot& snapshot) {
   body.reserve(expected_size);
   metrics_writer metrics{body};
   write_service(metrics, snapshot);
+  write_process(metrics, snapshot.process);
   write_store(metrics, snapshot.store, snapshot.configuration);
   write_memory(metrics, snapshot);
   write_eviction(metrics, snapshot);

@@ -2,7 +2,8 @@
 //
 // The facts are those of /stats since the start; "over the last minute" is left to Prometheus'
 // rate(), but for the longest request, which no histogram can tell. Names begin with
-// keyvalue_cache_, units are seconds and bytes. Series are never born late: each exists from the
+// keyvalue_cache_, or with process_ where every Prometheus client has the same one; units are
+// seconds and bytes. Series are never born late: each exists from the
 // first scrape on, at 0.
 #pragma once
 

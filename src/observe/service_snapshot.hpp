@@ -3,8 +3,10 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,9 +26,18 @@ inline constexpr std::array<std::string_view, pressure_tier_count> pressure_tier
     "normal", "pressure", "emergency"};
 inline constexpr std::array<std::string_view, eviction_cause_count> eviction_cause_names{
     "clock", "lru", "emergency", "expired", "max_entries"};
-// The outcomes of a PUT, in the order of put_outcome.
-inline constexpr std::array<std::string_view, 7> put_outcome_names{
-    "inserted", "replaced", "exists", "mismatch", "no_room", "out_of_memory", "too_large"};
+// The outcomes that POST /put can have. Of the others, two belong to conditional writes, which no
+// endpoint offers, and an item too large for the store is longer than any limit on requests: a
+// series that can never rise would only puzzle.
+struct put_outcome_name {
+  put_outcome outcome;
+  std::string_view name;
+};
+inline constexpr std::array<put_outcome_name, 4> put_outcome_names{
+    {{put_outcome::inserted, "inserted"},
+     {put_outcome::replaced, "replaced"},
+     {put_outcome::no_room, "no_room"},
+     {put_outcome::out_of_memory, "out_of_memory"}}};
 
 // The options that explain the figures.
 struct configuration_facts {
@@ -35,14 +46,29 @@ struct configuration_facts {
   std::size_t threads = 0;
   std::size_t max_key_chars = 0;
   std::size_t max_value_chars = 0;
-  std::size_t max_entries = 0;          // 0: no such limit
-  std::size_t max_connections = 0;      // in force: as asked for, or as the memory limit allows
-  unsigned default_ttl_s = 0;           // 0: entries do not expire by themselves
-  std::uint64_t memory_limit_bytes = 0; // as asked for; 0: auto
+  std::size_t max_entries = 0;     // 0: no such limit
+  std::size_t max_connections = 0; // in force: as asked for, or as the memory limit allows
+  unsigned default_ttl_s = 0;      // 0: entries do not expire by themselves
+  std::optional<std::uint64_t> memory_limit_bytes; // as asked for; nothing: auto
   unsigned pressure_percent = 0;
   unsigned emergency_percent = 0;
   unsigned floor_percent = 0;
   unsigned eviction_interval_ms = 0;
+  std::size_t max_head_bytes = 0; // these three in force, auto worked out
+  std::size_t max_target_bytes = 0;
+  std::size_t max_body_bytes = 0;
+  std::size_t max_head_fields = 0;
+  unsigned head_timeout_ms = 0;
+  unsigned body_timeout_ms = 0;
+  unsigned idle_timeout_ms = 0;
+  unsigned write_timeout_ms = 0;
+  unsigned drain_delay_ms = 0;
+  unsigned drain_timeout_ms = 0;
+  bool tokens = false; // asked for
+  bool enable_flush = false;
+  std::size_t allowed_hosts = 0; // how many; 0: any. Which they are is not for every reader
+  bool access_log = false;
+  unsigned access_log_sample = 0;
 };
 
 struct eviction_facts {
@@ -55,10 +81,20 @@ struct eviction_facts {
   std::uint64_t longest_slice_ns = 0; // … and of its longest one so far
 };
 
+// What the kernel tells about the process; 0 for what it does not tell.
+struct process_facts {
+  std::chrono::nanoseconds started_at{};     // since 1970
+  std::chrono::nanoseconds processor_time{}; // of all threads since the start
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t open_files = 0;
+  std::uint64_t files_most = 0;
+};
+
 struct service_snapshot {
   std::string_view version;
   service_state state = service_state::starting;
   configuration_facts configuration;
+  process_facts process;
   cache_stats store;
   std::uint64_t hold_limit_bytes = 0; // what the store may hold from the kernel; 0: unlimited
   std::uint64_t buffer_bytes = 0;     // what all connections hold in buffers

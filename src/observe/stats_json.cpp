@@ -37,11 +37,36 @@ void write_configuration(json_writer& json, const configuration_facts& facts) {
   json.member("max_entries", facts.max_entries);
   json.member("max_connections", facts.max_connections);
   json.member("default_ttl_s", facts.default_ttl_s);
-  json.member("memory_limit_bytes", facts.memory_limit_bytes);
+  json.integer_or_null("memory_limit_bytes", facts.memory_limit_bytes);
   json.member("pressure_percent", facts.pressure_percent);
   json.member("emergency_percent", facts.emergency_percent);
   json.member("floor_percent", facts.floor_percent);
   json.member("eviction_interval_ms", facts.eviction_interval_ms);
+  json.member("max_head_bytes", facts.max_head_bytes);
+  json.member("max_head_fields", facts.max_head_fields);
+  json.member("max_target_bytes", facts.max_target_bytes);
+  json.member("max_body_bytes", facts.max_body_bytes);
+  json.member("head_timeout_ms", facts.head_timeout_ms);
+  json.member("body_timeout_ms", facts.body_timeout_ms);
+  json.member("idle_timeout_ms", facts.idle_timeout_ms);
+  json.member("write_timeout_ms", facts.write_timeout_ms);
+  json.member("drain_delay_ms", facts.drain_delay_ms);
+  json.member("drain_timeout_ms", facts.drain_timeout_ms);
+  json.member("tokens", facts.tokens);
+  json.member("enable_flush", facts.enable_flush);
+  json.member("allowed_hosts", facts.allowed_hosts);
+  json.member("access_log", facts.access_log);
+  json.member("access_log_sample", facts.access_log_sample);
+  json.end_object();
+}
+
+void write_process(json_writer& json, const process_facts& facts) {
+  json.begin_object("process");
+  json.member("started_at_s", seconds(facts.started_at));
+  json.member("cpu_s", seconds(facts.processor_time));
+  json.member("resident_bytes", facts.resident_bytes);
+  json.member("open_files", facts.open_files);
+  json.member("max_open_files", facts.files_most);
   json.end_object();
 }
 
@@ -123,9 +148,8 @@ void write_counters(json_writer& json, std::string_view name, std::chrono::nanos
   json.member("hit_ratio", ratio(counters.of(event::hit), counters.gets()));
   json.member("puts", counters.puts());
   json.begin_object("put_outcomes");
-  for (std::size_t outcome = 0; outcome < put_outcome_names.size(); ++outcome)
-    json.member(put_outcome_names[outcome],
-                counters.of(event_of(static_cast<put_outcome>(outcome))));
+  for (const auto& [outcome, outcome_name] : put_outcome_names)
+    json.member(outcome_name, counters.of(event_of(outcome)));
   json.end_object();
   json.member("deletes", counters.of(event::erased));
   json.member("deletes_not_found", counters.of(event::erase_missed));
@@ -153,6 +177,7 @@ std::string stats_json(const service_snapshot& snapshot) {
   json.member("state", service_state_names[index_of(snapshot.state)]);
   json.member("uptime_s", seconds(snapshot.counters.uptime));
   json.member("entries", snapshot.store.entries);
+  write_process(json, snapshot.process);
   write_memory(json, snapshot);
   write_eviction(json, snapshot);
   write_connections(json, snapshot.counters.since_start);

@@ -123,6 +123,70 @@ TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
   EXPECT_EQ(make_monitor_options(settings).memory_limit_bytes, 6U);
 }
 
+TEST(room_options, hand_the_statistics_every_setting_that_explains_them) {
+  config::options settings = resolved();
+  settings.bind_address = "::1";
+  settings.port = 1;
+  settings.max_key_chars = 2;
+  settings.max_value_chars = 3;
+  settings.max_entries = 4;
+  settings.max_connections = 5;
+  settings.default_ttl_s = 6;
+  settings.memory_limit_bytes = 7;
+  settings.pressure_percent = 8;
+  settings.emergency_percent = 9;
+  settings.floor_percent = 10;
+  settings.eviction_interval_ms = 11;
+  settings.max_head_bytes = 12;
+  settings.max_head_fields = 13;
+  settings.max_target_bytes = 14;
+  settings.max_body_bytes = 15;
+  settings.head_timeout_ms = 16;
+  settings.body_timeout_ms = 17;
+  settings.idle_timeout_ms = 18;
+  settings.write_timeout_ms = 19;
+  settings.drain_delay_ms = 20;
+  settings.drain_timeout_ms = 21;
+  settings.auth_token_file = "tokens";
+  settings.enable_flush = true;
+  settings.allowed_hosts = {"a", "b"};
+  settings.access_log = true;
+  settings.access_log_sample = 22;
+  const observe::configuration_facts made = make_configuration_facts(settings);
+  EXPECT_EQ(made.bind_address, "::1");
+  EXPECT_EQ(made.port, 1);
+  EXPECT_EQ(made.threads, threads);
+  EXPECT_EQ(made.max_key_chars, 2U);
+  EXPECT_EQ(made.max_value_chars, 3U);
+  EXPECT_EQ(made.max_entries, 4U);
+  EXPECT_EQ(made.max_connections, 5U);
+  EXPECT_EQ(made.default_ttl_s, 6U);
+  EXPECT_EQ(made.memory_limit_bytes, 7U);
+  EXPECT_EQ(made.pressure_percent, 8U);
+  EXPECT_EQ(made.emergency_percent, 9U);
+  EXPECT_EQ(made.floor_percent, 10U);
+  EXPECT_EQ(made.eviction_interval_ms, 11U);
+  EXPECT_EQ(made.max_head_bytes, 12U);
+  EXPECT_EQ(made.max_head_fields, 13U);
+  EXPECT_EQ(made.max_target_bytes, 14U);
+  EXPECT_EQ(made.max_body_bytes, 15U);
+  EXPECT_EQ(made.head_timeout_ms, 16U);
+  EXPECT_EQ(made.body_timeout_ms, 17U);
+  EXPECT_EQ(made.idle_timeout_ms, 18U);
+  EXPECT_EQ(made.write_timeout_ms, 19U);
+  EXPECT_EQ(made.drain_delay_ms, 20U);
+  EXPECT_EQ(made.drain_timeout_ms, 21U);
+  EXPECT_TRUE(made.tokens);
+  EXPECT_TRUE(made.enable_flush);
+  EXPECT_EQ(made.allowed_hosts, 2U);
+  EXPECT_TRUE(made.access_log);
+  EXPECT_EQ(made.access_log_sample, 22U);
+}
+
+TEST(room_options, tell_the_statistics_of_an_automatic_memory_limit_by_none) {
+  EXPECT_EQ(make_configuration_facts(resolved()).memory_limit_bytes, std::nullopt);
+}
+
 memory_reading level(std::uint64_t used_mib, std::uint64_t limit_mib) {
   return {used_mib * mib, limit_mib * mib, "test"};
 }

@@ -20,10 +20,11 @@ import unittest
 
 import yaml
 
-DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
 DASHBOARD = DOCKER / "grafana/dashboards/keyvalue-cache.json"
 ALERTS = DOCKER / "prometheus/alerts.yml"
-METRIC = re.compile(r"\bkeyvalue_cache_\w+")
+METRIC = re.compile(r"\b(?:keyvalue_cache|process)_[a-z_]+")
 
 
 def run(*command, **more):
@@ -35,6 +36,12 @@ def run(*command, **more):
     if done.returncode != 0:
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout
+
+
+def threads_at_most():
+    """What --threads takes at most, and the other threads with room to spare."""
+    return 32 + int(re.search(r"threads_most = (\d+);",
+                              (ROOT / "src/config/option_table.cpp").read_text())[1])
 
 
 def dashboard_queries():
@@ -97,6 +104,21 @@ class Grafana(unittest.TestCase):
         self.assertEqual(len(cells), len(set(cells)))
         self.assertLess(max(x for x, _ in cells), 24)
 
+    def test_dashboard_shows_memory_beside_the_marks_in_force(self):
+        marks = {f"keyvalue_cache_{name}_threshold_ratio" for name in ("pressure", "emergency")}
+        shown = [p for p in json.loads(DASHBOARD.read_text())["panels"]
+                 if any("memory_used_bytes" in t["expr"] for t in p["targets"])]
+        self.assertTrue(shown)
+        for panel in shown:
+            asked = {name for t in panel["targets"] for name in METRIC.findall(t["expr"])}
+            self.assertLessEqual(marks, asked, panel["title"])
+            self.assertNotIn("thresholds", panel["fieldConfig"]["defaults"], panel["title"])
+
+    def test_dashboard_asks_for_the_processes_of_the_cache_only(self):
+        for title, query in dashboard_queries():
+            for selector in re.findall(r"\bprocess_[a-z_]+(\{[^}]*\}|)", query):
+                self.assertIn('job="keyvalue-cache"', selector, title)
+
     def test_dashboard_uses_the_provisioned_data_source(self):
         text = (DOCKER / "grafana/provisioning/datasources/prometheus.yaml").read_text()
         uids = {source["uid"] for source in yaml.safe_load(text)["datasources"]}
@@ -136,6 +158,9 @@ class Compose(unittest.TestCase):
                          ["CMD", "keyvalue-cache", "--health-check"])
         self.assertEqual(cache["mem_limit"], cache["memswap_limit"])
 
+    def test_the_cache_may_have_as_many_threads_as_its_options_allow(self):
+        self.assertGreaterEqual(self.services["cache"]["pids_limit"], threads_at_most())
+
     def test_prometheus_scrapes_the_cache_where_compose_has_it(self):
         config = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())
         targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
@@ -162,18 +187,53 @@ class Systemd(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.unit = f"{folder.name}/keyvalue-cache.service"
-        text = (DOCKER / "systemd/keyvalue-cache.service").read_text()
-        self.assertIn("ExecStart=/usr/local/bin/keyvalue-cache\n", text)
+        self.text = (DOCKER / "systemd/keyvalue-cache.service").read_text()
+        self.assertIn("ExecStart=/usr/local/bin/keyvalue-cache\n", self.text)
         pathlib.Path(self.unit).write_text(
-            text.replace("ExecStart=/usr/local/bin/keyvalue-cache", "ExecStart=/bin/true"))
+            self.text.replace("ExecStart=/usr/local/bin/keyvalue-cache", "ExecStart=/bin/true"))
+
+    def set_to(self, name):
+        return re.findall(rf"^{name}=(.*)$", self.text, re.MULTILINE)
+
+    def assert_valid(self):
+        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit).strip(), "")
+
+    def add_drop_in(self):
+        drop_ins = pathlib.Path(f"{self.unit}.d")
+        drop_ins.mkdir()
+        shutil.copy(DOCKER / "systemd/tokens.conf", drop_ins)
 
     def test_unit_is_valid(self):
-        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit).strip(), "")
+        self.assert_valid()
+
+    def test_unit_is_valid_with_tokens(self):
+        self.add_drop_in()
+        self.assert_valid()
+
+    def test_a_mistake_in_the_drop_in_would_be_noticed(self):
+        self.add_drop_in()
+        pathlib.Path(f"{self.unit}.d/worse.conf").write_text("[Service]\nSupplementaryGroup=x\n")
+        with self.assertRaises(AssertionError):
+            self.assert_valid()
 
     def test_unit_is_sandboxed(self):
         # systemd's own score, times ten: from 0 (sealed) to 100 (open); it calls up to 20 "OK".
         run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20",
             self.unit)
+
+    def test_unit_is_never_given_up(self):
+        self.assertEqual(self.set_to("StartLimitIntervalSec"), ["0"])
+        self.assertEqual(self.set_to("RestartPreventExitStatus"), ["2"])
+
+    def test_unit_may_have_as_many_threads_as_its_options_allow(self):
+        self.assertGreaterEqual(int(self.set_to("TasksMax")[0]), threads_at_most())
+
+    def test_a_token_file_that_no_credential_copies_can_be_read_again(self):
+        text = (DOCKER / "systemd/tokens.conf").read_text()
+        path = re.search(r"^Environment=KVCACHE_AUTH_TOKEN_FILE=(\S+)$", text, re.MULTILINE)[1]
+        group = re.search(r"^SupplementaryGroups=(\S+)$", text, re.MULTILINE)[1]
+        self.assertIn(f"install -m 640 -g {group} tokens {path} ", text)
+        self.assertIn("ExecReload=/bin/kill -HUP $MAINPID\n", self.text)
 
 
 if __name__ == "__main__":

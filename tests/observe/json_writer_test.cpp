@@ -42,8 +42,21 @@ TEST(json_writer, writes_null_for_what_is_absent_or_no_number) {
   json.member("a", std::nullopt);
   json.member("b", std::nan(""));
   json.member("c", std::numeric_limits<double>::infinity());
+  json.integer_or_null("d", std::nullopt);
+  json.integer_or_null("e", 7);
   json.end_object();
-  EXPECT_EQ(out, R"({"a":null,"b":null,"c":null})");
+  EXPECT_EQ(out, R"({"a":null,"b":null,"c":null,"d":null,"e":7})");
+}
+
+TEST(json_writer, tells_yes_and_no_from_numbers) {
+  std::string out;
+  json_writer json{out};
+  json.begin_object();
+  json.member("a", true);
+  json.member("b", false);
+  json.member("c", 1U);
+  json.end_object();
+  EXPECT_EQ(out, R"({"a":true,"b":false,"c":1})");
 }
 
 TEST(json_writer, makes_valid_json_of_any_bytes) {

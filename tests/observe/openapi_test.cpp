@@ -113,6 +113,20 @@ TEST(openapi, shows_statistics_as_they_are) {
   expect_same_members(example, document()["components"]["schemas"]["Stats"], "example");
 }
 
+TEST(openapi, shows_only_latencies_that_can_be) {
+  const json& example = document()["paths"]["/stats"]["get"]["responses"]["200"]["content"]
+                                  ["application/json"]["examples"]["stats"]["value"];
+  for (const char* time : {"since_start", "last_minute"})
+    for (const char* operation : {"get_latency_us", "put_latency_us"}) {
+      double previous = 0;
+      for (const char* quantile : {"p50", "p90", "p99", "p99.9", "max"}) {
+        const double shown = example[time][operation][quantile].get<double>();
+        EXPECT_GE(shown, previous) << time << ' ' << operation << ' ' << quantile;
+        previous = shown;
+      }
+    }
+}
+
 TEST(openapi, documents_only_statuses_that_are_counted) {
   for (const auto& [path, operations] : document()["paths"].items())
     for (const auto& [method, operation] : operations.items())

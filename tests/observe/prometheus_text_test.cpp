@@ -27,12 +27,14 @@ std::map<std::string, double> samples_of(const std::string& text) {
   return samples;
 }
 
-double value_of(const std::string& series) {
+double value_of_whole(const std::string& name) {
   const auto samples = samples_of(prometheus_text(sample_snapshot()));
-  const auto found = samples.find("keyvalue_cache_" + series);
-  EXPECT_NE(found, samples.end()) << series;
+  const auto found = samples.find(name);
+  EXPECT_NE(found, samples.end()) << name;
   return found == samples.end() ? -1 : found->second;
 }
+
+double value_of(const std::string& series) { return value_of_whole("keyvalue_cache_" + series); }
 
 TEST(prometheus_text, tells_the_facts_of_the_store) {
   EXPECT_EQ(value_of("entries"), 1001);
@@ -47,13 +49,29 @@ TEST(prometheus_text, tells_the_facts_of_the_store) {
 }
 
 TEST(prometheus_text, uses_base_units) {
-  EXPECT_EQ(value_of("uptime_seconds"), 95.5);
   EXPECT_EQ(value_of("index_growth_step_max_seconds"), 0.0019);
   EXPECT_EQ(value_of("move_slice_max_seconds"), 0.00045);
   EXPECT_EQ(value_of("eviction_slice_seconds"), 0.000123);
   EXPECT_EQ(value_of("eviction_slice_max_seconds"), 0.000456);
   EXPECT_EQ(value_of("pressure_threshold_ratio"), 0.7);
   EXPECT_EQ(value_of("emergency_threshold_ratio"), 0.95);
+}
+
+TEST(prometheus_text, tells_of_the_process_what_every_client_does_under_the_same_names) {
+  EXPECT_EQ(value_of_whole("process_start_time_seconds"), 1700000000.5);
+  EXPECT_EQ(value_of_whole("process_cpu_seconds_total"), 12.25);
+  EXPECT_EQ(value_of_whole("process_resident_memory_bytes"), 9009);
+  EXPECT_EQ(value_of_whole("process_open_fds"), 31);
+  EXPECT_EQ(value_of_whole("process_max_fds"), 65536);
+}
+
+TEST(prometheus_text, has_no_series_that_can_never_rise) {
+  for (const auto& [series, value] : samples_of(prometheus_text(sample_snapshot()))) {
+    EXPECT_EQ(series.find("exists"), std::string::npos) << series;
+    EXPECT_EQ(series.find("mismatch"), std::string::npos) << series;
+    EXPECT_EQ(series.find("too_large"), std::string::npos) << series;
+    EXPECT_EQ(series.find("status=\"412\""), std::string::npos) << series;
+  }
 }
 
 TEST(prometheus_text, tells_memory_and_eviction) {

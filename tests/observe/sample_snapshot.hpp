@@ -27,6 +27,27 @@ inline service_snapshot sample_snapshot() {
   configuration.emergency_percent = 95;
   configuration.floor_percent = 5;
   configuration.eviction_interval_ms = 100;
+  configuration.max_head_bytes = 16'384;
+  configuration.max_head_fields = 64;
+  configuration.max_target_bytes = 8'192;
+  configuration.max_body_bytes = 16'385;
+  configuration.head_timeout_ms = 10'001;
+  configuration.body_timeout_ms = 10'002;
+  configuration.idle_timeout_ms = 60'003;
+  configuration.write_timeout_ms = 10'004;
+  configuration.drain_delay_ms = 3'005;
+  configuration.drain_timeout_ms = 8'006;
+  configuration.tokens = true;
+  configuration.enable_flush = false;
+  configuration.allowed_hosts = 3;
+  configuration.access_log = true;
+  configuration.access_log_sample = 25;
+
+  snapshot.process.started_at = std::chrono::milliseconds{1'700'000'000'500};
+  snapshot.process.processor_time = std::chrono::milliseconds{12'250};
+  snapshot.process.resident_bytes = 9'009;
+  snapshot.process.open_files = 31;
+  snapshot.process.files_most = 65'536;
 
   snapshot.store.entries = 1'001;
   snapshot.store.live_bytes = 2'002;

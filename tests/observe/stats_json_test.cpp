@@ -66,13 +66,9 @@ TEST(stats_json, counts_since_the_start) {
   EXPECT_EQ(total["gets"], 2014);
   EXPECT_DOUBLE_EQ(total["hit_ratio"].get<double>(), 1003.0 / 2014.0);
   EXPECT_EQ(total["puts"], 1020 + 1030);
-  EXPECT_EQ(total["put_outcomes"], (json{{"inserted", 1020},
-                                         {"replaced", 1030},
-                                         {"exists", 1040},
-                                         {"mismatch", 1050},
-                                         {"no_room", 1060},
-                                         {"out_of_memory", 1070},
-                                         {"too_large", 1080}}));
+  EXPECT_EQ(
+      total["put_outcomes"],
+      (json{{"inserted", 1020}, {"replaced", 1030}, {"no_room", 1060}, {"out_of_memory", 1070}}));
   EXPECT_EQ(total["deletes"], 1090);
   EXPECT_EQ(total["deletes_not_found"], 1100);
   EXPECT_EQ(total["flushes"], 1110);
@@ -128,7 +124,36 @@ TEST(stats_json, tells_connections_and_configuration) {
                                           {"pressure_percent", 70},
                                           {"emergency_percent", 95},
                                           {"floor_percent", 5},
-                                          {"eviction_interval_ms", 100}}));
+                                          {"eviction_interval_ms", 100},
+                                          {"max_head_bytes", 16384},
+                                          {"max_head_fields", 64},
+                                          {"max_target_bytes", 8192},
+                                          {"max_body_bytes", 16385},
+                                          {"head_timeout_ms", 10001},
+                                          {"body_timeout_ms", 10002},
+                                          {"idle_timeout_ms", 60003},
+                                          {"write_timeout_ms", 10004},
+                                          {"drain_delay_ms", 3005},
+                                          {"drain_timeout_ms", 8006},
+                                          {"tokens", true},
+                                          {"enable_flush", false},
+                                          {"allowed_hosts", 3},
+                                          {"access_log", true},
+                                          {"access_log_sample", 25}}));
+}
+
+TEST(stats_json, tells_what_the_process_takes) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  EXPECT_EQ(stats["process"], (json{{"started_at_s", 1700000000.5},
+                                    {"cpu_s", 12.25},
+                                    {"resident_bytes", 9009},
+                                    {"open_files", 31},
+                                    {"max_open_files", 65536}}));
+}
+
+TEST(stats_json, tells_no_memory_limit_from_a_limit_of_nothing) {
+  const json stats = json::parse(stats_json(service_snapshot{}));
+  EXPECT_TRUE(stats["configuration"]["memory_limit_bytes"].is_null());
 }
 
 TEST(stats_json, has_null_where_there_is_nothing_to_divide_by) {
