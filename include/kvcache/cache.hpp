@@ -13,7 +13,7 @@
 // fail returns an outcome, and a failed operation leaves the store as it was.
 //
 // Time: the store reads no clock. Its owner calls advance_clock(); expiry is counted in those
-// ticks.
+// ticks. coarse_clock.hpp turns time into them.
 #pragma once
 
 #include <cstddef>

@@ -19,6 +19,10 @@ namespace {
 // How often the main thread looks whether there is something to log.
 constexpr std::chrono::milliseconds between_books{250};
 
+// How far the cache's clock may be behind: half a tick, so that an entry with a ttl outlives it by
+// 0.15 s at most.
+constexpr std::chrono::milliseconds clock_lateness{50};
+
 memory_reading lowest_limit(const memory_report& report) {
   return *std::min_element(report.levels.begin(), report.levels.end(),
                            [](const memory_reading& a, const memory_reading& b) {
@@ -47,10 +51,10 @@ std::string address_text(const std::string& address, std::uint16_t port) {
 }
 
 std::unique_ptr<http::server> make_server(const http::server_options& options, cache& store,
-                                          http::server_services services,
+                                          const coarse_clock& clock, http::server_services services,
                                           observe::registry& counters) {
   try {
-    return std::make_unique<http::server>(options, store, std::move(services), counters);
+    return std::make_unique<http::server>(options, store, clock, std::move(services), counters);
   } catch (const boost::system::system_error& error) {
     throw std::runtime_error{"cannot listen on " +
                              address_text(options.bind_address, options.port) + ": " +
@@ -69,10 +73,11 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       monitor_(make_monitor_options(settings)),
       limit_(lowest_limit(monitor_.read(0))),
       cache_(make_cache_options(settings)),
+      clock_thread_([this] { cache_.advance_clock(clock_.now()); }, {.interval = clock_lateness}),
       evictor_(cache_.internals(), make_evictor_options(settings), make_surroundings()),
       tokens_(make_authorizer(settings.auth_token_file)),
       access_(make_access_log(settings)),
-      server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_,
+      server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_, clock_,
                           make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
   watch_memory(); // the first PUT finds the store with its limit

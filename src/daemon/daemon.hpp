@@ -23,6 +23,7 @@
 #include "http/server.hpp"
 #include "http/token_authorizer.hpp"
 #include "kvcache/cache.hpp"
+#include "kvcache/coarse_clock.hpp"
 #include "memory/memory_monitor.hpp"
 #include "observe/registry.hpp"
 #include "observe/service_snapshot.hpp"
@@ -73,7 +74,9 @@ private:
   observe::registry counters_;
   memory_monitor monitor_;     // the eviction thread's, once there is one
   const memory_reading limit_; // the lowest one there was at start
+  const coarse_clock clock_;
   cache cache_;
+  periodic_worker clock_thread_; // no other has time to be in time: eviction may take long
   evictor evictor_;
   std::unique_ptr<http::token_authorizer> tokens_; // null: no tokens are asked for
   std::unique_ptr<config::access_lines> access_;   // null: no access log is kept

@@ -1,7 +1,6 @@
 #include "eviction/evictor.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <new>
 #include <thread>
 #include <utility>
@@ -13,7 +12,6 @@ namespace kvcache {
 namespace {
 
 constexpr std::uint64_t ns_per_us = 1000;
-constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
 
 // After this much processor time the thread lets others run. Half a millisecond is promised: the
 // last step of a slice, begun just before, may take as long again.
@@ -25,10 +23,12 @@ constexpr unsigned maintain_us = 100;
 // Processor time of one run that may go into moving survivors: a quarter of the usual interval.
 constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
 
-// All entries are looked at for expiry about once in a minute, a few thousand at a time.
+// All entries are looked at for expiry about once in a minute, a few thousand at a time: as many in
+// a run as belong to its interval, within these bounds for a tenth of a second.
 constexpr std::uint64_t sweep_ms = 60'000;
-constexpr std::size_t min_sweep_slots = 64;
-constexpr std::size_t max_sweep_slots = 65'536;
+constexpr std::uint64_t sweep_bounds_ms = 100;
+constexpr std::uint64_t min_sweep_slots = 64;
+constexpr std::uint64_t max_sweep_slots = 65'536;
 constexpr std::size_t sweep_slots_between_looks = 1024;
 
 // What an index that fits its entries takes at most.
@@ -62,8 +62,7 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
       surroundings_(std::move(surroundings)),
       clock_(entries, options.threads + 1),
       lru_(entries, options.threads + 1),
-      sweep_(entries),
-      started_ns_(surroundings_.now_ns()) {
+      sweep_(entries) {
   for (std::size_t i = 0; i < pressure_tier_count * eviction_cause_count; ++i)
     evictions_.emplace_back(options.threads + 1);
 }
@@ -72,7 +71,6 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
 // -------------------------------------------------------------------------------
 
 void evictor::run() noexcept {
-  advance_clock();
   store_.set_epoch_accesses(epoch_accesses_for(store_.size()));
   try {
     obey_law();
@@ -84,10 +82,6 @@ void evictor::run() noexcept {
   }
   move_survivors();
   collect_expired();
-}
-
-void evictor::advance_clock() noexcept {
-  store_.advance_clock(static_cast<tick>((surroundings_.now_ns() - started_ns_) / ns_per_tick));
 }
 
 void evictor::obey_law() {
@@ -189,9 +183,10 @@ void evictor::move_survivors() noexcept {
 }
 
 void evictor::collect_expired() noexcept {
-  std::size_t slots =
-      std::clamp(static_cast<std::size_t>(store_.size() * options_.interval_ms / sweep_ms),
-                 min_sweep_slots, max_sweep_slots);
+  const std::uint64_t interval_ms = options_.interval_ms;
+  const std::uint64_t least = min_sweep_slots * interval_ms / sweep_bounds_ms;
+  const std::uint64_t most = max_sweep_slots * interval_ms / sweep_bounds_ms;
+  std::size_t slots = std::clamp(store_.size() * interval_ms / sweep_ms, least, most);
   in_slices([&] {
     const std::size_t now = std::min(slots, sweep_slots_between_looks);
     sweep_.advance(now);
@@ -271,12 +266,6 @@ evictor_surroundings system_surroundings(memory_monitor& monitor) {
       .read_memory = [&monitor](std::uint64_t own) -> const memory_report& {
         return monitor.read(own);
       },
-      .now_ns =
-          [] {
-            return static_cast<std::uint64_t>(
-                std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch())
-                    .count());
-          },
       .thread_cpu_ns = [] { return thread_cpu_ns(); },
       .buffer_bytes = {},
       .wake = {},

@@ -1,8 +1,8 @@
 // Joins the readings, the control law and the pickers: reads memory every so often, decides, evicts
 // in slices, tells the store how much it may hold, and makes room for PUTs that stand at a mark.
 //
-//   run()        the periodic work, on one thread (periodic_worker calls it): clock → reading →
-//                decision → hold limit → eviction → moving survivors → expiry → status
+//   run()        the periodic work, on one thread (periodic_worker calls it): reading → decision →
+//                hold limit → eviction → moving survivors → collecting what has expired → status
 //   make_room()  called by the threads that PUT: evicts just what is missing, in a bounded number
 //   of
 //                steps; the least recently used for bytes, CLOCK for the limit of entries
@@ -59,8 +59,6 @@ struct tier_change {
 struct evictor_surroundings {
   // The memory there is; the argument is what the cache holds by its own account. REQUIRED
   std::function<const memory_report&(std::uint64_t own_bytes)> read_memory;
-  // Nanoseconds of a clock that never goes back. REQUIRED
-  std::function<std::uint64_t()> now_ns;
   // Nanoseconds of processor time of the calling thread: how long slices last. REQUIRED
   std::function<std::uint64_t()> thread_cpu_ns;
   // Buffers of connections and the like, which follow load and cannot be evicted.
@@ -102,7 +100,6 @@ public:
   eviction_status status() const;
 
 private:
-  void advance_clock() noexcept;
   void obey_law();
   own_bytes measure_own() const noexcept;
   void evict(std::uint64_t bytes) noexcept;
@@ -128,7 +125,6 @@ private:
   // The evictor's thread only.
   expiry_sweep sweep_;
   std::vector<pressure_history> histories_; // of each level
-  const std::uint64_t started_ns_;
 
   mutable std::mutex status_mutex_;
   eviction_status status_; // guarded by status_mutex_

@@ -15,6 +15,7 @@
 #include "http/response.hpp"
 #include "http/server_options.hpp"
 #include "kvcache/cache.hpp"
+#include "kvcache/coarse_clock.hpp"
 #include "observe/worker_counters.hpp"
 
 namespace kvcache::http {
@@ -36,6 +37,7 @@ struct server_services {
 // What all workers share. Owned by the server; outlives them.
 struct shared_state {
   cache& store;
+  const coarse_clock& clock;
   const server_options& options;
   const fault_table& faults;
   const server_services& services;

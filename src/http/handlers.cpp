@@ -1,8 +1,6 @@
 #include "http/handlers.hpp"
 
-#include <algorithm>
 #include <chrono>
-#include <limits>
 #include <optional>
 #include <string>
 
@@ -24,18 +22,13 @@ namespace {
 
 constexpr unsigned status_ok = 200;
 
-// When an entry put now expires: never before its time has passed, and at most a tick after it. The
-// clock's end, years away, is as good as any later time.
-tick expiry(tick now, std::uint64_t ttl_s) noexcept {
-  constexpr std::uint64_t last = std::numeric_limits<tick>::max();
-  return static_cast<tick>(std::min(now + ttl_s * ticks_per_second + 1, last));
-}
-
+// When an entry put now expires. Counted from now and not from the store's tick, which may be late:
+// who asks for an expiry pays for a reading of the clock.
 tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept {
   const shared_state& shared = x.context.shared;
-  const std::uint64_t ttl_s =
-      ttl ? static_cast<std::uint64_t>(ttl->count()) : shared.options.default_ttl_s;
-  return ttl_s == 0 ? never : expiry(shared.store.now(), ttl_s);
+  const std::chrono::seconds time =
+      ttl.value_or(std::chrono::seconds{shared.options.default_ttl_s});
+  return time.count() == 0 ? never : shared.clock.after(time);
 }
 
 fault fault_of(put_outcome outcome) noexcept {

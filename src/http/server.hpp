@@ -1,13 +1,14 @@
 // The HTTP face of a cache: workers, a listener, and their life from start to drain.
 //
-//   server s{options, cache, services, counters};   // binds; throws if the port is in use
+//   server s{options, cache, clock, services, counters}; // binds; throws if the port is in use
 //   s.start();
-//   …                                               // SIGTERM: s.begin_drain(); a second one:
+//   …                                           // SIGTERM: s.begin_drain(); a second one:
 //   s.stop(); s.wait();
 //
 // Threads: begin_drain() and stop() may be called from any thread, any number of times, and only
 // start what they say. wait() returns when all workers have ended. The destructor stops and waits.
-// Ownership: the cache, the counters and what the services refer to must outlive the server.
+// Ownership: the cache, its clock, the counters and what the services refer to must outlive the
+// server, whose business it is not to advance the cache's clock.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -35,7 +36,7 @@ class server {
 public:
   // Binds the address but accepts nothing yet. Throws boost::system::system_error, std::bad_alloc.
   // REQUIRES: options.threads > 0, and counters for as many workers.
-  server(server_options options, cache& store, server_services services,
+  server(server_options options, cache& store, const coarse_clock& clock, server_services services,
          observe::registry& counters);
   ~server();
   server(const server&) = delete;

@@ -16,7 +16,6 @@ using namespace test;
 using ::testing::HasSubstr;
 
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
-constexpr std::uint64_t ns_per_ms = 1'000'000;
 
 // A store with its evictor on a machine in figures: use is what others have and what the store
 // holds.
@@ -31,10 +30,7 @@ public:
   ~machine() { entries.set_room_maker(nullptr); }
 
   // An interval passes.
-  void tick() {
-    now_ns += 100 * ns_per_ms;
-    evict.run();
-  }
+  void tick() { evict.run(); }
 
   std::uint64_t use() const { return others + buffers + entries.held_bytes(); }
   double use_percent() const {
@@ -49,7 +45,6 @@ public:
   std::uint64_t limit;
   std::uint64_t others = 0;
   std::uint64_t buffers = 0;
-  std::uint64_t now_ns = 0;
   std::uint64_t host_limit = 0; // of a further level; 0: there is none
   std::uint64_t host_use = 0;
   bool readable = true;
@@ -77,7 +72,6 @@ private:
           }
           return report;
         },
-        .now_ns = [this] { return now_ns; },
         .thread_cpu_ns = [] { return std::uint64_t{0}; },
         .buffer_bytes = [this] { return buffers; },
         .wake = [this] { ++wakes; },
@@ -314,15 +308,27 @@ TEST(evictor, the_limit_of_entries_is_passed_by_no_more_than_the_threads_that_pu
   EXPECT_EQ(refused, 0U);
 }
 
-TEST(evictor, advances_the_clock_of_expiry_and_collects_what_expired) {
+TEST(evictor, collects_what_has_expired_by_the_stores_clock_which_it_leaves_to_its_owner) {
   machine m(1024 * mib);
   for (std::size_t i = 0; i < 1000; ++i) put_number(m.entries, i, 20, 10);
-  for (int run = 0; run < 9; ++run) m.tick();
-  EXPECT_EQ(m.entries.now(), 9U);
-  EXPECT_TRUE(holds_number(m.entries, 1));
-  for (int run = 0; run < 91; ++run) m.tick();
+  for (int run = 0; run < 100; ++run) m.tick();
+  EXPECT_EQ(m.entries.now(), 0U);
+  EXPECT_EQ(m.entries.size(), 1000U);
+  m.entries.advance_clock(10);
+  for (int run = 0; run < 100; ++run) m.tick();
   EXPECT_EQ(m.entries.size(), 0U);
   EXPECT_EQ(evictions_of(m.entries, eviction_cause::expired), 1000U);
+}
+
+TEST(evictor, looks_at_all_entries_once_in_about_a_minute_whatever_its_interval_is) {
+  for (const unsigned interval_ms : {100U, eviction_interval_most_ms}) {
+    machine m(1024 * mib, repeatable_options(), {.pressure = {}, .interval_ms = interval_ms});
+    constexpr std::size_t entries = 500'000; // more than a sixth of them are one run's bound
+    for (std::size_t i = 0; i < entries; ++i) put_number(m.entries, i, 8, i % 100 == 0 ? 10 : 1000);
+    m.entries.advance_clock(10);
+    for (unsigned ms = 0; ms < 75'000; ms += interval_ms) m.tick();
+    EXPECT_EQ(m.entries.size(), entries - entries / 100) << interval_ms;
+  }
 }
 
 TEST(evictor, works_from_an_estimate_where_nothing_can_be_read_and_says_so_once) {
@@ -349,7 +355,6 @@ TEST(evictor, keeps_its_last_decision_when_a_reading_cannot_even_be_stored) {
                    if (fail) throw std::bad_alloc();
                    return report;
                  },
-                 .now_ns = [] { return std::uint64_t{0}; },
                  .thread_cpu_ns = [] { return std::uint64_t{0}; },
                  .buffer_bytes = {},
                  .wake = {},
@@ -371,7 +376,6 @@ TEST(evictor, slices_end_when_their_time_is_up) {
       .levels = {{.used_bytes = 40 * mib, .limit_bytes = 40 * mib, .source = "fake"}}};
   evictor evict(entries, {},
                 {.read_memory = [&](std::uint64_t) -> const memory_report& { return report; },
-                 .now_ns = [] { return std::uint64_t{0}; },
                  .thread_cpu_ns = [&] { return cpu_ns += 100'000; }, // each look costs 0.1 ms
                  .buffer_bytes = {},
                  .wake = {},

@@ -36,7 +36,6 @@ protected:
   evictor evict{entries,
                 {},
                 {.read_memory = [this](std::uint64_t) -> const memory_report& { return report; },
-                 .now_ns = [] { return std::uint64_t{0}; },
                  .thread_cpu_ns = [] { return std::uint64_t{0}; },
                  .buffer_bytes = {},
                  .wake = {},

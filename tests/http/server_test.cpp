@@ -27,18 +27,20 @@ http::server_options with_threads(unsigned threads) {
 TEST(server, refuses_a_port_that_is_in_use) {
   test_server first;
   cache store{cache_options{}};
+  const coarse_clock clock;
   observe::registry counters{1};
   http::server_options options;
   options.port = first.port();
-  EXPECT_THROW(http::server(options, store, {}, counters), boost::system::system_error);
+  EXPECT_THROW(http::server(options, store, clock, {}, counters), boost::system::system_error);
 }
 
 TEST(server, spreads_connections_evenly_over_its_workers) {
   cache store{cache_options{}};
+  const coarse_clock clock;
   observe::registry counters{4};
   http::server_options options = with_threads(4);
   options.port = 0;
-  http::server server{options, store, {}, counters};
+  http::server server{options, store, clock, {}, counters};
   server.start();
   std::vector<raw_client> clients;
   for (int i = 0; i < 40; ++i) {
@@ -237,11 +239,12 @@ TEST(server, stops_at_once_when_told_to) {
 
 TEST(server, tells_once_that_it_has_ended) {
   cache store{cache_options{}};
+  const coarse_clock clock;
   observe::registry counters{3};
   http::server_options options = with_threads(3);
   options.port = 0;
   std::atomic<int> ended{0};
-  http::server server{options, store, {}, counters};
+  http::server server{options, store, clock, {}, counters};
   server.start([&] { ++ended; });
   EXPECT_EQ(ended, 0);
   server.begin_drain();

@@ -12,7 +12,7 @@ http::server_options test_server::on_any_port(http::server_options options) {
 test_server::test_server(http::server_options options, http::server_services services)
     : store_(cache_options{}),
       counters_(options.threads),
-      server_(on_any_port(std::move(options)), store_, std::move(services), counters_) {
+      server_(on_any_port(std::move(options)), store_, clock_, std::move(services), counters_) {
   server_.start();
 }
 

@@ -1,10 +1,13 @@
 // A whole server (cache, workers, listener) on a port of its own, inside the test's process.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 
 #include "http/server.hpp"
 #include "kvcache/cache.hpp"
+#include "kvcache/coarse_clock.hpp"
 #include "observe/registry.hpp"
 #include "support/raw_client.hpp"
 
@@ -20,12 +23,18 @@ public:
   http::server& server() { return server_; }
   kvcache::cache& store() { return store_; }
 
+  // Time passes, of which the cache's clock hears nothing until it is told.
+  void pass(std::chrono::nanoseconds time) { now_ns_ += static_cast<std::uint64_t>(time.count()); }
+  void tell_the_time() { store_.advance_clock(clock_.now()); }
+
   // What all workers have counted so far.
   observe::counters_snapshot counted() const { return counters_.totals(); }
 
 private:
   static http::server_options on_any_port(http::server_options options);
 
+  std::atomic<std::uint64_t> now_ns_{1'000'000}; // stands still
+  const coarse_clock clock_{[this] { return now_ns_.load(); }};
   kvcache::cache store_;
   observe::registry counters_;
   http::server server_;

@@ -1,0 +1,63 @@
+// Turns time into the ticks in which a cache counts expiry; for whoever runs a cache.
+//
+//   kvcache::coarse_clock clock;
+//   cache.put("key", "value", clock.after(std::chrono::seconds{5}));
+//   …                                    // and, on any thread, about once a tick:
+//   cache.advance_clock(clock.now());
+//
+// No entry expires early, however late the second call comes: after() starts from a reading of its
+// own and rounds up, while the cache's clock is never ahead of time. How late an entry may expire
+// follows from both: by less than a tick, and by what the cache's clock is behind.
+//
+// Thread-safety: immutable; any thread at any time, if the reading may be called so.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <utility>
+
+#include "kvcache/cache.hpp"
+
+namespace kvcache {
+
+// Nanoseconds of this machine's clock that never goes back, whatever becomes of the wall clock.
+inline std::uint64_t steady_now_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+}
+
+class coarse_clock {
+public:
+  // Begins at tick 0. `now_ns` must not throw, and never go back.
+  explicit coarse_clock(std::function<std::uint64_t()> now_ns = steady_now_ns)
+      : now_ns_(std::move(now_ns)), began_ns_(now_ns_()) {}
+
+  // The ticks that have passed, whole ones only.
+  tick now() const noexcept { return to_tick(passed_ns() / ns_per_tick); }
+
+  // The first tick that begins when `time` has passed. The clock's end, years away, is as good as
+  // any later time. REQUIRES: time > 0, since tick 0 is never.
+  tick after(std::chrono::seconds time) const noexcept {
+    const std::uint64_t begun = (passed_ns() + ns_per_tick - 1) / ns_per_tick;
+    const auto seconds = static_cast<std::uint64_t>(time.count());
+    return seconds > last_tick / ticks_per_second ? to_tick(last_tick)
+                                                  : to_tick(begun + seconds * ticks_per_second);
+  }
+
+private:
+  static constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
+  static constexpr std::uint64_t last_tick = std::numeric_limits<tick>::max();
+
+  static tick to_tick(std::uint64_t ticks) noexcept {
+    return static_cast<tick>(std::min(ticks, last_tick));
+  }
+  std::uint64_t passed_ns() const noexcept { return now_ns_() - began_ns_; }
+
+  const std::function<std::uint64_t()> now_ns_;
+  const std::uint64_t began_ns_;
+};
+
+} // namespace kvcache

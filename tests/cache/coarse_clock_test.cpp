@@ -1,0 +1,59 @@
+#include "kvcache/coarse_clock.hpp"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <limits>
+
+namespace kvcache {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t ns_per_ms = 1'000'000;
+constexpr tick end_of_time = std::numeric_limits<tick>::max();
+
+struct coarse_clock_test : testing::Test {
+  void pass_ms(std::uint64_t time) { now_ns += time * ns_per_ms; }
+
+  std::uint64_t now_ns = 12'345'678'901; // of a machine that runs already
+  coarse_clock clock{[this] { return now_ns; }};
+};
+
+TEST_F(coarse_clock_test, counts_whole_ticks_since_it_was_made) {
+  EXPECT_EQ(clock.now(), 0U);
+  pass_ms(99);
+  EXPECT_EQ(clock.now(), 0U);
+  pass_ms(1);
+  EXPECT_EQ(clock.now(), 1U);
+  pass_ms(3'600'000);
+  EXPECT_EQ(clock.now(), 36'001U);
+}
+
+TEST_F(coarse_clock_test, names_the_first_tick_that_begins_when_a_time_has_passed) {
+  EXPECT_EQ(clock.after(1s), 10U);
+  now_ns += 1;
+  EXPECT_EQ(clock.after(1s), 11U);
+  pass_ms(100);
+  EXPECT_EQ(clock.after(1s), 12U);
+  EXPECT_EQ(clock.after(60s), 602U);
+}
+
+TEST_F(coarse_clock_test, ends_instead_of_beginning_anew) {
+  EXPECT_EQ(clock.after(std::chrono::seconds::max()), end_of_time);
+  EXPECT_EQ(clock.after(std::chrono::years{13}), 13U * 31'556'952U * ticks_per_second);
+  pass_ms(std::uint64_t{400} * 86'400'000);
+  EXPECT_EQ(clock.after(std::chrono::years{13}), end_of_time);
+  pass_ms(std::uint64_t{5000} * 86'400'000);
+  EXPECT_EQ(clock.now(), end_of_time);
+}
+
+TEST(coarse_clock, follows_the_clock_of_the_machine_by_default) {
+  const coarse_clock clock;
+  const tick first = clock.after(10s);
+  EXPECT_GE(first, 100U);
+  EXPECT_GE(clock.after(10s), first);
+}
+
+} // namespace
+} // namespace kvcache
