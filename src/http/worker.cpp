@@ -73,7 +73,7 @@ void until_done(Work work) noexcept {
 } // namespace
 
 worker::worker(const shared_state& shared, observe::worker_counters& counters,
-               buffer_budget& budget, background run_in_background)
+               buffer_budget& budget, background run_in_background, std::uint64_t seed)
     : shared_(shared),
       budget_(budget),
       run_in_background_(std::move(run_in_background)),
@@ -82,7 +82,8 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
       sweep_timer_(context_),
       sockets_(context_),
       handlers_(shared, counters),
-      access_(make_recorder(shared)) {
+      access_(make_recorder(shared)),
+      coin_(seed) {
   read_clocks();
 }
 
@@ -295,7 +296,7 @@ void worker::give_memory_back() noexcept {
 // ---------------------------------------------------------------------------------------
 
 void worker::batch_begin() noexcept {
-  measured_ = !measured_ || access_ != nullptr;
+  measured_ = coin_.toss() || access_ != nullptr;
   if (measured_) batch_start_ = steady_clock::now();
   if (access_) access_->batch_begin();
 }

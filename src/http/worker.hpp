@@ -23,6 +23,7 @@
 #include "http/buffer_budget.hpp"
 #include "http/connection.hpp"
 #include "http/exchange.hpp"
+#include "http/fair_coin.hpp"
 #include "http/ready_set.hpp"
 #include "http/unique_fd.hpp"
 
@@ -33,8 +34,9 @@ public:
   // Runs a long job off the worker threads; from any thread.
   using background = std::function<void(std::function<void()>)>;
 
+  // `seed`: of the choice of batches that are timed; another for each worker.
   worker(const shared_state& shared, observe::worker_counters& counters, buffer_budget& budget,
-         background run_in_background);
+         background run_in_background, std::uint64_t seed);
   ~worker();
   worker(const worker&) = delete;
   worker& operator=(const worker&) = delete;
@@ -88,9 +90,10 @@ public:
   void put_last_of_holders(connection& c) noexcept;
   void remove_from_holders(connection& c) noexcept;
 
-  // Every other batch is measured with two readings of the clock, so that there is never more than
-  // one a batch (with an access log, every batch is); batch_end() takes the latencies of what the
-  // handlers counted in it.
+  // One batch in two is measured with two readings of the clock, so that on average there is not
+  // more than one a batch (with an access log, every batch is). Which ones is drawn: every second
+  // one would be none of the GETs where a client alternates them with PUTs. batch_end() takes the
+  // latencies of what the handlers counted in it.
   void batch_begin() noexcept;
   void batch_end() noexcept;
 
@@ -151,6 +154,7 @@ private:
   bool stopped_ = false;
 
   std::chrono::steady_clock::time_point batch_start_;
+  fair_coin coin_;
   bool measured_ = false;
 };
 

@@ -49,6 +49,27 @@ TEST(connection, answers_a_thousand_pipelined_requests_in_order) {
   }
 }
 
+// One connection and one request a batch, as an ordinary client has it: whatever its order is, half
+// of each kind is timed, give or take.
+TEST(connection, has_gets_and_puts_timed_alike_where_they_alternate) {
+  test_server server;
+  raw_client client = server.connect();
+  constexpr std::uint64_t each = 500;
+  for (std::uint64_t i = 0; i < each; ++i) {
+    ASSERT_EQ(client.ask(put_request("a", "b")).status, 200U);
+    ASSERT_EQ(client.ask(get_request("/get?key=a")).status, 200U);
+  }
+  // A client has its reply before the server has counted it.
+  ASSERT_TRUE(
+      eventually([&] { return server.counted().puts() + server.counted().gets() == 2 * each; }));
+  const observe::counters_snapshot counted = server.counted();
+  constexpr std::uint64_t six_deviations = 67; // of half of them
+  for (const auto* timed : {&counted.get_latency, &counted.put_latency}) {
+    EXPECT_GE(timed->count(), each / 2 - six_deviations);
+    EXPECT_LE(timed->count(), each / 2 + six_deviations);
+  }
+}
+
 TEST(connection, takes_requests_split_at_every_byte) {
   test_server server;
   const std::string requests = put_request("a", "b") + get_request("/get?key=a");
