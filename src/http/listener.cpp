@@ -187,9 +187,11 @@ void listener::accept_again_in(std::chrono::milliseconds pause) {
   }
 }
 
-void listener::stop(std::chrono::milliseconds delay, std::function<void()> stopped) {
-  asio::post(acceptor_.get_executor(), [this, delay, stopped = std::move(stopped)]() mutable {
+void listener::stop(std::chrono::milliseconds delay, drain_clock::time_point end,
+                    std::function<void()> stopped) {
+  asio::post(acceptor_.get_executor(), [this, delay, end, stopped = std::move(stopped)]() mutable {
     if (!acceptor_.is_open()) return;
+    drain_end_ = end;
     stopped_ = std::move(stopped);
     after(delay, &listener::let_handshakes_finish);
   });
@@ -204,7 +206,7 @@ void listener::close() {
   });
 }
 
-void listener::after(std::chrono::milliseconds time, void (listener::*next)()) {
+void listener::after(drain_clock::duration time, void (listener::*next)()) {
   drain_timer_.expires_after(time);
   drain_timer_.async_wait([this, next](const boost::system::error_code& error) {
     // The timer may have run out in the moment in which close() cancelled it.
@@ -216,7 +218,7 @@ void listener::after(std::chrono::milliseconds time, void (listener::*next)()) {
 // which it is connected already.
 void listener::let_handshakes_finish() {
   turn_newcomers_away(acceptor_.native_handle());
-  after(handshake_time, &listener::finish);
+  after(drain_stage(handshake_time, drain_clock::now(), drain_end_), &listener::finish);
 }
 
 void listener::finish() {

@@ -21,6 +21,7 @@
 #include <memory>
 #include <span>
 
+#include "http/drain_stage.hpp"
 #include "http/handler_memory.hpp"
 #include "http/load_caps.hpp"
 #include "http/unique_fd.hpp"
@@ -47,8 +48,9 @@ public:
   }
 
   // After `delay`, lets nobody new in, takes those that are already (a moment is left to
-  // handshakes), stops listening and calls `stopped`. To be called once.
-  void stop(std::chrono::milliseconds delay, std::function<void()> stopped);
+  // handshakes, well before `end`), stops listening and calls `stopped`. To be called once.
+  void stop(std::chrono::milliseconds delay, drain_clock::time_point end,
+            std::function<void()> stopped);
 
   // Stops listening at once: who waits in the queue is reset. A stop() under way ends with it and
   // calls nobody. May be called as often as one likes.
@@ -73,7 +75,7 @@ private:
   void accept_again_in(std::chrono::milliseconds pause);
   void hand_out(unique_fd peer);
   worker& least_loaded() noexcept;
-  void after(std::chrono::milliseconds time, void (listener::*next)());
+  void after(drain_clock::duration time, void (listener::*next)());
   void let_handshakes_finish();
   void finish();
 
@@ -85,6 +87,7 @@ private:
   timer back_off_timer_;
   timer drain_timer_;
   boost::asio::ip::tcp::endpoint local_endpoint_;
+  drain_clock::time_point drain_end_;
   std::function<void()> stopped_;
   handler_memory wait_memory_;
   handler_memory back_off_memory_;

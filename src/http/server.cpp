@@ -2,7 +2,6 @@
 
 #include <boost/asio/post.hpp>
 
-#include <algorithm>
 #include <cassert>
 #include <chrono>
 #include <utility>
@@ -50,13 +49,10 @@ void server::start(std::function<void()> ended) {
 
 void server::begin_drain() {
   if (draining_.exchange(true)) return;
-  listener_.stop(milliseconds{options_.drain_delay_ms}, [this] { drain_workers(); });
-}
-
-void server::drain_workers() {
-  const unsigned left_ms =
-      options_.drain_timeout_ms - std::min(options_.drain_delay_ms, options_.drain_timeout_ms);
-  for (const auto& each : workers_) each->begin_drain(milliseconds{left_ms});
+  const auto end = drain_clock::now() + milliseconds{options_.drain_timeout_ms};
+  listener_.stop(milliseconds{options_.drain_delay_ms}, end, [this, end] {
+    for (const auto& each : workers_) each->begin_drain(end);
+  });
 }
 
 void server::stop() {

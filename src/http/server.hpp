@@ -70,7 +70,6 @@ public:
 
 private:
   std::vector<std::unique_ptr<worker>> make_workers(observe::registry& counters);
-  void drain_workers();
 
   const server_options options_;
   const server_services services_;

@@ -117,13 +117,14 @@ void worker::adopt(unique_fd peer, fault refused_with) {
   }
 }
 
-void worker::begin_drain(milliseconds timeout) {
-  asio::post(context_, [this, timeout] {
+void worker::begin_drain(drain_clock::time_point end) {
+  asio::post(context_, [this, end] {
     read_clocks();
     draining_ = true;
-    drain_end_ms_ = now_ms_ + static_cast<std::uint64_t>(timeout.count());
+    drain_end_ = end;
+    const auto grace = drain_stage(drain_idle_grace, drain_clock::now(), end);
     drain_idle_end_ms_ =
-        now_ms_ + static_cast<std::uint64_t>(std::min(timeout / 2, drain_idle_grace).count());
+        now_ms_ + static_cast<std::uint64_t>(duration_cast<milliseconds>(grace).count());
     schedule_sweep();
     finish_if_drained();
   });
@@ -256,11 +257,19 @@ void worker::read_clocks() noexcept {
 }
 
 void worker::schedule_sweep() {
-  sweep_timer_.expires_after(draining_ ? sweep_interval_draining : sweep_interval_);
+  sweep_timer_.expires_after(time_to_sweep());
   sweep_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(timer_memory_),
                                                [this](const boost::system::error_code& error) {
                                                  if (!error) sweep();
                                                }));
+}
+
+// While draining, the last sweep is due at the end itself. After it, only a flush is waited for.
+steady_clock::duration worker::time_to_sweep() const noexcept {
+  if (!draining_) return sweep_interval_;
+  const steady_clock::duration left = drain_end_ - steady_clock::now();
+  return left > left.zero() ? std::min<steady_clock::duration>(left, sweep_interval_draining)
+                            : sweep_interval_draining;
 }
 
 void worker::sweep() noexcept {
@@ -272,7 +281,7 @@ void worker::sweep() noexcept {
     retire(c);
   }
   give_memory_back();
-  if (draining_ && now_ms_ >= drain_end_ms_) abort_all();
+  if (draining_ && steady_clock::now() >= drain_end_) abort_all();
   if (draining_ && connections_.empty())
     finish_if_drained();
   else

@@ -22,6 +22,7 @@
 #include "http/block_pool.hpp"
 #include "http/buffer_budget.hpp"
 #include "http/connection.hpp"
+#include "http/drain_stage.hpp"
 #include "http/exchange.hpp"
 #include "http/fair_coin.hpp"
 #include "http/ready_set.hpp"
@@ -58,7 +59,8 @@ public:
   }
 
   // No more connections will be adopted. REQUIRES: called by whoever calls adopt().
-  void begin_drain(std::chrono::milliseconds timeout);
+  // All its connections have ended at `end`.
+  void begin_drain(drain_clock::time_point end);
   void stop();
 
   // ---- for the connections of this worker
@@ -110,6 +112,7 @@ private:
 
   bool insert(unique_fd peer, fault refused_with) noexcept;
   void schedule_sweep();
+  std::chrono::steady_clock::duration time_to_sweep() const noexcept;
   void sweep() noexcept;
   template <class Predicate>
   void shed_stalled(Predicate enough) noexcept;
@@ -148,7 +151,7 @@ private:
   std::atomic<std::size_t> refused_count_{0};
 
   std::uint64_t now_ms_ = 0;
-  std::uint64_t drain_end_ms_ = 0;
+  drain_clock::time_point drain_end_;
   std::uint64_t drain_idle_end_ms_ = 0;
   bool draining_ = false;
   bool stopped_ = false;
