@@ -145,7 +145,7 @@ void daemon::run() {
     keep_books();
   }
   server_->wait();
-  log_.info("stopped");
+  say_stopped();
 }
 
 void daemon::say_started() {
@@ -156,6 +156,13 @@ void daemon::say_started() {
             ", memory limit " + std::to_string(limit_.limit_bytes >> 20U) + " MiB (" +
             limit_.source + ")");
   if (const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes)) log_.warn(*fewer);
+}
+
+// With what clients can compare their own count.
+void daemon::say_stopped() {
+  const observe::counters_snapshot counted = counters_.totals();
+  log_.info("stopped, having answered " + std::to_string(counted.gets()) + " GETs and " +
+            std::to_string(counted.puts()) + " PUTs");
 }
 
 void daemon::keep_books() {

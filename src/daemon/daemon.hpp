@@ -56,6 +56,7 @@ private:
   http::server_services make_services();
   void refuse_a_limit_that_leaves_no_room();
   void say_started();
+  void say_stopped();
   void keep_books();
   void watch_memory();
   void stop_or_end();

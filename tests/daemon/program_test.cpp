@@ -124,6 +124,16 @@ TEST(program, ends_with_0_on_sigterm_and_on_sigint) {
   }
 }
 
+TEST(program, says_at_its_end_how_much_it_has_answered) {
+  running_program program{{"--port=0"}};
+  const std::uint16_t port = program.wait_for_port();
+  for (int i = 0; i < 3; ++i) ask(port, get("/get?key=a"));
+  ask(port, get("/healthz"));
+  program.send_signal(SIGTERM);
+  EXPECT_NE(program.wait_for_line("stopped, having answered 3 GETs and 0 PUTs"), "");
+  EXPECT_EQ(program.wait_for_end(), 0);
+}
+
 TEST(program, ends_at_once_on_a_second_signal) {
   // The drain would wait for an hour.
   running_program program{{"--port=0", "--drain-delay-ms=3600000", "--drain-timeout-ms=3600001"}};
