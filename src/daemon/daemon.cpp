@@ -181,6 +181,7 @@ void daemon::stop_or_end() {
     return;
   }
   log_.info("stopping: answering what has been received");
+  faults_.stopping();
   server_->begin_drain();
 }
 

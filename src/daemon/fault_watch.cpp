@@ -1,17 +1,32 @@
 #include "daemon/fault_watch.hpp"
 
+#include <algorithm>
+#include <utility>
+
 namespace kvcache::daemon {
 
 std::vector<std::string> fault_watch::look(const observe::counters_snapshot& counters,
                                            std::uint64_t access_lines_lost, time_point now) {
   std::vector<std::string> lines;
-  for (watched& each : faults_)
-    if (auto line = speak(each.message, counters.of(each.fault), now, each.last))
-      lines.push_back(std::move(*line));
-  if (auto line = speak("a line of the access log gave way to later ones", access_lines_lost, now,
-                        access_lines_lost_))
-    lines.push_back(std::move(*line));
+  const auto say = [&](std::string_view message, std::uint64_t count, spoken& last) {
+    if (auto line = speak(message, count, now, last)) lines.push_back(std::move(*line));
+  };
+  for (watched_event& each : events_) say(each.message, counters.of(each.fault), each.last);
+  for (watched_refusal& each : refusals_)
+    if (each.slot != slot_503 || !stopping_) say(each.message, others(each, counters), each.last);
+  say("a line of the access log gave way to later ones", access_lines_lost, access_lines_lost_);
   return lines;
+}
+
+// Of the refusals up to the last look: the events among them, which are counted first, are surely
+// in what is counted now. A connection that is refused without an answer is an event, too, and may
+// hide another refusal; never is one made up.
+std::uint64_t fault_watch::others(watched_refusal& each,
+                                  const observe::counters_snapshot& counters) {
+  std::uint64_t named = 0;
+  for (const auto& event : each.but_for) named += event ? counters.of(*event) : 0;
+  const std::uint64_t seen = std::exchange(each.seen, counters.refusals[each.slot]);
+  return std::max(each.last.count, seen > named ? seen - named : 0);
 }
 
 std::optional<std::string> fault_watch::speak(std::string_view message, std::uint64_t count,

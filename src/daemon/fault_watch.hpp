@@ -1,12 +1,14 @@
 // Turns the counters of faults into log lines. Rooms below only count; this looks once in a while,
 // and says of each kind how many there were since it last did, at most once an interval: however
-// many faults there are, the log stays readable.
+// many faults there are, the log stays readable. The faults are those that an operator can do
+// something about, or is to report; what clients do wrong is in the metrics.
 //
 // Thread-safety: none, one thread owns it. The time is passed in.
 #pragma once
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,29 +29,56 @@ public:
   std::vector<std::string> look(const observe::counters_snapshot& counters,
                                 std::uint64_t access_lines_lost, time_point now);
 
+  // From now on /readyz is answered 503, which is no fault, and counted like one.
+  void stopping() noexcept { stopping_ = true; }
+
 private:
+  static constexpr std::size_t slot_503 = observe::refusal_slot(503);
+
   struct spoken {
     std::uint64_t count = 0; // the counter when it was last spoken of
     std::optional<time_point> at{};
   };
-  struct watched {
+  struct watched_event {
     observe::event fault;
     std::string_view message;
+    spoken last{};
+  };
+  // Refusals with a status, but for those that are spoken of as events.
+  struct watched_refusal {
+    std::size_t slot; // of observe::counters_snapshot::refusals
+    std::array<std::optional<observe::event>, 2> but_for;
+    std::string_view message;
+    std::uint64_t seen = 0; // the refusals at the last look
     spoken last{};
   };
 
   static std::optional<std::string> speak(std::string_view message, std::uint64_t count,
                                           time_point now, spoken& last);
+  static std::uint64_t others(watched_refusal& each, const observe::counters_snapshot& counters);
 
-  std::array<watched, 4> faults_{{
+  std::array<watched_event, 5> events_{{
       {observe::event::accept_failed,
        "accepting a connection failed (are there file descriptors left?)"},
       {observe::event::connection_refused,
        "connection refused: there are as many as --max-connections or the memory limit allow"},
+      {observe::event::connection_shed,
+       "connection cut: its peer read nothing while memory for buffers was short"},
       {observe::event::put_no_room, "PUT refused: no room could be made"},
       {observe::event::put_out_of_memory, "PUT refused: the kernel gave no memory"},
   }};
+  std::array<watched_refusal, 4> refusals_{{
+      {observe::refusal_slot(500), {}, "request refused with 500: the server failed to handle it"},
+      {slot_503,
+       {observe::event::put_no_room, observe::event::connection_refused},
+       "request refused with 503: no memory for the buffers of connections"},
+      {observe::refusal_slot(507),
+       {observe::event::put_out_of_memory},
+       "request refused with 507: no memory for answering it"},
+      {observe::refusal_slot(0), {}, "request refused with a status that is not counted by itself"},
+  }};
   spoken access_lines_lost_;
+  bool stopping_ = false;
 };
 
 } // namespace kvcache::daemon
