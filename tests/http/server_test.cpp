@@ -34,6 +34,19 @@ TEST(server, refuses_a_port_that_is_in_use) {
   EXPECT_THROW(http::server(options, store, clock, {}, counters), boost::system::system_error);
 }
 
+// There is no 503 for a start: who comes too early waits in the kernel's queue.
+TEST(server, answers_nothing_before_it_is_started_and_is_ready_with_its_first_answer) {
+  cache store{cache_options{}};
+  const coarse_clock clock;
+  observe::registry counters{1};
+  http::server server{with_threads(1), store, clock, {}, counters};
+  raw_client early{server.local_endpoint().port()};
+  early.send(get_request("/readyz"));
+  EXPECT_TRUE(early.is_silent_for(milliseconds{50}));
+  server.start();
+  EXPECT_EQ(early.read_reply().status, 200U);
+}
+
 TEST(server, spreads_connections_evenly_over_its_workers) {
   cache store{cache_options{}};
   const coarse_clock clock;
