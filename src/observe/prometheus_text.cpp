@@ -163,7 +163,7 @@ void write_requests(metrics_writer& metrics, const counters_snapshot& counters) 
 void write_latencies(metrics_writer& metrics, const counters_report& counters) {
   metrics.family("keyvalue_cache_request_duration_seconds", metric_type::histogram,
                  "Time from reading a request to having its reply sent, by operation; "
-                 "of every second batch of requests read.");
+                 "of one batch of requests in two, drawn at random.");
   metrics.distribution({"operation", "get"}, counters.since_start.get_latency);
   metrics.distribution({"operation", "put"}, counters.since_start.put_latency);
   metrics.family("keyvalue_cache_request_duration_max_seconds", metric_type::gauge,
