@@ -104,7 +104,8 @@ int main(int argc, char** argv) {
       {"http", protocol::http}, {"redis", protocol::redis}, {"memcached", protocol::memcached}};
   const std::map<std::string, key_order> orders{{"sequential", key_order::sequential},
                                                 {"shuffled", key_order::shuffled},
-                                                {"random", key_order::random}};
+                                                {"random", key_order::random},
+                                                {"listed", key_order::listed}};
   app.add_option("--port", options.port)->required();
   app.add_option("--protocol", options.spoken)->transform(CLI::CheckedTransformer(protocols));
   app.add_option("--threads", options.threads)->check(CLI::Range(1U, 64U));
@@ -122,6 +123,8 @@ int main(int argc, char** argv) {
   app.add_option("--get-share", wanted.get_share, "0 … 1")->check(CLI::Range(0.0, 1.0));
   app.add_flag("--erase", wanted.erase, "erase instead of put");
   app.add_option("--order", wanted.order)->transform(CLI::CheckedTransformer(orders));
+  app.add_option("--list", wanted.list, "of --order listed: a file of key indices, 32 bits each");
+  app.add_flag("--read-through", options.read_through, "put what a GET missed");
   app.add_option("--requests", wanted.requests);
   app.add_option("--seed", wanted.seed);
   CLI11_PARSE(app, argc, argv);

@@ -41,6 +41,7 @@ struct load_worker::connection {
   std::string input;
   std::size_t input_filled = 0;
   std::deque<pending> asked;
+  std::deque<std::uint64_t> missed; // keys to be put, where the load is read-through
 };
 
 void load_result::merge(const load_result& other) {
@@ -129,7 +130,13 @@ void load_worker::watch(connection& peer, int change, bool for_writing) {
 }
 
 void load_worker::issue(connection& peer, std::uint64_t due_ns) {
-  const std::optional<planned_request> planned = source_.next();
+  std::optional<planned_request> planned;
+  if (!peer.missed.empty()) {
+    planned = {operation::put, peer.missed.front()};
+    peer.missed.pop_front();
+  } else {
+    planned = source_.next();
+  }
   if (!planned) {
     exhausted_ = true;
     return;
@@ -180,7 +187,9 @@ void load_worker::flush(connection& peer) {
   }
 }
 
-void load_worker::account(const pending& asked, const reply& got) {
+// The oldest request of that connection has been answered.
+void load_worker::account(connection& peer, const reply& got) {
+  const pending& asked = peer.asked.front();
   const std::uint64_t took = now_ns_ > asked.due_ns ? now_ns_ - asked.due_ns : 0;
   ++replies_;
   if (took > std::max(result_.gets.max_ns(), result_.others.max_ns())) {
@@ -193,6 +202,9 @@ void load_worker::account(const pending& asked, const reply& got) {
     break;
   case reply_kind::miss:
     ++result_.misses;
+    if (options_.read_through && asked.what == operation::get) {
+      peer.missed.push_back(asked.key_index);
+    }
     break;
   case reply_kind::refused:
     ++result_.refused;
@@ -228,7 +240,7 @@ void load_worker::on_readable(connection& peer) {
     if (answer.bytes == 0) {
       break;
     }
-    account(peer.asked.front(), answer);
+    account(peer, answer);
     peer.asked.pop_front();
     --under_way_;
     used += answer.bytes;

@@ -20,11 +20,12 @@ struct load_options {
   protocol spoken = protocol::http;
   std::uint16_t port = 0;
   unsigned threads = 1;
-  unsigned connections = 8; // of all threads together
-  unsigned window = 16;     // requests under way on one connection
-  double seconds = 0.0;     // 0: until the work is done
-  double rate = 0.0;        // requests a second, sent when they are due; 0: as fast as answered
-  bool verify = false;      // hits must carry the value that belongs to the key
+  unsigned connections = 8;  // of all threads together
+  unsigned window = 16;      // requests under way on one connection
+  double seconds = 0.0;      // 0: until the work is done
+  double rate = 0.0;         // requests a second, sent when they are due; 0: as fast as answered
+  bool verify = false;       // hits must carry the value that belongs to the key
+  bool read_through = false; // what was not there is put next, on the same connection
 };
 
 struct load_result {
@@ -73,7 +74,7 @@ private:
   void send_due();
   void flush(connection& peer);
   void on_readable(connection& peer);
-  void account(const pending& asked, const reply& got);
+  void account(connection& peer, const reply& got);
   int wait(std::uint64_t stop_ns);
   bool finished(std::uint64_t stop_ns) const;
 

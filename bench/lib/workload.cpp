@@ -1,6 +1,7 @@
 #include "workload.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -19,6 +20,17 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
+std::vector<std::uint32_t> read_list(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const auto bytes = static_cast<std::streamsize>(file.tellg());
+  std::vector<std::uint32_t> list(bytes < 0 ? 0 : static_cast<std::size_t>(bytes) / sizeof list[0]);
+  file.seekg(0).read(reinterpret_cast<char*>(list.data()), bytes);
+  if (!file || list.empty()) {
+    throw std::invalid_argument("workload: no list of keys in " + path);
+  }
+  return list;
+}
+
 } // namespace
 
 workload::workload(const workload_options& options) : options_(options) {
@@ -28,9 +40,11 @@ workload::workload(const workload_options& options) : options_(options) {
     throw std::invalid_argument("workload: no keys, too many, or lengths out of order");
   }
   if (options_.order == key_order::shuffled) {
-    shuffled_.resize(options_.keys);
-    std::iota(shuffled_.begin(), shuffled_.end(), 0U);
-    std::shuffle(shuffled_.begin(), shuffled_.end(), std::mt19937_64(options_.seed));
+    order_.resize(options_.keys);
+    std::iota(order_.begin(), order_.end(), 0U);
+    std::shuffle(order_.begin(), order_.end(), std::mt19937_64(options_.seed));
+  } else if (options_.order == key_order::listed) {
+    order_ = read_list(options_.list);
   }
   letters_.resize(options_.value_bytes_max + distinct_value_starts);
   for (std::size_t i = 0; i < letters_.size(); ++i) {
@@ -39,8 +53,12 @@ workload::workload(const workload_options& options) : options_(options) {
 }
 
 std::uint64_t workload::index_at(std::uint64_t position) const noexcept {
-  const std::uint64_t place = position % options_.keys;
-  return options_.first_key + (shuffled_.empty() ? place : shuffled_[place]);
+  const std::uint64_t place = position % positions();
+  return options_.first_key + (order_.empty() ? place : order_[place]);
+}
+
+std::uint64_t workload::positions() const noexcept {
+  return order_.empty() ? options_.keys : order_.size();
 }
 
 void workload::write_key(std::string& out, std::uint64_t index) const {
@@ -65,7 +83,7 @@ request_source::request_source(const workload& work, unsigned worker, unsigned w
       random_(work.options().seed + worker) {
   if (end_ == 0) {
     end_ = work.options().order == key_order::random ? std::numeric_limits<std::uint64_t>::max()
-                                                     : work.options().keys;
+                                                     : work.positions();
   }
 }
 

@@ -13,7 +13,7 @@
 namespace kvcache::bench {
 
 enum class operation : std::uint8_t { get, put, erase };
-enum class key_order : std::uint8_t { sequential, shuffled, random };
+enum class key_order : std::uint8_t { sequential, shuffled, random, listed };
 
 struct workload_options {
   std::uint64_t first_key = 0;
@@ -24,7 +24,8 @@ struct workload_options {
   double get_share = 0.0; // of the requests; the rest are puts, or erasures
   bool erase = false;
   key_order order = key_order::sequential;
-  std::uint64_t requests = 0; // 0: no end (random), or each key once (sequential, shuffled)
+  std::string list;           // of `listed`: a file of key indices, 32 bits each, as they lie here
+  std::uint64_t requests = 0; // 0: no end (random), or each key once, or the list once
   std::uint64_t seed = 1;
 };
 
@@ -35,8 +36,9 @@ public:
 
   const workload_options& options() const noexcept { return options_; }
 
-  // The key's index at a position of the order; sequential and shuffled ones only.
+  // The key's index at a position of the order; not of random ones. Positions come round again.
   std::uint64_t index_at(std::uint64_t position) const noexcept;
+  std::uint64_t positions() const noexcept; // in one round
 
   // Replaces `out` by "key:000…index", key_bytes long.
   void write_key(std::string& out, std::uint64_t index) const;
@@ -46,7 +48,7 @@ public:
 
 private:
   workload_options options_;
-  std::vector<std::uint32_t> shuffled_;
+  std::vector<std::uint32_t> order_; // empty: sequential, or random
   std::string letters_;
 };
 
