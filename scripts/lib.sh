@@ -38,9 +38,11 @@ optional_test_packages() { echo python3-openapi-spec-validator; }
 
 # Those of the named packages that this release has. REQUIRES: apt's lists are there.
 available_packages() {
-  local name
+  local name policy
   for name in "$@"; do
-    if LC_ALL=C apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [0-9]'; then echo "$name"; fi
+    # Read to its end, and then searched: with pipefail, a grep -q that is content early makes apt-cache fail.
+    policy=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null || true)
+    if [[ $policy == *"  Candidate: "[0-9]* ]]; then echo "$name"; fi
   done
 }
 
