@@ -6,8 +6,8 @@
 // until nobody is inside. Both must see one another: either the writer sees the announcement, or
 // the reader sees that the lock is closed (Dekker, 1965). That takes a full barrier on each side,
 // and the reader's would be the dearest part of a lookup, since it waits for every load under way.
-// So the writer has the kernel execute it in the readers' place (membarrier(2), Linux 4.14), a
-// microsecond or two for each time something is replaced. Where the kernel refuses that, and under
+// So the writer has the kernel execute it in the readers' place (membarrier(2), Linux 4.14), about
+// a microsecond for each time something is replaced. Where the kernel refuses that, and under
 // ThreadSanitizer, which does not know it, readers make their own.
 //
 // What was done inside the lock is visible to whoever comes next, as with any lock. Waiters spin a
