@@ -40,12 +40,18 @@ public:
 
   // The first tick that begins when `time` has passed. The clock's end, years away, is as good as
   // any later time. REQUIRES: time > 0, since tick 0 is never.
-  tick after(std::chrono::seconds time) const noexcept {
-    const std::uint64_t begun = (passed_ns() + ns_per_tick - 1) / ns_per_tick;
+  tick after(std::chrono::seconds time) const noexcept { return after(time, passed_ns()); }
+
+  // The same, counted from an earlier passed_ns(): for many with one look at the clock.
+  tick after(std::chrono::seconds time, std::uint64_t from_ns) const noexcept {
+    const std::uint64_t begun = (from_ns + ns_per_tick - 1) / ns_per_tick;
     const auto seconds = static_cast<std::uint64_t>(time.count());
     return seconds > last_tick / ticks_per_second ? to_tick(last_tick)
                                                   : to_tick(begun + seconds * ticks_per_second);
   }
+
+  // Nanoseconds since it began.
+  std::uint64_t passed_ns() const noexcept { return now_ns_() - began_ns_; }
 
 private:
   static constexpr std::uint64_t ns_per_tick = 1'000'000'000 / ticks_per_second;
@@ -54,7 +60,6 @@ private:
   static tick to_tick(std::uint64_t ticks) noexcept {
     return static_cast<tick>(std::min(ticks, last_tick));
   }
-  std::uint64_t passed_ns() const noexcept { return now_ns_() - began_ns_; }
 
   const std::function<std::uint64_t()> now_ns_;
   const std::uint64_t began_ns_;

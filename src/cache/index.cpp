@@ -462,17 +462,17 @@ entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
   });
 }
 
-bool entry_index::visit(std::uint32_t hash, std::string_view key, edit on_entry) noexcept {
+[[gnu::flatten]] bool entry_index::visit(std::uint32_t hash, std::string_view key,
+                                         edit on_entry) noexcept {
   return visit_probe(key_probe{arena_, key, tag_of(hash)}, hash, on_entry);
 }
 
-bool entry_index::visit(entry_ref ref, edit on_entry) noexcept {
+[[gnu::flatten]] bool entry_index::visit(entry_ref ref, edit on_entry) noexcept {
   return visit_probe(handle_probe{ref.handle, tag_of(ref.hash)}, ref.hash, on_entry);
 }
 
 template <class Probe>
-[[gnu::flatten]] bool entry_index::visit_probe(const Probe& probe, std::uint32_t hash,
-                                               edit on_entry) noexcept {
+bool entry_index::visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept {
   const shared_segment s{*this, hash};
   bool erased = false;
   const bool found = with_table(s->slots.map, s->slots.shape, [&](auto& t) {

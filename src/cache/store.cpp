@@ -198,10 +198,10 @@ bool store::overwrite_in_place(const write_request& request, entry e, entry_meta
   }
   // The same block size, not just a sufficient one: a shorter value gives its room back. An entry's
   // block always is of the size for what it holds.
-  const std::size_t present_bytes = e.shape(meta).total_bytes();
-  const std::size_t bytes = request.shape.total_bytes();
-  if (bytes != present_bytes &&
-      entry_arena::block_bytes_for(bytes) != entry_arena::block_bytes_for(present_bytes)) {
+  const entry_shape present = e.shape(meta);
+  if (present.value_bytes != request.shape.value_bytes &&
+      entry_arena::block_bytes_for(present.total_bytes()) !=
+          entry_arena::block_bytes_for(request.shape.total_bytes())) {
     return false;
   }
   e.assign_value(request.shape, request.value, request.expires_at);

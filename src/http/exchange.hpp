@@ -3,7 +3,9 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "http/access_log.hpp"
@@ -58,6 +60,8 @@ struct handler_context {
   // Requests of the batch under way that reached the store; their latency is taken for all of them.
   std::size_t batch_gets = 0;
   std::size_t batch_puts = 0;
+  // The time of the batch on shared.clock, once a request of it has asked for it.
+  std::optional<std::uint64_t> batch_ns;
 };
 
 // What the connection does after a handler.

@@ -22,13 +22,16 @@ namespace {
 
 constexpr unsigned status_ok = 200;
 
-// When an entry put now expires. Counted from now and not from the store's tick, which may be late:
-// who asks for an expiry pays for a reading of the clock.
+// When an entry put now expires. Counted from when its batch was received and not from the store's
+// tick, which may be late: the first one in a batch to ask for an expiry has the clock read.
 tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept {
-  const shared_state& shared = x.context.shared;
+  handler_context& context = x.context;
   const std::chrono::seconds time =
-      ttl.value_or(std::chrono::seconds{shared.options.default_ttl_s});
-  return time.count() == 0 ? never : shared.clock.after(time);
+      ttl.value_or(std::chrono::seconds{context.shared.options.default_ttl_s});
+  if (time.count() == 0) return never;
+  const coarse_clock& clock = context.shared.clock;
+  if (!context.batch_ns) context.batch_ns = clock.passed_ns();
+  return clock.after(time, *context.batch_ns);
 }
 
 fault fault_of(put_outcome outcome) noexcept {

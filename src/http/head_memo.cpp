@@ -81,6 +81,7 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
   before_length_bytes_ =
       has_length_ ? static_cast<std::size_t>(content_length.data() - tail.data()) : tail.size();
   length_end_ = before_length_bytes_ + (has_length_ ? content_length.size() : 0);
+  tail_body_bytes_ = has_length_ ? got.body.size() : 0;
   tail_bytes_ = tail.size();
 }
 
@@ -95,13 +96,19 @@ bool head_memo::begins(std::string_view input) const noexcept {
 // differ. Sets where the head ends there, and the length.
 bool head_memo::ends(std::string_view rest, std::size_t& end,
                      std::size_t& body_bytes) const noexcept {
+  if (rest.size() >= tail_bytes_ && std::memcmp(rest.data(), tail_.data(), tail_bytes_) == 0) {
+    end = tail_bytes_;
+    body_bytes = tail_body_bytes_;
+    return true;
+  }
+  if (!has_length_) return false;
+
   const std::size_t after_length_bytes = tail_bytes_ - length_end_;
   if (rest.size() < before_length_bytes_ + after_length_bytes ||
       std::memcmp(rest.data(), tail_.data(), before_length_bytes_) != 0)
     return false;
   end = before_length_bytes_;
   body_bytes = 0;
-  if (!has_length_) return true;
 
   constexpr std::size_t most_digits =
       9; // longer lengths, and leading zeros, are left to the parser

@@ -61,6 +61,7 @@ private:
   std::size_t tail_bytes_ = 0; // 0: nothing is remembered
   std::size_t before_length_bytes_ = 0;
   std::size_t length_end_ = 0;
+  std::size_t tail_body_bytes_ = 0; // the length it says
   bool has_query_ = false;
   bool has_length_ = false;
 

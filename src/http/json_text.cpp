@@ -55,7 +55,7 @@ bool is_plain(std::string_view text) noexcept {
 
 } // namespace
 
-std::size_t escaped_size(std::string_view text) noexcept {
+std::size_t escaped_size_of_any(std::string_view text) noexcept {
   if (is_plain(text)) return text.size();
   std::size_t size = text.size();
   for (const char c : text) {

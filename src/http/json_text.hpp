@@ -11,6 +11,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "http/swar.hpp"
+
 namespace kvcache::http::json {
 
 // The longest escape, \u00XX.
@@ -18,7 +20,10 @@ inline constexpr std::size_t max_escape_bytes = 6;
 
 // Bytes that `text` takes between the quotes of a JSON string; text.size() if nothing needs
 // escaping.
-std::size_t escaped_size(std::string_view text) noexcept;
+inline std::size_t escaped_size(std::string_view text) noexcept;
+
+// For escaped_size: of any text.
+std::size_t escaped_size_of_any(std::string_view text) noexcept;
 
 // For write_escaped, where something needs an escape.
 char* write_with_escapes(char* out, std::string_view text) noexcept;
@@ -29,6 +34,20 @@ inline char* write_escaped(char* out, std::string_view text, std::size_t size) n
   if (size != text.size()) return write_with_escapes(out, text);
   if (size != 0) std::memcpy(out, text.data(), size);
   return out + size;
+}
+
+// Most keys and many values are this short: decided here, without a call.
+inline std::size_t escaped_size(std::string_view text) noexcept {
+  constexpr std::size_t shortest = 4;
+  if (text.size() >= shortest && text.size() <= 2 * swar::word_bytes) {
+    const std::uint64_t marks =
+        text.size() < swar::word_bytes
+            ? swar::special_in_json(swar::load_short(text))
+            : swar::special_in_json(swar::load(text.data())) |
+                  swar::special_in_json(swar::load(text.data() + text.size() - swar::word_bytes));
+    if (marks == 0) return text.size();
+  }
+  return escaped_size_of_any(text);
 }
 
 } // namespace kvcache::http::json

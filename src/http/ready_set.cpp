@@ -19,10 +19,8 @@ namespace {
 // Served in one round; the others are next.
 constexpr int round_size = 128;
 
-// While it serves this many, others probably become ready: another round is cheaper than to wait by
-// way of Asio, which costs three calls. Bounded, since Asio's timers and posted work wait
-// meanwhile.
-constexpr int busy_count = 3;
+// While it serves one, others become ready: it looks again until none is, since waiting goes by way
+// of Asio and costs three calls. Bounded, since Asio's timers and posted work wait meanwhile.
 constexpr int rounds_at_most = 16;
 
 int make_epoll() {
@@ -61,8 +59,8 @@ void ready_set::close() noexcept {
 
 void ready_set::serve_ready() noexcept {
   std::array<epoll_event, round_size> events; // on purpose not zero-filled
-  int count = busy_count;
-  for (int round = 0; round < rounds_at_most && count >= busy_count && epoll_.is_open(); ++round) {
+  int count = round_size;
+  for (int round = 0; round < rounds_at_most && count > 0 && epoll_.is_open(); ++round) {
     count = ::epoll_wait(epoll_.native_handle(), events.data(), round_size, 0);
     // Serving one connection deletes none but that one, so the others' events stay good.
     for (int i = 0; i < count; ++i)

@@ -3,8 +3,9 @@
 //
 // Why not Asio's sockets: with its public interface each asynchronous receive begins with a trial,
 // and right after a reply that is a system call in vain for each request (or an epoll_ctl, with
-// async_wait). Here a request costs one receive and one send; waiting costs three calls a round for
-// all of them. The set is level-triggered, so nothing is lost that is not read at once.
+// async_wait). Here a request costs one receive and one send; to look which are ready is one call
+// for all of them, to wait until one is costs three. The set is level-triggered, so nothing is lost
+// that is not read at once.
 //
 // Thread-safety: none; each worker has its own.
 #pragma once

@@ -72,6 +72,15 @@ bool none_marked(std::string_view text, Marks marks_in) noexcept {
   return marks_in(load(text.data() + last)) == 0;
 }
 
+// All bytes of a text of 4 to 8 in one word, some of them twice. REQUIRES: such a size.
+inline std::uint64_t load_short(std::string_view text) noexcept {
+  std::uint32_t first;
+  std::uint32_t last;
+  std::memcpy(&first, text.data(), sizeof first);
+  std::memcpy(&last, text.data() + text.size() - sizeof last, sizeof last);
+  return std::uint64_t{first} | std::uint64_t{last} << 32;
+}
+
 // Whether the order in memory is the order of significance, so that the first mark can be counted
 // to.
 inline constexpr bool first_is_lowest = std::endian::native == std::endian::little;

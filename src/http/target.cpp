@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
@@ -50,6 +51,14 @@ bool decode(std::string_view text, std::string& out) {
   return true;
 }
 
+// How nearly every query begins. Compared at a constant length, which takes no call.
+constexpr std::string_view ordinary_start = "key=";
+
+bool has_ordinary_start(std::string_view query) noexcept {
+  return query.size() >= ordinary_start.size() &&
+         std::memcmp(query.data(), ordinary_start.data(), ordinary_start.size()) == 0;
+}
+
 refusal check_key(std::string_view key, const http_limits& limits) noexcept {
   if (key.empty()) return {fault::empty_key};
   if (utf8::longer_than(key, limits.max_key_chars)) return {fault::key_or_value_too_long};
@@ -83,11 +92,13 @@ target_parts split_target(std::string_view path_and_query) noexcept {
 refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scratch,
                  std::string_view& key) {
   std::string_view query = asked.text;
-  constexpr std::string_view ordinary_start = "key=";
-  if (query.starts_with(ordinary_start) &&
-      (asked.is_plain || stands_for_itself(query.substr(ordinary_start.size())))) {
-    key = query.substr(ordinary_start.size());
-    return check_key(key, limits);
+  if (has_ordinary_start(query)) {
+    std::string_view rest = query;
+    rest.remove_prefix(ordinary_start.size());
+    if (asked.is_plain || stands_for_itself(rest)) {
+      key = rest;
+      return check_key(key, limits);
+    }
   }
   // Everything is decoded into one string, each parameter behind the one before it; `key` is noted
   // by its place, since the string may move while it grows.

@@ -321,6 +321,7 @@ void worker::batch_end() noexcept {
   }
   handlers_.batch_gets = 0;
   handlers_.batch_puts = 0;
+  handlers_.batch_ns.reset();
 }
 
 } // namespace kvcache::http
