@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 #include "http/server.hpp"
@@ -26,6 +27,7 @@ public:
   // Time passes, of which the cache's clock hears nothing until it is told.
   void pass(std::chrono::nanoseconds time) { now_ns_ += static_cast<std::uint64_t>(time.count()); }
   void tell_the_time() { store_.advance_clock(clock_.now()); }
+  std::size_t looks_at_the_time() const { return looks_; }
 
   // What all workers have counted so far.
   observe::counters_snapshot counted() const { return counters_.totals(); }
@@ -34,7 +36,8 @@ private:
   static http::server_options on_any_port(http::server_options options);
 
   std::atomic<std::uint64_t> now_ns_{1'000'000}; // stands still
-  const coarse_clock clock_{[this] { return now_ns_.load(); }};
+  std::atomic<std::size_t> looks_{0};
+  const coarse_clock clock_{[this] { return ++looks_, now_ns_.load(); }};
   kvcache::cache store_;
   observe::registry counters_;
   http::server server_;
