@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <string>
@@ -73,10 +74,21 @@ void raise_open_file_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Whoever measures the processor time of the server looks at it while we wait for a line.
+void wait_for_line() {
+  std::fflush(stdout);
+  std::string line;
+  std::getline(std::cin, line);
+}
+
 void run(const load_options& options, const workload& work) {
   std::vector<std::unique_ptr<load_worker>> workers;
   for (unsigned i = 0; i < options.threads; ++i) {
     workers.push_back(std::make_unique<load_worker>(options, work, i));
+  }
+  if (options.waits) {
+    std::puts("connected");
+    wait_for_line();
   }
   std::vector<load_result> results(options.threads);
   const double cpu_before = cpu_seconds_used();
@@ -92,6 +104,9 @@ void run(const load_options& options, const workload& work) {
     results.front().merge(results[i]);
   }
   print_result(results.front(), took.count(), cpu_seconds_used() - cpu_before);
+  if (options.waits) {
+    wait_for_line();
+  }
 }
 
 } // namespace
@@ -113,6 +128,7 @@ int main(int argc, char** argv) {
   app.add_option("--window", options.window, "requests under way on one connection");
   app.add_option("--seconds", options.seconds, "0: until every key was asked for once");
   app.add_option("--rate", options.rate, "open loop: requests a second; 0: closed loop");
+  app.add_flag("--wait", options.waits, "say `connected` and wait for a line, before and after");
   app.add_flag("--verify", options.verify, "hits must carry the right value");
   app.add_option("--first-key", wanted.first_key);
   app.add_option("--keys", wanted.keys);

@@ -24,6 +24,7 @@ struct load_options {
   unsigned window = 16;      // requests under way on one connection
   double seconds = 0.0;      // 0: until the work is done
   double rate = 0.0;         // requests a second, sent when they are due; 0: as fast as answered
+  bool waits = false;        // for a line on stdin, before the clock starts and after it stopped
   bool verify = false;       // hits must carry the value that belongs to the key
   bool read_through = false; // what was not there is put next, on the same connection
 };

@@ -1,20 +1,23 @@
--- What wrk sends: one fixed request, or random keys, `depth` requests at a time. Everything is made
--- before the clock starts. At the end it prints one line of JSON with what wrk measured and with the
--- processor time wrk used while it was measuring.
-local pool_batches_single, pool_batches_pipelined = 32768, 16384 -- a thread makes in advance
+-- What wrk sends: one request again and again, `depth` at a time, for one key or for many. Of many keys
+-- each thread has its share, in shuffled order, and goes round: none comes twice before all came once. At
+-- the end it prints one line of JSON with what wrk measured and with the processor time it used meanwhile.
+local ffi = require("ffi")
+ffi.cdef("int usleep(unsigned microseconds);")
 
--- LuaJIT hashes a string by its length and a few of its bytes, and those of our requests are all alike:
--- making thousands of them would take minutes. Hosts of so many different lengths spread them.
-local host_lengths = 61
+local counted_digits = 8 -- of a key, at its end: they tell one key from another
+local poll_microseconds = 200
 
+-- Of the Lua state that setup() and done() run in, which ends with wrk; each thread has one of its own.
 local threads = {}
+local ready = ffi.new("int[1]") -- threads that have made all they need
 
 function setup(thread)
-   thread:set("thread_number", #threads + 1)
+   thread:set("thread_number", #threads)
+   thread:set("ready_address", tonumber(ffi.cast("intptr_t", ready)))
    threads[#threads + 1] = thread
 end
 
--- Global, since done() runs in another Lua state and fetches it from a thread's.
+-- Global, since done() fetches it from a thread.
 local function read_options(args)
    options = {}
    for _, argument in ipairs(args) do
@@ -25,51 +28,75 @@ local function read_options(args)
    end
 end
 
-local function with_key(template, key)
-   return (template:gsub("{key}", key))
+-- This thread's part of the keys, one in `threads_together`, shuffled: the last digits of each.
+local function shuffled_share(keys, threads_together)
+   local count = math.ceil((keys - thread_number) / threads_together)
+   local share = ffi.new("uint64_t[?]", count)
+   for i = 0, count - 1 do
+      ffi.copy(share + i, string.format("%08d", i * threads_together + thread_number), counted_digits)
+   end
+   math.randomseed(thread_number + 1)
+   for i = count - 1, 1, -1 do
+      local j = math.random(0, i)
+      share[i], share[j] = share[j], share[i]
+   end
+   return share, count
+end
+
+-- Returns a function that gives each request in `text` the next key, in place. Lua means strings to be
+-- constant, but wrk copies this one each time and nobody else has it; a string for each request would cost
+-- minutes, for LuaJIT hashes a few bytes of each, and those of requests are all alike.
+local function key_writer(text, depth, share, count)
+   local _, key_end = text:find(options.key, 1, true)
+   local first = ffi.cast("char *", text) + key_end - counted_digits
+   local request_bytes = #text / depth
+   local at = 0
+   return function()
+      for i = 0, depth - 1 do
+         ffi.copy(first + i * request_bytes, share + at, counted_digits)
+         at = at + 1
+         if at == count then
+            at = 0
+         end
+      end
+   end
 end
 
 function init(args)
    read_options(args)
    local depth, keys = tonumber(options.depth), tonumber(options.keys)
-   local made = 0
-
-   local function one(number, host)
-      local headers = { Host = host }
-      local key = string.format("key:%016d", number)
-      local body
-      if options.body ~= "" then
-         body = with_key(options.body, key)
-         headers["Content-Type"] = "application/json"
-      end
-      return wrk.format(options.method, with_key(options.path, key), headers, body)
-   end
-
-   local function several(choose)
-      local parts = { one(choose(), string.rep("h", 1 + made % host_lengths)) }
-      for i = 2, depth do
-         parts[i] = one(choose(), "localhost")
-      end
-      made = made + 1
-      return table.concat(parts)
-   end
-
+   local threads_together = tonumber(options.threads)
+   local text = options.request:rep(depth)
+   local write_keys = function() end
    if keys > 0 then
-      math.randomseed(thread_number)
-      local pool, at = {}, 0
-      for i = 1, depth > 1 and pool_batches_pipelined or pool_batches_single do
-         pool[i] = several(function() return math.random(0, keys - 1) end)
-      end
-      request = function()
-         at = at % #pool + 1
-         return pool[at]
-      end
-   else
-      local fixed = several(function() return 0 end)
-      request = function() return fixed end
+      write_keys = key_writer(text, depth, shuffled_share(keys, threads_together))
    end
+
+   local function following()
+      write_keys()
+      return text
+   end
+
+   -- wrk starts each thread as soon as its init() is over. Those that are early wait here for the last, so
+   -- that nothing is sent before the clocks start.
+   local all_ready = ffi.cast("volatile int *", ready_address)
+   local function first()
+      while all_ready[0] < threads_together do
+         ffi.C.usleep(poll_microseconds)
+      end
+      request = following
+      return following()
+   end
+
+   -- wrk looks at one request of the first thread beforehand.
+   request = thread_number > 0 and first or function()
+      request = first
+      return text
+   end
+
    collectgarbage()
    cpu_at_start = os.clock()
+   all_ready[0] = all_ready[0] + 1
 end
 
 -- wrk has "corrected" its latencies by the time it is in here: for each it adds made-up ones, one
@@ -103,11 +130,7 @@ local function measured(summary, latency)
 end
 
 function done(summary, latency, _)
-   local cpu_before = 0
-   for _, thread in ipairs(threads) do
-      cpu_before = math.max(cpu_before, thread:get("cpu_at_start"))
-   end
-   local cpu_seconds = os.clock() - cpu_before
+   local cpu_seconds = os.clock() - threads[#threads]:get("cpu_at_start") -- the last was ready last
    options = threads[1]:get("options")
    local percentile, batches = measured(summary, latency)
    local errors = summary.errors

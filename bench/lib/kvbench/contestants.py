@@ -22,10 +22,18 @@ def kv_api(value_bytes=VALUE_BYTES):
             "post": {"method": "POST", "path": "/put", "body": '{"key":"{key}","value":"' + "v" * value_bytes + '"}'}}
 
 
+def request_text(request, key=FIXED_KEY):
+    """A request as it goes over the wire, with one Host and only the fields it needs."""
+    body = request.get("body", "").replace("{key}", key)
+    fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    path = request["path"].replace("{key}", key)
+    return f"{request['method']} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}"
+
+
 def raw_reply(port, request):
-    """The bytes of the whole reply to one request, of which Content-Length tells the end."""
+    """The bytes of the whole reply to a request, of which Content-Length tells the end."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
-        peer.sendall(request)
+        peer.sendall(request_text(request).encode())
         data = b""
         while True:
             head, blank, body = data.partition(b"\r\n\r\n")
@@ -64,6 +72,7 @@ class Contestant:
 
     def __init__(self):
         self.server = None
+        self.reply_bytes = {}  # of each request of `api`, known once it was checked
 
     def missing(self):
         """Why it cannot run here, or None."""
@@ -93,20 +102,23 @@ class Contestant:
         return json.loads(body)["value"]
 
     def check(self, preloaded):
-        """Ends the command unless the answers are right."""
+        """Ends the command unless the answers are right. To be called right after preload()."""
+        if self.stores:
+            self.sample(preloaded)
+        if self.api is None:
+            return
         port = self.server.port
         self.expect(ask(port, self.api["post"])[0] == 200, "a PUT was not answered by 200")
         status, body = ask(port, self.api["get"])
         self.expect(status == 200, "a GET was not answered by 200")
         if self.stores:
             self.expect(self.stored_value(body) == "v" * VALUE_BYTES, f"a GET after the PUT gave {body!r}")
-            self.sample(preloaded)
+        self.reply_bytes = {name: len(raw_reply(port, request)) for name, request in self.api.items()}
 
     def sample(self, preloaded):
-        if preloaded > 1:
-            got = load.run(self.fill_port(), protocol=self.fill_protocol(), first_key=1, keys=preloaded - 1,
-                           value_bytes=VALUE_BYTES, order="random", requests=1000, get_share=1, verify=True)
-            self.expect(got["ok"] == 1000 and got["wrong_values"] == 0, f"preloaded keys are not there: {got}")
+        got = load.run(self.fill_port(), protocol=self.fill_protocol(), keys=preloaded, value_bytes=VALUE_BYTES,
+                       order="random", requests=1000, get_share=1, verify=True)
+        self.expect(got["ok"] == 1000 and got["wrong_values"] == 0, f"preloaded keys are not there: {got}")
 
     def expect(self, truth, message):
         if not truth:
@@ -137,12 +149,8 @@ class Ceiling(Contestant):
 
     def command(self, stage, port):
         command = [build.program("bench_ceiling"), port, self.threads]
-        if self.model is not None:
-            body = self.model.api["post"]["body"].replace("{key}", FIXED_KEY).encode()
-            post = raw_reply(self.model.server.port, b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                             b"application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-            get = raw_reply(self.model.server.port,
-                            f"GET /get?key={FIXED_KEY} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        if self.model is not None:  # the POST first, so that the GET finds something
+            post, get = (raw_reply(self.model.server.port, self.model.api[name]) for name in ("post", "get"))
             command += [stage.write("get.reply", get), stage.write("post.reply", post)]
         return command
 
@@ -268,7 +276,7 @@ class Webdis(Contestant):
 
 
 class Redis(Contestant):
-    name, label, speaks, api = "redis", "Redis (RESP, bench_load)", "redis", None
+    name, label, speaks, api = "redis", "Redis (another protocol, one thread)", "redis", None
 
     def missing(self):
         return None if shutil.which("redis-server") else "redis-server is not installed"
@@ -276,12 +284,9 @@ class Redis(Contestant):
     def command(self, stage, port):
         return ["redis-server", "--port", port, *REDIS_OPTIONS]
 
-    def check(self, preloaded):
-        self.sample(preloaded)
-
 
 class Memcached(Contestant):
-    name, label, speaks, api = "memcached", "memcached (text, bench_load)", "memcached", None
+    name, label, speaks, api = "memcached", "memcached (another protocol)", "memcached", None
 
     def __init__(self, megabytes=1024):
         super().__init__()
@@ -294,6 +299,3 @@ class Memcached(Contestant):
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
         return ["memcached", "-p", port, "-U", "0", "-l", "127.0.0.1", "-m", self.megabytes, "-t", THREADS,
                 "-c", "11000", *user]
-
-    def check(self, preloaded):
-        self.sample(preloaded)

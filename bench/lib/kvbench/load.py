@@ -1,5 +1,6 @@
 """Runs the load generator (lib/load.cpp) and returns what it measured."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -32,6 +33,23 @@ def finish(process):
 
 def run(port, **options):
     return finish(start(port, **options))
+
+
+@contextlib.contextmanager
+def connected(port, **options):
+    """Yields a function that runs the load. It connects before the block and disconnects after it."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command(port, wait=True, **options), stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        def line():
+            return process.stdout.readline() or sys.exit(f"bench_load failed: {process.stderr.read()}")
+
+        def go():
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return json.loads(line())
+
+        line()  # it has connected
+        yield go
 
 
 def fill(port, **options):

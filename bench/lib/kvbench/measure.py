@@ -1,56 +1,91 @@
 """One timed run against one running contestant: rate, latencies, processor time of both sides.
 
 `capacity` is what the benchmarks compare: requests per second if two cores did nothing but these requests,
-server and client together. It hardly depends on what else the machine does, as a raw rate does. Divided by
-the ceiling's in the same round it is `norm`.
+server and client together. It hardly depends on what else the machine does, as a raw rate does.
 """
 
+import os
+import sys
+import time
+
 from . import load, wrk
-from .processes import Noise
+from .processes import machine_busy_seconds
 
 CORE_SECONDS = 2.0
 PERCENTILES = ["p50", "p90", "p99", "p99.9"]
+CPU_ERROR_SECONDS = 0.1  # the kernel tells processor times in steps of 10 ms, for each process
+ATTEMPTS = 3
+
+
+class Window:
+    """What the server, and the whole machine, used of the processors between entry and exit."""
+
+    def __init__(self, contestant):
+        self._contestant = contestant
+
+    def __enter__(self):
+        self._before = self._read()
+        return self
+
+    def __exit__(self, *_):
+        self._elapsed, self._busy, self.server = (now - then for now, then in zip(self._read(), self._before))
+
+    def _read(self):
+        return time.monotonic(), machine_busy_seconds(), self._contestant.cpu()
+
+    def foreign_percent(self, client_seconds):
+        """Share of the machine's processors that neither the server nor its client used."""
+        foreign = max(0.0, self._busy - self.server.total - client_seconds)
+        return 100.0 * foreign / (self._elapsed * os.cpu_count())
 
 
 def _figures(contestant, run):
-    """run() returns requests, seconds, cpu_seconds (the client's), bad and the percentiles in us."""
-    noise = Noise()
-    before = contestant.cpu()
-    result = run()
-    used = contestant.cpu() - before
-    requests, client = max(result["requests"], 1), result["cpu_seconds"]
+    """run() returns a Window around it, and requests, seconds, cpu_seconds (the client's while it measured),
+    whole_cpu_seconds (the client's in the window), bad and the percentiles in us.
+
+    Nobody uses more processors than there are: a run that seems to has counted requests, processor time and
+    seconds that do not belong together, and is repeated.
+    """
+    for _ in range(ATTEMPTS):
+        window, result = run()
+        requests, client, server = max(result["requests"], 1), result["cpu_seconds"], window.server
+        used = server.total + client
+        if used <= os.cpu_count() * result["seconds"] + CPU_ERROR_SECONDS:
+            break
+        print(f"{contestant.name}: {used:.2f} s of {os.cpu_count()} processors in {result['seconds']:.2f} s: once more",
+              file=sys.stderr)
+    else:
+        sys.exit(f"{contestant.name}: more processor time than there was, {ATTEMPTS} times in a row")
     return {
         "rate": requests / result["seconds"],
         **{p: result[p] for p in PERCENTILES},
-        "server_user_us": used.user / requests * 1e6,
-        "server_system_us": used.system / requests * 1e6,
+        "server_user_us": server.user / requests * 1e6,
+        "server_system_us": server.system / requests * 1e6,
         "client_us": client / requests * 1e6,
-        "capacity": CORE_SECONDS * requests / (used.total + client),
+        "capacity": CORE_SECONDS * requests / used,
+        "cores": used / result["seconds"],
         "bad": result["bad"],
-        "foreign_percent": noise.foreign_percent(used.total + client),
+        "foreign_percent": window.foreign_percent(result["whole_cpu_seconds"]),
     }
 
 
 def with_wrk(contestant, request, seconds, threads, connections, depth, keys):
     def run():
-        got = wrk.run(contestant.server.port, contestant.api[request], seconds, threads, connections, depth, keys)
-        return {**got, "bad": got["bad_status"] + got["broken"]}
+        with Window(contestant) as window:  # wider than what is measured, but the server is idle before and after it
+            got = wrk.run(contestant.server.port, contestant.api[request], seconds, threads, connections, depth, keys)
+        return window, {**got, "bad": got["bad_status"] + got["broken"]}
 
     return _figures(contestant, run)
 
 
 def with_load(contestant, seconds, **options):
-    """options: as of `bench_load --help`. A miss is an answer like any other."""
+    """options: as of `bench_load --help`. All keys must have been preloaded: a miss is a bad answer."""
     def run():
-        got = load.run(contestant.server.port, protocol=contestant.speaks, seconds=seconds, **options)
-        return {"requests": got["answered"], "seconds": got["seconds"], "cpu_seconds": got["cpu_seconds"],
-                "bad": got["errors"] + got["refused"] + got["dropped"], **got["latency_us"]["all"]}
+        with load.connected(contestant.server.port, protocol=contestant.speaks, seconds=seconds, **options) as go:
+            with Window(contestant) as window:
+                got = go()
+        return window, {"requests": got["answered"], "seconds": got["seconds"], "cpu_seconds": got["cpu_seconds"],
+                        "whole_cpu_seconds": got["cpu_seconds"], **got["latency_us"]["all"],
+                        "bad": got["misses"] + got["errors"] + got["refused"] + got["dropped"]}
 
     return _figures(contestant, run)
-
-
-def add_norms(runs, *same):
-    """Gives each run its norm: against the ceiling's run that agrees in the columns named."""
-    ceilings = {tuple(run[c] for c in same): run["capacity"] for run in runs if run["contestant"] == "ceiling"}
-    for run in runs:
-        run["norm"] = run["capacity"] / ceilings[tuple(run[c] for c in same)]

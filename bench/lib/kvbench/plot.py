@@ -15,6 +15,7 @@ set grid ytics lc rgb "#dddddd"
 
 def gnuplot(path, script, width=900, height=420):
     if shutil.which("gnuplot") is None:
+        path.unlink(missing_ok=True)  # rather none than an old one
         print(f"gnuplot is not installed: {path} was not drawn", file=sys.stderr)
         return
     text = _STYLE.format(width=width, height=height) + f"set output '{path}'\n" + script

@@ -212,22 +212,9 @@ class Stage:
         self._servers.remove(server)
 
 
-class Noise:
-    """CPU seconds of the whole machine, to tell how much of them others used during a measurement."""
-
-    def __init__(self):
-        self._start = self._busy()
-        self._began = time.monotonic()
-
-    @staticmethod
-    def _busy():
-        with open("/proc/stat", encoding="ascii") as stat:
-            # user nice system idle iowait irq softirq steal guest guest_nice (guests are in user)
-            values = [int(value) for value in stat.readline().split()[1:9]]
-        return (sum(values) - values[3] - values[4]) / TICKS
-
-    def foreign_percent(self, own_seconds):
-        """Share of the machine's processors used by others since this object was made."""
-        elapsed = time.monotonic() - self._began
-        foreign = max(0.0, self._busy() - self._start - own_seconds)
-        return 100.0 * foreign / (elapsed * os.cpu_count())
+def machine_busy_seconds():
+    """CPU seconds of the whole machine since it was started."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        # user nice system idle iowait irq softirq steal guest guest_nice (guests are in user)
+        values = [int(value) for value in stat.readline().split()[1:9]]
+    return (sum(values) - values[3] - values[4]) / TICKS

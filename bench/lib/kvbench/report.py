@@ -5,9 +5,13 @@ import datetime
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
+import sys
 
 from . import build
+
+KEPT_BELOW = "<!-- What follows is written by `run --keep`. -->"
 
 
 def _first_line(command):
@@ -54,3 +58,21 @@ def table(header, rows):
     lines = ["| " + " | ".join(header) + " |", "|---" + "|--:" * (len(header) - 1) + "|"]
     lines += ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def table_of(rows):
+    """A table of rows that are pairs of header and cell."""
+    rows = [list(row) for row in rows]
+    return table([header for header, _ in rows[0]], [[cell for _, cell in row] for row in rows])
+
+
+def keep(folder, text, plots):
+    """Puts figures where they are read: below the mark in the folder's README.md, with the plots beside it."""
+    readme = folder / "README.md"
+    head, mark, _ = readme.read_text(encoding="utf-8").partition(KEPT_BELOW)
+    if not mark:
+        sys.exit(f"{readme} does not say where the figures belong: {KEPT_BELOW}")
+    readme.write_text(f"{head}{mark}\n\n{text}", encoding="utf-8")
+    for plot in plots:
+        if plot.exists():
+            shutil.copy(plot, folder)
