@@ -65,6 +65,12 @@ public:
   // Like get, but is no access: ages and reference bits stay.
   bool peek(std::string_view key, value_visitor visit) const noexcept;
 
+  // Has the processor fetch what a lookup of this key will read first: for who knows the next key
+  // while still at work on another. A hint without effect. It pays once the index is larger than
+  // the processor's caches.
+  void prefetch(std::string_view key) const noexcept;
+  bool prefetch_pays() const noexcept;
+
   // Stores the value; an expiry in ticks, or never. An overwrite takes over the new expiry.
   put_outcome put(std::string_view key, std::string_view value, tick expires_at = never) noexcept;
 

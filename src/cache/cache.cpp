@@ -13,6 +13,8 @@ bool cache::get(std::string_view key, value_visitor visit) noexcept {
 bool cache::peek(std::string_view key, value_visitor visit) const noexcept {
   return store_->peek(key, visit);
 }
+void cache::prefetch(std::string_view key) const noexcept { store_->prefetch(key); }
+bool cache::prefetch_pays() const noexcept { return store_->prefetch_pays(); }
 put_outcome cache::put(std::string_view key, std::string_view value, tick expires_at) noexcept {
   return store_->put(key, value, expires_at);
 }

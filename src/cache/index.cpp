@@ -325,9 +325,12 @@ struct alignas(64) entry_index::segment {
   std::uint32_t prefix = 1; // with a mask of 0: covers nothing
   std::uint32_t mask = 0;   // the low `depth` bits
   std::uint32_t depth = 0;
-  table slots;                        // its map is null while the segment is unused
-  const std::byte* buckets = nullptr; // of `slots`, to prefetch from; null: too small for that
-  const std::byte* locks = nullptr;
+  table slots; // its map is null while the segment is unused
+  // Where `slots` lie, to prefetch from; null: too small for that. Read without the lock too: what
+  // does not belong together, or is gone, costs the gain and nothing else.
+  std::atomic<const std::byte*> buckets{nullptr};
+  std::atomic<const std::byte*> locks{nullptr};
+  std::atomic<unsigned> shape{0};
   segment* next_unused = nullptr;
 
   bool covers(unsigned bits) const noexcept { return (bits & mask) == prefix; }
@@ -344,8 +347,10 @@ struct alignas(64) entry_index::segment {
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
     with_table(fresh.map, fresh.shape, [this, &fresh](const auto& t) {
-      buckets = fresh.shape < smallest_prefetched ? nullptr : t.account.buckets;
-      locks = t.account.locks;
+      shape.store(fresh.shape, std::memory_order_relaxed);
+      locks.store(t.account.locks, std::memory_order_relaxed);
+      buckets.store(fresh.shape < smallest_prefetched ? nullptr : t.account.buckets,
+                    std::memory_order_relaxed);
     });
     grow_at = static_cast<std::uint32_t>(percent_of(slots_of(fresh.shape), grow_percent));
     count.store(entries, std::memory_order_relaxed);
@@ -356,18 +361,21 @@ struct alignas(64) entry_index::segment {
   // known from its header; were that to change, only the gain would be lost. Always inline: gcc
   // takes a function of nothing but prefetches for one without effect, and leaves calls of it out.
   [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
-    if (buckets == nullptr) return;
+    const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
+    if (bucket_array == nullptr) return;
+    const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
+    const unsigned of_shape = shape.load(std::memory_order_relaxed);
     const std::uint32_t tag = tag_of(hash);
     const std::uint32_t partial = (tag ^ tag >> 8 ^ tag >> 16) & 0xff;
     constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
-    const std::size_t last = buckets_of(slots.shape) - 1;
+    const std::size_t last = buckets_of(of_shape) - 1;
     const std::size_t first = tag & last;
     const std::size_t second = (first ^ (partial + 1) * alternate) & last;
-    const std::size_t stride = bucket_bytes(slots.shape);
+    const std::size_t stride = bucket_bytes(of_shape);
     for (const std::size_t bucket : {first, second}) {
-      __builtin_prefetch(locks + bucket * lock_bytes, 1);
-      __builtin_prefetch(buckets + bucket * stride);
-      __builtin_prefetch(buckets + (bucket + 1) * stride - 1);
+      __builtin_prefetch(lock_array + bucket * lock_bytes, 1);
+      __builtin_prefetch(bucket_array + bucket * stride);
+      __builtin_prefetch(bucket_array + (bucket + 1) * stride - 1);
     }
   }
 };
@@ -447,6 +455,8 @@ entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
     s.lock.unlock();
   }
 }
+
+void entry_index::prefetch(std::uint32_t hash) const noexcept { segment_of(hash).prefetch(hash); }
 
 // ---- operations -----------------------------------------------------------------------
 // Flattened: with two types of table and several operations the compiler finds the parts of

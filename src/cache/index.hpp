@@ -59,6 +59,9 @@ public:
   bool find(std::uint32_t hash, std::string_view key,
             function_ref<void(entry_handle)> see) const noexcept;
 
+  // Has the processor fetch what find() is going to look at. A hint: no lock, no effect.
+  void prefetch(std::uint32_t hash) const noexcept;
+
   // Runs the edit on the entry of that key, or on that very entry; false if there is none.
   bool visit(std::uint32_t hash, std::string_view key, edit on_entry) noexcept;
   bool visit(entry_ref ref, edit on_entry) noexcept;

@@ -54,6 +54,9 @@ constexpr std::size_t bytes_for_another_move = 128;
 // the bucket spin for; larger ones are written to a new block first.
 constexpr std::size_t max_in_place_bytes = 4096;
 
+// Smaller indexes stay in the processor's caches by themselves.
+constexpr std::size_t index_bytes_worth_prefetching = std::size_t{512} << 10;
+
 // Bytes evicted for each one taken while too much lives here.
 constexpr std::size_t shed_factor = 2;
 
@@ -102,6 +105,10 @@ bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
   if (hit) accesses_.count_access();
   if (found && !hit) collect_expired(hash, key);
   return hit;
+}
+
+bool store::prefetch_pays() const noexcept {
+  return index_.bytes() >= index_bytes_worth_prefetching;
 }
 
 bool store::peek(std::string_view key, cache::value_visitor visit) const noexcept {

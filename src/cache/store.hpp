@@ -43,6 +43,8 @@ public:
   // ---- operations: see kvcache/cache.hpp ----------------------------------------------
   bool get(std::string_view key, cache::value_visitor visit) noexcept;
   bool peek(std::string_view key, cache::value_visitor visit) const noexcept;
+  bool prefetch_pays() const noexcept;
+  void prefetch(std::string_view key) const noexcept { index_.prefetch(hash_(key)); }
   put_outcome put(std::string_view key, std::string_view value, tick expires_at) noexcept;
   put_outcome put_if_absent(std::string_view key, std::string_view value, tick expires_at) noexcept;
   put_outcome compare_and_swap(std::string_view key, std::string_view expected,

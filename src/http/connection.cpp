@@ -12,6 +12,7 @@
 
 #include "http/handlers.hpp"
 #include "http/router.hpp"
+#include "http/target.hpp"
 #include "http/worker.hpp"
 
 namespace kvcache::http {
@@ -172,6 +173,7 @@ bool connection::answer_next(output_buffer& out) {
   case parse_status::complete:
     break;
   }
+  prefetch_behind(parsed.consumed);
   const handled result = handle(out, parsed.consumed);
   input_.consume(parsed.consumed);
   parser_.reset();
@@ -180,6 +182,15 @@ bool connection::answer_next(output_buffer& out) {
   if (result == handled::flushing) begin_flush();
   if (result == handled::close) ending_ = true;
   return true;
+}
+
+// While one request is answered, the processor fetches what the next one is going to look for.
+void connection::prefetch_behind(std::size_t request_bytes) const noexcept {
+  const cache& store = owner_.handlers().shared.store;
+  const std::string_view behind = input_.unused().substr(request_bytes);
+  if (behind.empty() || !store.prefetch_pays()) return;
+  const std::string_view key = guess_key(parser_.guess_query(behind));
+  if (!key.empty()) store.prefetch(key);
 }
 
 // The peer asks whether to send its body. Where that is refused the connection ends, since what

@@ -89,6 +89,7 @@ private:
   void serve_after(output_buffer& out) noexcept;
   void answer_all(output_buffer& out);
   bool answer_next(output_buffer& out);
+  void prefetch_behind(std::size_t request_bytes) const noexcept;
   void answer_expectation(output_buffer& out);
   handled handle(output_buffer& out, std::size_t request_bytes);
   void refuse_and_end(output_buffer& out, fault why);

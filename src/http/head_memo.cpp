@@ -123,6 +123,11 @@ bool head_memo::ends(std::string_view rest, std::size_t& end,
   return true;
 }
 
+std::string_view head_memo::guess_query(std::string_view input) const noexcept {
+  if (tail_bytes_ == 0 || !has_query_ || input.size() < sizeof start_ || !begins(input)) return {};
+  return input.substr(start_bytes_, plain_end(input, start_bytes_) - start_bytes_);
+}
+
 std::size_t head_memo::recognise(std::string_view input, const http_limits& limits) noexcept {
   if (tail_bytes_ == 0 || input.size() < sizeof start_ || !begins(input)) return 0;
 

@@ -36,6 +36,10 @@ public:
   // the length: returns how many bytes it takes, and recognised() describes it. Else 0.
   std::size_t recognise(std::string_view input, const http_limits& limits) noexcept;
 
+  // The query, if `input` begins like the remembered head: a guess, since the rest is not compared.
+  // Empty if it does not, or has none.
+  std::string_view guess_query(std::string_view input) const noexcept;
+
   // Good until the next call of one of the other two. Its views point into the input where what
   // they show may change, and else into this object.
   const request& recognised() const noexcept { return like_; }

@@ -555,7 +555,7 @@ request_parser::request_parser(const http_limits& limits) noexcept : limits_(lim
 
 parse_result request_parser::parse(std::string_view input) noexcept {
   if (core_is_fresh_ && !input.empty()) {
-    head_memo& memo = memo_for(input.front());
+    head_memo& memo = memos_[memo_of(input.front())];
     if (const std::size_t consumed = memo.recognise(input, limits_); consumed != 0) {
       current_ = &memo.recognised();
       return {parse_status::complete, fault::none, consumed};
@@ -571,7 +571,8 @@ parse_result request_parser::parse(std::string_view input) noexcept {
   }
   if (result.status == parse_status::complete) {
     core_->describe(input, request_);
-    memo_for(input.front()).learn(input, core_->head_end(), core_->content_length_text(), request_);
+    memos_[memo_of(input.front())].learn(input, core_->head_end(), core_->content_length_text(),
+                                         request_);
   } else if (result.status == parse_status::refused) {
     request_ = {};
     core_->identify(request_);
@@ -580,8 +581,10 @@ parse_result request_parser::parse(std::string_view input) noexcept {
 }
 
 // Clients that mix GET and POST find both heads remembered.
-head_memo& request_parser::memo_for(char first_byte) noexcept {
-  return memos_[first_byte == 'P' ? 1 : 0];
+std::size_t request_parser::memo_of(char first_byte) noexcept { return first_byte == 'P' ? 1 : 0; }
+
+std::string_view request_parser::guess_query(std::string_view behind) const noexcept {
+  return behind.empty() ? std::string_view{} : memos_[memo_of(behind.front())].guess_query(behind);
 }
 
 parse_phase request_parser::phase() const noexcept { return core_->phase(); }

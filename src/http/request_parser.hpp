@@ -73,6 +73,10 @@ public:
   // of the parse() before it.
   const request& describe_head(std::string_view input) noexcept;
 
+  // What the request in `behind`, the input behind the current one, probably asks for: its query,
+  // as it stands, if it is one more like those before it. Nothing else is known of it.
+  std::string_view guess_query(std::string_view behind) const noexcept;
+
   // Makes ready for the next request; the chunk buffer keeps its memory.
   void reset() noexcept;
 
@@ -172,7 +176,7 @@ private:
     bool past_first_chunk_ = false;
   };
 
-  head_memo& memo_for(char first_byte) noexcept;
+  static std::size_t memo_of(char first_byte) noexcept; // which of the memos_
 
   const http_limits& limits_;
   std::string chunked_body_;

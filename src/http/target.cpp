@@ -89,16 +89,18 @@ target_parts split_target(std::string_view path_and_query) noexcept {
   return parts;
 }
 
+std::string_view guess_key(std::string_view query) noexcept {
+  if (!has_ordinary_start(query)) return {};
+  query.remove_prefix(ordinary_start.size());
+  return query;
+}
+
 refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scratch,
                  std::string_view& key) {
   std::string_view query = asked.text;
-  if (has_ordinary_start(query)) {
-    std::string_view rest = query;
-    rest.remove_prefix(ordinary_start.size());
-    if (asked.is_plain || stands_for_itself(rest)) {
-      key = rest;
-      return check_key(key, limits);
-    }
+  if (has_ordinary_start(query) && (asked.is_plain || stands_for_itself(guess_key(query)))) {
+    key = guess_key(query);
+    return check_key(key, limits);
   }
   // Everything is decoded into one string, each parameter behind the one before it; `key` is noted
   // by its place, since the string may move while it grows.

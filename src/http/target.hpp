@@ -20,6 +20,9 @@ struct target_parts {
 target_parts split_target(std::string_view path_and_query) noexcept;
 std::string_view without_fragment(std::string_view text) noexcept;
 
+// The key in a query of the ordinary form, key=…, as it stands; empty in any other.
+std::string_view guess_key(std::string_view query) noexcept;
+
 // Finds the parameter `key` in a query of name=value pairs separated by '&': '+' is a space, %XX is
 // decoded strictly, what comes out must be UTF-8, and a `key` may come once; the names of
 // parameters are decoded too. Other parameters are ignored, but must be well-formed as well. On

@@ -109,6 +109,7 @@ private:
     std::mt19937_64 random{1000 + seed};
     while (!stop_) {
       const std::size_t key = random() % states_.size();
+      store_.prefetch(name(key)); // must not mind what becomes of the tables
       const std::uint64_t changes = states_[key].changes;
       const std::uint64_t version = states_[key].version;
       const std::string value = test::value_of(store_, name(key));

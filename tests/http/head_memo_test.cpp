@@ -131,6 +131,18 @@ TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
   EXPECT_EQ(memo.recognise(second.substr(0, second.size() - 1), defaults), 0U);
 }
 
+TEST(head_memo, guesses_the_query_of_what_begins_alike) {
+  const std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
+  request_parser parser(defaults);
+  ASSERT_EQ(parser.parse(first).status, parse_status::complete);
+  head_memo memo;
+  EXPECT_EQ(memo.guess_query(first), ""); // nothing learnt yet
+  memo.learn(first, first.size(), {}, parser.current());
+  EXPECT_EQ(memo.guess_query("GET /get?key=bcd HTTP/1.1\r\nHost: other"), "key=bcd");
+  EXPECT_EQ(memo.guess_query("GET /put?key=bcd HTTP/1.1\r\nHost: cache"), "");
+  EXPECT_EQ(memo.guess_query("GET /get?key=b"), ""); // too little to tell
+}
+
 TEST(head_memo, recognises_another_length_of_the_body) {
   const auto with_body = [](std::size_t bytes) {
     return "POST /put HTTP/1.1\r\nHost: cache\r\nContent-Length: " + std::to_string(bytes) +

@@ -23,6 +23,12 @@ TEST(target, is_split_at_the_first_question_mark) {
   EXPECT_EQ(split_target("/get").query, "");
 }
 
+TEST(target, shows_the_key_of_an_ordinary_query_as_it_stands) {
+  EXPECT_EQ(guess_key("key=a%20b&c=d"), "a%20b&c=d");
+  EXPECT_EQ(guess_key("key="), "");
+  EXPECT_EQ(guess_key("a=b&key=c"), "");
+}
+
 TEST(target, has_the_path_slash_where_it_has_none) { // RFC 9112 §3.2.1
   EXPECT_EQ(split_target("").path, "/");
   EXPECT_EQ(split_target("?key=a").path, "/");
