@@ -101,13 +101,14 @@ constexpr bool is_hex_digit(char c) noexcept {
 
 // RFC 3986 §3.2.3: any number of digits, none included.
 bool is_port(std::string_view text) noexcept {
-  constexpr std::size_t most_digits = 5;
   constexpr unsigned highest = 65'535;
-  text.remove_prefix(std::min(text.find_first_not_of('0'), text.size()));
-  if (text.size() > most_digits || !std::all_of(text.begin(), text.end(), is_decimal)) return false;
   unsigned number = 0;
-  for (const char c : text) number = number * 10 + static_cast<unsigned>(c - '0');
-  return number <= highest;
+  for (const char c : text) {
+    if (!is_decimal(c)) return false;
+    number = number * 10 + static_cast<unsigned>(c - '0');
+    if (number > highest) return false;
+  }
+  return true;
 }
 
 // What stands behind the host: nothing, or a colon and perhaps a port.
