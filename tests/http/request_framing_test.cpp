@@ -205,7 +205,8 @@ TEST(request_framing, refuses_a_chunk_that_cannot_become_right_without_waiting_f
 TEST(request_framing, refuses_a_bare_carriage_return_without_waiting_for_more) {
   for (const char* chunks :
        {"0\r\n\rX", "0\r\n\rXXXX", "0\r\n\r\r", "0\r\nA: b\rX", "0\r\nA: b\r\r\n",
-        "0\r\nA\r:", "0\r\nA: b\r\nC: d\r\n\rX", "5;a\rX", "5;a=\"b\rX", "0;a\rX", "5;a\r\rhello"})
+        "0\r\nA: b\r\r\n\r\n", "0\r\n\r\r\n", "0\r\nA\r:", "0\r\nA: b\r\nC: d\r\n\rX", "5;a\rX",
+        "5;a=\"b\rX", "0;a\rX", "5;a\r\rhello"})
     EXPECT_EQ(why_refused(chunked(chunks)), "bad_line_ending") << chunks;
   for (const char* chunks : {"0\r\n\r", "0\r\nA: b\r", "0\r\nA: b\r\n", "0\r\nA: b\r\n\r",
                              "0\r\nA: b\r\n ", "5;a\r", "5;a\r\n\r\r\r"})
