@@ -112,6 +112,7 @@ http::server_options make_server_options(const config::options& settings,
   made.limits.head_fields = settings.max_head_fields;
   made.limits.target_bytes = settings.max_target_bytes;
   made.limits.body_bytes = settings.max_body_bytes;
+  made.limits.chunk_overhead_bytes = http::chunk_overhead_for(settings.max_body_bytes);
   made.timeouts.head_timeout_ms = settings.head_timeout_ms;
   made.timeouts.body_timeout_ms = settings.body_timeout_ms;
   made.timeouts.idle_timeout_ms = settings.idle_timeout_ms;

@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
@@ -32,6 +33,14 @@ constexpr std::size_t always_kept_bytes = 2048;
 
 // After our last word, this much of what the peer still sends is thrown away before we close.
 constexpr std::size_t linger_bytes_max = std::size_t{1} << 20;
+
+// A peer that takes less than this within the write timeout is cut: one that reads a byte now and
+// then does not hold its replies for ever. One segment of any network is more.
+constexpr std::size_t taken_bytes_least = 512;
+
+// Where memory is short, a peer makes use of what is held for it while it takes one in so many of
+// these bytes between two sweeps.
+constexpr std::size_t held_per_taken_byte = 16;
 
 bool is_temporary(int error) noexcept {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
@@ -177,7 +186,7 @@ bool connection::answer_next(output_buffer& out) {
   const handled result = handle(out, parsed.consumed);
   input_.consume(parsed.consumed);
   parser_.reset();
-  phase_ = phase::idle; // the next request has its own deadlines
+  phase_ = phase::serving; // the next request has its own deadlines
   served_ = true;
   if (result == handled::flushing) begin_flush();
   if (result == handled::close) ending_ = true;
@@ -277,7 +286,7 @@ void connection::answer_flush() noexcept {
     ending_ = true;
   }
   flushed_entries_.reset();
-  phase_ = phase::idle;
+  phase_ = phase::serving;
   wait_for(interest::receive);
   serve_after(out);
 }
@@ -314,6 +323,7 @@ bool connection::keep_for_later(std::string_view rest) noexcept {
     return false;
   }
   pending_sent_ = 0;
+  queued_bytes_ = 0;
   enter(phase::sending);
   wait_for(interest::send);
   return true;
@@ -329,15 +339,38 @@ void connection::send_pending() noexcept {
   const auto sent = static_cast<std::size_t>(taken);
   owner_.handlers().counters.add(observe::event::bytes_sent, sent);
   pending_sent_ += sent;
-  if (sent < rest.size())
-    deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::sending)); // there was progress
-  else
+  if (sent == rest.size()) {
     on_all_sent();
+    return;
+  }
+  queued_bytes_ = 0; // there is more in the queue than at the last look
+  on_taken(sent);    // as much room as this has become free in it
+}
+
+// The kernel says that there is room to send in again only when a good part of its queue has been
+// acknowledged, which a slow reader may need minutes for. What happens in between is seen here, at
+// each sweep; where the window of the peer is large, in steps of that window.
+void connection::look_what_is_taken() noexcept {
+  int queued = 0;
+  if (::ioctl(socket_.get(), SIOCOUTQ, &queued) != 0) return;
+  const auto now_queued_bytes = static_cast<std::uint32_t>(queued);
+  if (now_queued_bytes > queued_bytes_) queued_bytes_ = now_queued_bytes; // the first look
+  const std::uint32_t taken = queued_bytes_ - now_queued_bytes;
+  if (taken < taken_bytes_least) return; // small steps add up
+  queued_bytes_ = now_queued_bytes;
+  on_taken(taken);
+}
+
+void connection::on_taken(std::size_t bytes) noexcept {
+  deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::sending));
+  if (bytes < pending_.capacity() / held_per_taken_byte) return;
+  since_ms_ = owner_.now_ms();
+  if (is_holder()) owner_.put_last_of_holders(*this);
 }
 
 void connection::on_all_sent() noexcept {
   pending_.release();
-  phase_ = flushing_ ? phase::flush : phase::idle;
+  phase_ = flushing_ ? phase::flush : phase::serving;
   wait_for(flushing_ ? interest::nothing : interest::receive);
   if (flushed_entries_)
     answer_flush();
@@ -353,12 +386,14 @@ void connection::wait_for_input() noexcept {
   const phase next = parsing == parse_phase::idle   ? phase::idle
                      : parsing == parse_phase::head ? phase::head
                                                     : phase::body;
-  // A request that is under way keeps the deadline it has: a drip of bytes does not extend it.
-  if (next != phase_ || next == phase::idle) enter(next);
+  // What is under way keeps the deadline it has: a drip of bytes does not extend it, nor one of
+  // empty lines. After a request `phase_` is another.
+  if (next != phase_) enter(next);
 }
 
 void connection::sweep() noexcept {
   if (phase_ == phase::closed) return;
+  if (phase_ == phase::sending) look_what_is_taken();
   const bool idle = phase_ == phase::idle && input_.empty();
   if (idle && owner_.idle_ones_must_go()) {
     if (!has_received_more()) close();
@@ -475,6 +510,7 @@ unsigned connection::timeout_ms(phase in) const noexcept {
   case phase::linger:
     return after.linger_timeout_ms;
   case phase::flush:
+  case phase::serving:
   case phase::closed:
     break;
   }

@@ -59,7 +59,8 @@ public:
   // with the next sweep.
   bool shed() noexcept;
 
-  // Since when it has been in its phase, on the worker's clock; whether it holds more than itself.
+  // Since when it has been in its phase without making good use of what it holds, on the worker's
+  // clock; whether it holds more than itself.
   std::uint64_t since_ms() const noexcept { return since_ms_; }
   bool is_holder() const noexcept { return holder_hook::is_linked(); }
 
@@ -70,7 +71,8 @@ public:
 
 private:
   enum class phase : std::uint8_t {
-    idle,    // waits for a request's first byte
+    serving, // has just come, or has just been answered: waits for nothing yet, has no deadline
+    idle,    // waits for a request's first byte; empty lines before it do not count
     head,    // has part of a head
     body,    // has a head and part of a body
     flush,   // waits for the cache to be flushed
@@ -104,6 +106,8 @@ private:
   bool send(output_buffer& out) noexcept;
   bool keep_for_later(std::string_view rest) noexcept;
   void send_pending() noexcept;
+  void look_what_is_taken() noexcept;
+  void on_taken(std::size_t bytes) noexcept;
   void on_all_sent() noexcept;
 
   void wait_for_input() noexcept;
@@ -135,8 +139,10 @@ private:
   std::size_t linger_bytes_left_ = 0;
   std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
 
+  std::uint32_t queued_bytes_ = 0; // in `sending`: not acknowledged when it last got on
+
   const fault refused_with_;
-  phase phase_ = phase::idle;
+  phase phase_ = phase::serving;
   interest interest_ = interest::nothing;
   bool flushing_ = false;   // the flush refers to this
   bool ending_ = false;     // the last reply has been written; nothing after it is processed

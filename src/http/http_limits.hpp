@@ -8,8 +8,8 @@
 namespace kvcache::http {
 
 struct http_limits {
-  // Characters (Unicode code points) a key, and a value, may have. Raising them raises the three
-  // byte limits below through raised_for_characters(), so that what can be put can be got.
+  // Characters (Unicode code points) a key, and a value, may have. Raising them raises the byte
+  // limits below through raised_for_characters(), so that what can be put can be got.
   std::size_t max_key_chars = 256;
   std::size_t max_value_chars = 256;
 
@@ -19,7 +19,8 @@ struct http_limits {
   std::size_t body_bytes = std::size_t{16} << 10;  // the body, chunk framing taken away
 
   // Chunked bodies only: bytes that are not body (sizes, extensions, line ends, trailers), all
-  // chunks together; of these, one chunk's extensions; and the number of trailer fields.
+  // chunks together (see chunk_overhead_for()); of these, one chunk's extensions; and the number of
+  // trailer fields.
   std::size_t chunk_overhead_bytes = std::size_t{16} << 10;
   std::size_t chunk_extension_bytes = 1024;
   std::size_t trailer_fields = 16;
@@ -33,8 +34,8 @@ struct http_limits {
     return leading_empty_lines * 2 + head_bytes + body_bytes + chunk_overhead_bytes;
   }
 
-  // The same limits with head, target and body made large enough for the longest legal key and
-  // value in their longest legal spelling.
+  // The same limits with head, target, body and chunk overhead made large enough for the longest
+  // legal key and value in their longest legal spelling.
   constexpr http_limits raised_for_characters() const noexcept;
 };
 
@@ -47,6 +48,13 @@ inline constexpr std::size_t target_frame_bytes = 1024;
 inline constexpr std::size_t body_frame_bytes = 1024;
 inline constexpr std::size_t head_frame_bytes = std::size_t{8} << 10;
 
+// So that a body of the largest size may come in chunks of 512 bytes, each with a size of three
+// digits and two line ends; small bodies in smaller ones.
+constexpr std::size_t chunk_overhead_for(std::size_t body_bytes) noexcept {
+  constexpr std::size_t body_bytes_per_overhead_byte = 64;
+  return std::max(http_limits{}.chunk_overhead_bytes, body_bytes / body_bytes_per_overhead_byte);
+}
+
 constexpr http_limits http_limits::raised_for_characters() const noexcept {
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max() / 64;
   const std::size_t key = std::min(max_key_chars, most);
@@ -54,6 +62,8 @@ constexpr http_limits http_limits::raised_for_characters() const noexcept {
   http_limits raised = *this;
   raised.target_bytes = std::max(target_bytes, key * target_bytes_per_char + target_frame_bytes);
   raised.body_bytes = std::max(body_bytes, (key + value) * body_bytes_per_char + body_frame_bytes);
+  raised.chunk_overhead_bytes =
+      std::max(chunk_overhead_bytes, chunk_overhead_for(raised.body_bytes));
   raised.head_bytes = std::max(head_bytes, raised.target_bytes + head_frame_bytes);
   return raised;
 }

@@ -14,6 +14,8 @@
 #include <new>
 #include <utility>
 
+#include "http/response.hpp"
+
 namespace kvcache::http {
 
 namespace asio = boost::asio;
@@ -34,8 +36,17 @@ constexpr std::chrono::milliseconds back_off_time{250};
 // Between two looks whether memory has been made for the connections that wait.
 constexpr std::chrono::milliseconds memory_pause{20};
 
-// Over the limit, so many are answered 503 at the same time; further ones are just closed.
+// Over the limit, so many are answered 503 and then listened to for a while at the same time, so
+// that whatever they send does not cost them the answer; further ones are answered and closed.
 constexpr std::size_t refusals_max = 256;
+
+// What those get: without Date, which no 503 needs (RFC 9110 §6.6.1), so it can be ready for good.
+std::string prepare_refusal(const fault_table& faults) {
+  const reply_writer writer{faults};
+  output_buffer out;
+  writer.refuse(out, {fault::too_many_connections}, {});
+  return std::string{out.view()};
+}
 
 // How long those whose handshake is under way have to finish it before listening ends: a round
 // trip.
@@ -61,9 +72,12 @@ void turn_newcomers_away(int listening) noexcept {
 
 } // namespace
 
-listener::listener(const server_options& options, std::span<const std::unique_ptr<worker>> workers,
+listener::listener(const server_options& options, const fault_table& faults,
+                   std::span<const std::unique_ptr<worker>> workers,
                    observe::worker_counters& counters)
     : connections_most_(options.max_connections),
+      faults_(faults),
+      refusal_(prepare_refusal(faults)),
       workers_(workers),
       counters_(counters),
       acceptor_(workers.front()->context()),
@@ -139,7 +153,21 @@ void listener::hand_out(unique_fd peer) {
   else if (refusing < refusals_max)
     least_loaded().adopt(std::move(peer), fault::too_many_connections);
   else
-    counters_.add(observe::event::connection_refused);
+    refuse(peer);
+}
+
+// What the peer has sent is thrown away: closing with it unread would be a reset, which may
+// overtake the answer. Against what comes later nothing is done; that is what refusals_max is for.
+void listener::refuse(const unique_fd& peer) noexcept {
+  const ssize_t sent =
+      ::send(peer.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  ::shutdown(peer.get(), SHUT_WR);
+  std::array<char, 16384> thrown_away; // on purpose not zero-filled
+  ::recv(peer.get(), thrown_away.data(), thrown_away.size(), MSG_DONTWAIT);
+  counters_.add(observe::event::connection_refused);
+  if (sent <= 0) return;
+  counters_.add(observe::event::bytes_sent, static_cast<std::uint64_t>(sent));
+  counters_.refuse(faults_[fault::too_many_connections].status);
 }
 
 void listener::set_caps(const load_caps& caps) noexcept {

@@ -6,7 +6,7 @@
 //
 // Threads: lives on the first worker's io_context. The constructor runs before its thread; start(),
 // stop() and the caps may be called from any thread; all else happens on that worker's thread. The
-// workers must outlive it.
+// workers and the fault table must outlive it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -20,8 +20,10 @@
 #include <limits>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "http/drain_stage.hpp"
+#include "http/fault.hpp"
 #include "http/handler_memory.hpp"
 #include "http/load_caps.hpp"
 #include "http/unique_fd.hpp"
@@ -34,8 +36,8 @@ class listener {
 public:
   // Binds and listens. Throws boost::system::system_error, for one if the port is in use.
   // REQUIRES: !workers.empty(); `counters` is that of the first worker.
-  listener(const server_options& options, std::span<const std::unique_ptr<worker>> workers,
-           observe::worker_counters& counters);
+  listener(const server_options& options, const fault_table& faults,
+           std::span<const std::unique_ptr<worker>> workers, observe::worker_counters& counters);
 
   boost::asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
 
@@ -74,6 +76,7 @@ private:
   void back_off();
   void accept_again_in(std::chrono::milliseconds pause);
   void hand_out(unique_fd peer);
+  void refuse(const unique_fd& peer) noexcept;
   worker& least_loaded() noexcept;
   void after(drain_clock::duration time, void (listener::*next)());
   void let_handshakes_finish();
@@ -81,6 +84,8 @@ private:
 
   std::atomic<std::size_t> connections_most_;
   std::atomic<std::size_t> connections_now_{std::numeric_limits<std::size_t>::max()};
+  const fault_table& faults_;
+  const std::string refusal_; // for those of whom there are too many
   const std::span<const std::unique_ptr<worker>> workers_;
   observe::worker_counters& counters_;
   acceptor acceptor_;

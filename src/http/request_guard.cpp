@@ -32,11 +32,11 @@ bool names_host(std::string_view origin, std::string_view scheme, std::string_vi
 } // namespace
 
 bool is_cross_origin(const request& asked) noexcept {
-  if (asked.sec_fetch_site.data() != nullptr &&
-      (equal_ignoring_case(asked.sec_fetch_site, "cross-site") ||
-       equal_ignoring_case(asked.sec_fetch_site, "same-site")))
+  if (asked.sec_fetch_site.data() != nullptr && asked.sec_fetch_site != "same-origin" &&
+      asked.sec_fetch_site != "none")
     return true;
   if (asked.origin.data() == nullptr) return false;
+  if (asked.host.empty()) return true; // HTTP/1.0 without Host: no origin can name it
   return !names_host(asked.origin, "http://", ":80", asked.host) &&
          !names_host(asked.origin, "https://", ":443", asked.host);
 }

@@ -173,6 +173,7 @@ private:
     bool says_close_ = false;
     bool says_keep_alive_ = false;
     bool awaits_100_ = false;
+    bool unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
     bool past_first_chunk_ = false;
   };
 

@@ -18,7 +18,7 @@ server::server(server_options options, cache& store, const coarse_clock& clock,
       shared_{store, clock, options_, faults_, services_, draining_},
       budget_(options_.max_buffer_bytes),
       workers_(make_workers(counters)),
-      listener_(options_, workers_, counters.worker(0)) {}
+      listener_(options_, faults_, workers_, counters.worker(0)) {}
 
 server::~server() {
   stop();

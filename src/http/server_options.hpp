@@ -11,8 +11,8 @@
 
 namespace kvcache::http {
 
-// All of them are absolute: a drip of bytes extends none. They are enforced by a sweep, so a
-// connection may live up to half a second longer, never shorter.
+// All of them but write_timeout_ms are absolute: a drip of bytes, or of empty lines, extends none.
+// They are enforced by a sweep, so a connection may live up to half a second longer, never shorter.
 struct deadlines {
   // From the first byte of a request to the end of its head. Raising it lets slow (or hostile)
   // peers hold their connection longer.
@@ -24,7 +24,10 @@ struct deadlines {
   // Between a reply and the first byte of the next request. Raising it keeps more idle connections.
   unsigned idle_timeout_ms = 60'000;
 
-  // Without any progress in sending to a peer that does not read.
+  // For a peer that has left answers unread until the kernel takes no more: how long it may take
+  // less than 512 bytes more of them. So one that reads slowly but steadily gets all of them, and
+  // none stays longer than one such time for each 512 bytes that wait for it. Raising it keeps what
+  // waits for peers that do not read longer.
   unsigned write_timeout_ms = 10'000;
 
   // After the last reply of a connection that we close: how long what the peer still sends is read

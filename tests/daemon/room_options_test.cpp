@@ -53,6 +53,7 @@ TEST(room_options, keep_the_documented_request_limits_by_default) {
   EXPECT_EQ(limits.head_fields, 64U);
   EXPECT_EQ(limits.target_bytes, 8192U);
   EXPECT_EQ(limits.body_bytes, 16384U);
+  EXPECT_EQ(limits.chunk_overhead_bytes, 16384U);
 }
 
 TEST(room_options, raise_the_request_limits_with_the_character_limits) {
@@ -64,6 +65,15 @@ TEST(room_options, raise_the_request_limits_with_the_character_limits) {
   EXPECT_GE(limits.target_bytes, 10'000 * longest_spelling);
   EXPECT_GE(limits.head_bytes, limits.target_bytes);
   EXPECT_GE(limits.body_bytes, 1'010'000 * longest_spelling);
+  EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(limits.body_bytes));
+}
+
+TEST(room_options, let_chunks_follow_a_body_limit_that_was_set) {
+  config::options settings;
+  settings.max_body_bytes = 32 * mib;
+  const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
+  EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(32 * mib));
+  EXPECT_GT(limits.chunk_overhead_bytes, http::http_limits{}.chunk_overhead_bytes);
 }
 
 TEST(room_options, take_a_request_limit_that_was_set_as_it_is) {

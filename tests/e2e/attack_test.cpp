@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -177,6 +179,38 @@ TEST(attack, connections_over_the_limit_get_503) {
   EXPECT_EQ(all.front().ask(get_request("/get?key=a")).status, 404U);
 }
 
+// Far more than are answered by a connection of their own, all at once, and none says a word.
+TEST(attack, every_one_of_many_silent_peers_over_the_limit_gets_503) {
+  running_server server{{"--max-connections", "2"}};
+  const footprint before{server};
+  {
+    std::vector<raw_client> served = connect_many(server, 2);
+    for (raw_client& each : served) ASSERT_EQ(each.ask(get_request("/get?key=a")).status, 404U);
+    std::vector<raw_client> over = connect_many(server, 1000);
+    for (raw_client& each : over) {
+      const http_reply reply = each.read_reply();
+      ASSERT_EQ(reply.status, 503U);
+      ASSERT_EQ(reply.field("connection"), "close");
+      ASSERT_EQ(reply.field("retry-after"), "1");
+      ASSERT_EQ(reply.body, error_body("The server has as many connections as it may have: "
+                                       "try again in a moment."));
+      ASSERT_TRUE(each.ends());
+    }
+    const std::string metrics = served.front().ask(get_request("/metrics")).body;
+    EXPECT_NE(metrics.find("keyvalue_cache_connections_refused_total 1000\n"), std::string::npos);
+    EXPECT_EQ(served.back().ask(get_request("/get?key=a")).status, 404U);
+  }
+  EXPECT_TRUE(before.comes_back());
+}
+
+// The number behind the name, in Prometheus' text.
+std::uint64_t metric(raw_client& client, const std::string& name) {
+  const std::string text = client.ask(get_request("/metrics")).body;
+  const std::size_t at = text.find("\n" + name + " ");
+  if (at == std::string::npos) throw std::runtime_error("no metric " + name);
+  return std::stoull(text.substr(at + name.size() + 2));
+}
+
 TEST(attack, running_out_of_descriptors_is_survived_without_spinning) {
   running_server server;
   const footprint normal{server};
@@ -188,6 +222,17 @@ TEST(attack, running_out_of_descriptors_is_survived_without_spinning) {
   EXPECT_EQ(clients.front().ask(get_request("/get?key=a")).status, 404U);
   // It waits for descriptors; a thread that tried again and again would never sleep.
   EXPECT_TRUE(eventually([&] { return all_threads_sleep(server.pid()); }));
+
+  // It tries again, but so many attempts take no less time than this.
+  constexpr std::uint64_t attempts = 5;
+  constexpr std::chrono::milliseconds least_pause{200};
+  const auto failures = [&] {
+    return metric(clients.front(), "keyvalue_cache_accept_failures_total");
+  };
+  const auto start = steady_clock::now();
+  const std::uint64_t before_start = failures();
+  EXPECT_TRUE(eventually([&] { return failures() >= before_start + attempts; }));
+  EXPECT_GE(steady_clock::now() - start, (attempts - 1) * least_pause);
 
   {
     raw_client last = std::move(clients.back());

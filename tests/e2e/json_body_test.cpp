@@ -26,6 +26,24 @@ TEST(json_body, is_read_wherever_its_members_stand) {
   }
 }
 
+// RFC 8259 §8.1, Unicode table 3-7: names are text like values, also those that mean nothing here.
+TEST(json_body, has_member_names_in_utf_8_or_is_refused) {
+  running_server server;
+  raw_client client = server.connect();
+  const auto status = [&](const std::string& name) {
+    return client.ask(post_request("/put", R"({")" + name + R"(":1,"key":"k","value":"v"})"))
+        .status;
+  };
+  for (const std::string name :
+       {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80", "key\xC2\x80", "\xEF\xBF\xBE", R"(\u00e9)",
+        R"(\ud83d\ude00)", R"(key\u0000)", ""})
+    EXPECT_EQ(status(name), 200U) << name;
+  for (const std::string name :
+       {"\xFF", "key\xFF", "\x80", "\xC0\xAF", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80",
+        "\xF4\x90\x80\x80", "\xF0\x9F\x98", R"(\ud800)", R"(\udc00)", R"(\ud800\u0041)"})
+    EXPECT_EQ(status(name), 400U) << name;
+}
+
 TEST(json_body, is_refused_when_it_is_not_what_it_should_be) {
   running_server server;
   raw_client client = server.connect();

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdio>
 #include <string>
 #include <thread>
 #include <utility>
@@ -48,14 +49,31 @@ TEST(strict_http, needs_one_well_formed_host) { // RFC 9112 §3.2
           "GET /get?key=a HTTP/1.1\r\nHost:\r\n\r\n",
           "GET /get?key=a HTTP/1.1\r\nHost:\r\n a\r\n\r\n", // folded
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: a:65536\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: [....]\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: [:::::::]\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: [1.2.3.4]\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: [fe80::1%25eth0]\r\n\r\n",
+          "GET /get?key=a HTTP/1.1\r\nHost: ::1\r\n\r\n",
       },
       400);
+  running_server server;
+  raw_client client = server.connect();
+  for (const char* host : {"[::1]", "[::1]:7171", "[::ffff:1.2.3.4]:", "a:000080", "127.0.0.1:1"})
+    EXPECT_EQ(
+        client.ask("GET /get?key=a HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n").status,
+        404U)
+        << host;
 }
 
 TEST(strict_http, refuses_two_ways_to_frame_a_body) { // RFC 9112 §6.1
-  expect_refused({put_with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
-                  put_with("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n")},
-                 400);
+  std::vector<std::string> requests;
+  for (const std::string coding : {"chunked", "gzip", "gzip, chunked"}) {
+    const std::string transfer_encoding = "Transfer-Encoding: " + coding + "\r\n";
+    requests.push_back(put_with("Content-Length: 5\r\n" + transfer_encoding, "0\r\n\r\n"));
+    requests.push_back(put_with(transfer_encoding + "Content-Length: 5\r\n", "0\r\n\r\n"));
+  }
+  expect_refused(requests, 400);
 }
 
 TEST(strict_http, refuses_a_content_length_that_is_not_one_number) { // RFC 9112 §6.3
@@ -88,9 +106,10 @@ TEST(strict_http, refuses_malformed_chunks) { // RFC 9112 §7.1
   expect_refused(requests, 400);
 }
 
-TEST(strict_http, does_not_wait_for_the_rest_of_a_chunk_size_that_is_none) {
+TEST(strict_http, does_not_wait_for_the_rest_of_chunks_that_are_none) { // RFC 9112 §7.1, §2.2
   running_server server{{"--body-timeout-ms", "86400000"}}; // far beyond the client's patience
-  for (const char* chunks : {"z", "17zzz", "5\r\nhello!", "1 x"}) {
+  for (const char* chunks : {"z", "17zzz", "5\r\nhello!", "1 x", "5;a\rX", "0\r\n\rXXXX",
+                             "0\r\nA: b\rX", "0\r\nA: b\n"}) {
     raw_client client = server.connect();
     EXPECT_EQ(client.ask(put_with("Transfer-Encoding: chunked\r\n", chunks)).status, 400U)
         << chunks;
@@ -98,6 +117,7 @@ TEST(strict_http, does_not_wait_for_the_rest_of_a_chunk_size_that_is_none) {
   }
 }
 
+// RFC 9112 §7.1.1, §7.1.2
 TEST(strict_http, takes_chunks_with_extensions_and_trailers_within_limits) {
   running_server server;
   raw_client client = server.connect();
@@ -110,19 +130,48 @@ TEST(strict_http, takes_chunks_with_extensions_and_trailers_within_limits) {
   EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U);
 }
 
-TEST(strict_http, limits_chunk_extensions_and_trailers) {
-  running_server server;
+TEST(strict_http, limits_chunk_extensions_and_trailers) { // RFC 9112 §7.1.1, RFC 6585 §5
+  const auto chunked = [](const std::string& chunks) {
+    return put_with("Transfer-Encoding: chunked\r\n", chunks);
+  };
+  const std::string one_chunk = "17\r\n" + body + "\r\n";
   std::string trailers;
-  for (int i = 0; i < 10'000; ++i) trailers += "X: 1\r\n";
-  const std::string requests[] = {
-      put_with("Transfer-Encoding: chunked\r\n", "1;" + std::string(65'536, 'x') + "\r\n"),
-      put_with("Transfer-Encoding: chunked\r\n", "0\r\n" + trailers + "\r\n")};
-  for (const std::string& request : requests) {
-    raw_client client = server.connect();
-    client.send(request);
-    EXPECT_GE(client.read_reply().status, 400U);
-    EXPECT_TRUE(client.ends());
+  for (int i = 0; i < 17; ++i) trailers += "X: 1\r\n"; // one more than there may be
+  std::string tiny_chunks;
+  for (int i = 0; i < 4000; ++i) tiny_chunks += "1\r\n \r\n"; // five bytes each are not body
+  expect_refused({chunked("17;" + std::string(1024, 'x') + "\r\n" + body + "\r\n0\r\n\r\n")}, 400);
+  expect_refused({chunked("1;" + std::string(65'536, 'x')), chunked(tiny_chunks + "0\r\n\r\n"),
+                  chunked(one_chunk + "0\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n")},
+                 413);
+  expect_refused({chunked(one_chunk + "0\r\n" + trailers + "\r\n")}, 431);
+
+  running_server server;
+  raw_client client = server.connect();
+  trailers.erase(0, trailers.find('\n') + 1); // as many as there may be
+  EXPECT_EQ(client.ask(chunked(one_chunk + "0\r\n" + trailers + "\r\n")).status, 200U);
+  EXPECT_EQ(
+      client.ask(chunked("17;" + std::string(1023, 'x') + "\r\n" + body + "\r\n0\r\n\r\n")).status,
+      200U);
+}
+
+TEST(strict_http, takes_a_large_legal_body_in_small_chunks) { // RFC 9112 §7.1
+  constexpr std::size_t value_chars = 1'000'000;
+  running_server server{{"--max-value-chars", std::to_string(value_chars)}};
+  std::string escaped = R"({"key":"a","value":")";
+  for (std::size_t i = 0; i < value_chars; ++i) escaped += R"(\ud83d\ude00)";
+  escaped += R"("})";
+  std::string chunks;
+  constexpr std::size_t chunk_bytes = 0x200;
+  for (std::size_t at = 0; at < escaped.size(); at += chunk_bytes) {
+    const std::string chunk = escaped.substr(at, chunk_bytes);
+    char size[20];
+    std::snprintf(size, sizeof(size), "%zx\r\n", chunk.size());
+    chunks.append(size).append(chunk).append("\r\n");
   }
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(put_with("Transfer-Encoding: chunked\r\n", chunks + "0\r\n\r\n")).status,
+            200U);
+  EXPECT_GT(client.ask(get_request("/get?key=a")).body.size(), 4 * value_chars);
 }
 
 TEST(strict_http, refuses_malformed_lines) { // RFC 9112 §2.2, §5
@@ -144,16 +193,19 @@ TEST(strict_http, refuses_malformed_lines) { // RFC 9112 §2.2, §5
       400);
 }
 
-TEST(strict_http, limits_target_head_and_fields) {
+TEST(strict_http, limits_target_head_and_fields) { // RFC 9110 §15.5.15, RFC 6585 §5
   expect_refused({get_request("/get?key=" + std::string(9000, 'x'))}, 414);
   std::string many;
   for (int i = 0; i < 64; ++i) many += "X: 1\r\n";
   expect_refused({get_request("/get?key=a", "X: " + std::string(17'000, 'x') + "\r\n"),
                   get_request("/get?key=a", many)},
                  431);
+  // It is the head that is too large where the target may be larger.
+  expect_refused({get_request("/get?key=" + std::string(17'000, 'x'))}, 431,
+                 {"--max-target-bytes", "20000", "--max-head-bytes", "16384"});
 }
 
-TEST(strict_http, refuses_a_large_body_before_it_comes) {
+TEST(strict_http, refuses_a_large_body_before_it_comes) { // RFC 9110 §15.5.14, §10.1.1
   running_server server;
   for (const char* expect : {"", "Expect: 100-continue\r\n"}) {
     raw_client client = server.connect();
@@ -170,7 +222,9 @@ TEST(strict_http, refuses_versions_it_does_not_speak) { // RFC 9110 §15.6.6
 }
 
 TEST(strict_http, refuses_expectations_it_cannot_meet) { // RFC 9110 §10.1.1
-  expect_refused({put_with("Expect: miracles\r\nContent-Length: 0\r\n", "")}, 417);
+  expect_refused({put_with("Expect: miracles\r\nContent-Length: 0\r\n", ""),
+                  put_with("Expect: 100-continue, miracles\r\nContent-Length: 0\r\n", "")},
+                 417);
 }
 
 TEST(strict_http, asks_for_a_body_where_one_is_needed) { // RFC 9110 §15.5.12
@@ -183,9 +237,11 @@ TEST(strict_http, asks_for_a_body_where_one_is_needed) { // RFC 9110 §15.5.12
 TEST(strict_http, invites_a_body_that_waits) { // RFC 9110 §10.1.1
   running_server server;
   raw_client client = server.connect();
-  client.send(put_with("Expect: 100-continue\r\nContent-Length: 23\r\n", ""));
-  EXPECT_EQ(client.read_reply().status, 100U);
-  EXPECT_EQ(client.ask(body).status, 200U);
+  for (const char* expected : {"100-continue", "100-continue, 100-continue"}) {
+    client.send(put_with("Expect: " + std::string{expected} + "\r\nContent-Length: 23\r\n", ""));
+    EXPECT_EQ(client.read_reply().status, 100U);
+    EXPECT_EQ(client.ask(body).status, 200U);
+  }
 }
 
 TEST(strict_http, asks_for_no_body_of_what_it_refuses_anyway) { // RFC 9110 §10.1.1
@@ -238,6 +294,7 @@ TEST(strict_http, says_which_methods_a_path_takes) { // RFC 9110 §15.5.6, §9.3
   EXPECT_EQ(client.ask(get_request("/nowhere")).status, 404U);
 }
 
+// RFC 9112 §9.3.2
 TEST(strict_http, answers_each_request_once_and_in_order_whatever_becomes_of_it) {
   running_server server;
   raw_client client = server.connect();
@@ -257,7 +314,7 @@ TEST(strict_http, answers_each_request_once_and_in_order_whatever_becomes_of_it)
   EXPECT_TRUE(client.ends());
 }
 
-TEST(strict_http, takes_requests_byte_by_byte) {
+TEST(strict_http, takes_requests_byte_by_byte) { // RFC 9112 §2.2
   running_server server;
   raw_client client = server.connect();
   const std::string chunked_put =
@@ -311,7 +368,7 @@ TEST(strict_http, answers_head_like_get_without_the_body) { // RFC 9110 §9.3.2
   EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U); // nothing was left over
 }
 
-TEST(strict_http, forbids_browsers_to_guess_a_type_where_that_costs_nothing) {
+TEST(strict_http, forbids_browsers_to_guess_a_type_where_that_costs_nothing) { // Fetch §3.6
   running_server server;
   raw_client client = server.connect();
   for (const std::string& request : {get_request("/get"), get_request("/nothing"),
@@ -319,7 +376,7 @@ TEST(strict_http, forbids_browsers_to_guess_a_type_where_that_costs_nothing) {
     EXPECT_EQ(client.ask(request).field("x-content-type-options"), "nosniff") << request;
 }
 
-TEST(strict_http, reads_the_query_strictly) {
+TEST(strict_http, reads_the_query_strictly) { // RFC 3986 §2.1, §3.4
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("a b", "c"));
@@ -335,7 +392,7 @@ TEST(strict_http, reads_the_query_strictly) {
   EXPECT_EQ(client.ask(get_request("/get?key=a&key=a")).status, 400U);
 }
 
-TEST(strict_http, answers_pipelined_requests_in_order_and_reads_its_own_writes) {
+TEST(strict_http, answers_pipelined_requests_in_order_and_reads_its_own_writes) { // RFC 9112 §9.3.2
   running_server server{{"--threads", "2"}};
   raw_client client = server.connect();
   std::string requests;
@@ -359,7 +416,7 @@ TEST(strict_http, speaks_http_1_0) { // RFC 9112 §9.3
   EXPECT_TRUE(client.ends());
 }
 
-TEST(strict_http, answers_everything_after_a_half_close) {
+TEST(strict_http, answers_everything_after_a_half_close) { // RFC 9112 §9.6
   running_server server;
   raw_client client = server.connect();
   std::string requests;
@@ -370,7 +427,7 @@ TEST(strict_http, answers_everything_after_a_half_close) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(strict_http, delivers_the_refusal_while_the_peer_still_sends) {
+TEST(strict_http, delivers_the_refusal_while_the_peer_still_sends) { // RFC 9112 §9.6
   running_server server;
   raw_client client = server.connect();
   client.send(put_with("Content-Length: 400000\r\n", ""));
@@ -403,23 +460,77 @@ TEST(strict_http, lingers_for_so_many_bytes_and_so_long_only) { // RFC 9112 §9.
   EXPECT_TRUE(eventually([&] { return open_files(server.pid()) <= files; }));
 }
 
+// RFC 6454 §7, Fetch §3.2, W3C Fetch Metadata §2.3
 TEST(strict_http, refuses_writes_of_another_origins_page) {
   running_server server;
   raw_client client = server.connect();
-  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: cross-site\r\n")).status, 403U);
-  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: same-site\r\n")).status, 403U);
-  EXPECT_EQ(client.ask(post_request("/put", body, "Origin: http://evil.example\r\n")).status, 403U);
+  for (const char* field :
+       {"Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site", "Sec-Fetch-Site: other",
+        "Sec-Fetch-Site: Same-Origin", "Sec-Fetch-Site:", "Origin: http://evil.example",
+        "Origin: null", "Origin:", "Origin: http://", "Origin: http://localhost:7171",
+        "Origin: http://localhost.evil.example", "Origin: http://[::1]"})
+    EXPECT_EQ(client.ask(post_request("/put", body, std::string{field} + "\r\n")).status, 403U)
+        << field;
   EXPECT_EQ(client.ask(get_request("/get?key=a", "Origin: http://evil.example\r\n")).status, 404U);
+  EXPECT_EQ(client.ask(get_request("/get?key=a", "Origin: null\r\n")).status, 404U);
   const http_reply own = client.ask(post_request("/put", body, "Origin: http://localhost\r\n"));
   EXPECT_EQ(own.status, 200U);
   EXPECT_FALSE(own.has("access-control-allow-origin"));
+  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: same-origin\r\n")).status, 200U);
+  EXPECT_EQ(client.ask(post_request("/put", body, "Sec-Fetch-Site: none\r\n")).status, 200U);
 }
 
-TEST(strict_http, answers_for_allowed_hosts_only) {
-  running_server server{{"--allowed-hosts", "cache.example,localhost"}};
+TEST(strict_http, compares_origins_with_ports_and_with_ipv6_hosts) { // RFC 6454 §5, RFC 3986 §3.2.2
+  running_server server;
   raw_client client = server.connect();
-  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
-  EXPECT_EQ(client.ask("GET /get?key=a HTTP/1.1\r\nHost: evil.example\r\n\r\n").status, 421U);
+  const auto status = [&](const std::string& host, const std::string& origin) {
+    return client
+        .ask("POST /put HTTP/1.1\r\nHost: " + host + "\r\nOrigin: " + origin +
+             "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body)
+        .status;
+  };
+  EXPECT_EQ(status("localhost:7171", "http://localhost:7171"), 200U);
+  EXPECT_EQ(status("localhost:80", "http://localhost"), 200U);
+  EXPECT_EQ(status("localhost", "https://localhost:443"), 200U);
+  EXPECT_EQ(status("[::1]:7171", "http://[::1]:7171"), 200U);
+  EXPECT_EQ(status("[::1]", "http://[::1]"), 200U);
+  EXPECT_EQ(status("localhost:7171", "http://localhost:8080"), 403U);
+  EXPECT_EQ(status("localhost:7171", "http://localhost"), 403U);
+  EXPECT_EQ(status("[::1]:7171", "http://[::1]:8080"), 403U);
+  EXPECT_EQ(status("[::1]:7171", "http://[::2]:7171"), 403U);
+}
+
+TEST(strict_http, has_no_origin_that_a_request_without_host_may_come_from) { // HTTP/1.0
+  running_server server;
+  for (const char* origin : {"http://", "https://", "http://:80", "http://localhost", "null"}) {
+    raw_client client = server.connect();
+    EXPECT_EQ(client
+                  .ask("POST /put HTTP/1.0\r\nContent-Length: 23\r\nOrigin: " +
+                       std::string{origin} + "\r\n\r\n" + body)
+                  .status,
+              403U)
+        << origin;
+  }
+  EXPECT_EQ(server.connect().ask("POST /put HTTP/1.0\r\nContent-Length: 23\r\n\r\n" + body).status,
+            200U);
+}
+
+TEST(strict_http, answers_for_allowed_hosts_only) { // RFC 9110 §7.4, §15.5.20
+  running_server server{{"--allowed-hosts", "cache.example,localhost,[::1]"}};
+  raw_client client = server.connect();
+  const auto status = [&](const std::string& target, const std::string& host) {
+    return client.ask("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n").status;
+  };
+  for (const char* host :
+       {"localhost", "LOCALHOST:7171", "cache.example:80", "[::1]", "[::1]:7171"})
+    EXPECT_EQ(status("/get?key=a", host), 404U) << host;
+  for (const char* host : {"evil.example", "localhost.evil.example", "[::2]", "127.0.0.1"})
+    EXPECT_EQ(status("/get?key=a", host), 421U) << host;
+  // RFC 9112 §3.2.2: the target's host counts, whatever the field says.
+  EXPECT_EQ(status("http://cache.example:7171/get?key=a", "evil.example"), 404U);
+  EXPECT_EQ(status("http://[::1]/get?key=a", "evil.example"), 404U);
+  EXPECT_EQ(status("http://evil.example/get?key=a", "cache.example"), 421U);
+  EXPECT_EQ(status("http://evil.example:80/get?key=a", "localhost"), 421U);
 }
 
 } // namespace

@@ -239,6 +239,40 @@ TEST(connection, closes_silently_when_idle_for_too_long) {
   EXPECT_TRUE(fresh.ends());
 }
 
+// Sends the empty lines that may stand before a request (RFC 9112 §2.2), byte by byte and slowly;
+// returns how many bytes that were before the server ended the connection.
+std::size_t drip_empty_lines(raw_client& client) {
+  const std::string_view empty_lines = "\r\n\r\n\r\n\r\n";
+  std::size_t sent = 0;
+  while (sent < empty_lines.size() && client.is_silent_for(milliseconds{200}))
+    client.send(empty_lines.substr(sent++, 1));
+  return sent;
+}
+
+TEST(connection, does_not_stay_idle_for_longer_by_a_drip_of_empty_lines) {
+  test_server server{with(&http::deadlines::idle_timeout_ms, 400)};
+  raw_client used = server.connect();
+  EXPECT_EQ(used.ask(get_request("/get?key=a")).status, 404U);
+  EXPECT_LT(drip_empty_lines(used), 8U);
+  EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
+}
+
+TEST(connection, has_no_more_time_for_its_first_head_by_a_drip_of_empty_lines) {
+  test_server server{with(&http::deadlines::head_timeout_ms, 400)};
+  raw_client fresh = server.connect();
+  EXPECT_LT(drip_empty_lines(fresh), 8U);
+  EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
+}
+
+TEST(connection, counts_its_idle_time_from_its_last_request_on) {
+  test_server server{with(&http::deadlines::idle_timeout_ms, 400)};
+  raw_client client = server.connect();
+  for (int i = 0; i < 8; ++i) { // longer than one idle time in all
+    ASSERT_EQ(client.ask("\r\n" + get_request("/get?key=a")).status, 404U) << i;
+    EXPECT_TRUE(client.is_silent_for(milliseconds{80}));
+  }
+}
+
 TEST(connection, gives_up_a_peer_that_never_reads) {
   http::server_options options = with(&http::deadlines::write_timeout_ms, 200);
   test_server server{options};
@@ -249,6 +283,51 @@ TEST(connection, gives_up_a_peer_that_never_reads) {
   EXPECT_TRUE(eventually([&] { return client.send_some(request) == 0; }));
   EXPECT_LT(server.server().buffer_bytes(), 1'000'000U);
   EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
+}
+
+// Readers of one large reply, slower than the kernel lets the server see by itself.
+class connection_with_slow_reader : public testing::Test {
+protected:
+  static constexpr std::size_t value_bytes = 6'000'000; // more than the kernel takes at once
+  static constexpr unsigned write_timeout_ms = 1000;
+  static constexpr int small_receive_buffer = 4096;
+
+  connection_with_slow_reader() {
+    EXPECT_EQ(bystander_.ask(put_request("a", std::string(value_bytes, 'v'))).status, 200U);
+    reader_.send(get_request("/get?key=a"));
+  }
+
+  void let_pass(milliseconds time) { EXPECT_TRUE(bystander_.is_silent_for(time)); }
+
+  http::server_options options_ = [] {
+    http::server_options options = with(&http::deadlines::write_timeout_ms, write_timeout_ms);
+    options.limits.max_value_chars = value_bytes;
+    options.limits = options.limits.raised_for_characters();
+    return options;
+  }();
+  test_server server_{options_};
+  raw_client bystander_ = server_.connect();
+  raw_client reader_{server_.port(), small_receive_buffer};
+};
+
+TEST_F(connection_with_slow_reader, gives_everything_to_one_that_takes_a_little_all_the_time) {
+  for (milliseconds passed{0}; passed < 3 * milliseconds{write_timeout_ms};
+       passed += milliseconds{100}) {
+    let_pass(milliseconds{100});
+    reader_.receive_some(1500);
+  }
+  const http_reply reply = reader_.read_reply();
+  EXPECT_EQ(reply.status, 200U);
+  EXPECT_EQ(reply.body,
+            R"({"status":"OK","key":"a","value":")" + std::string(value_bytes, 'v') + R"("})");
+}
+
+TEST_F(connection_with_slow_reader, gives_up_one_that_takes_next_to_nothing) {
+  EXPECT_TRUE(eventually([&] {
+    let_pass(milliseconds{10});
+    reader_.receive_some(1);
+    return server_.counted().connections_now() == 1;
+  }));
 }
 
 TEST(connection, goes_on_when_a_slow_reader_reads_at_last) {

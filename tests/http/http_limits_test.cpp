@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <sstream>
 #include <string>
 
 #include "http/put_body.hpp"
@@ -18,12 +19,16 @@ std::string repeated(std::string_view text, std::size_t times) {
   return out;
 }
 
-// Puts and gets the longest key in its longest spelling, through parser, body and target.
+// The longest key and value in their longest spelling.
+std::string longest_body(const http_limits& limits) {
+  return R"({ "\u006b\u0065\u0079" : ")" + repeated("\\uD83D\\uDE00", limits.max_key_chars) +
+         R"(" , "\u0076\u0061\u006c\u0075\u0065" : ")" +
+         repeated("\\uD83D\\uDE00", limits.max_value_chars) + R"(", "ttl": 60 })";
+}
+
+// Puts and gets the longest key, through parser, body and target.
 void expect_longest_key_fits(const http_limits& limits) {
-  const std::string spelled = repeated("\\uD83D\\uDE00", limits.max_key_chars);
-  const std::string body = R"({ "\u006b\u0065\u0079" : ")" + spelled +
-                           R"(" , "\u0076\u0061\u006c\u0075\u0065" : ")" +
-                           repeated("\\uD83D\\uDE00", limits.max_value_chars) + R"(", "ttl": 60 })";
+  const std::string body = longest_body(limits);
   const std::string put =
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
       "\r\n\r\n" + body;
@@ -58,6 +63,42 @@ TEST(http_limits, follow_the_character_limits_when_those_are_raised) {
   expect_longest_key_fits(limits.raised_for_characters());
 }
 
+// The body of a PUT, as a client sends it that reads it from somewhere in pieces.
+std::string in_chunks(std::string_view body, std::size_t chunk_bytes) {
+  std::ostringstream text;
+  text << "POST /put HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" << std::hex;
+  for (std::size_t at = 0; at < body.size(); at += chunk_bytes) {
+    const std::string_view chunk = body.substr(at, chunk_bytes);
+    text << chunk.size() << "\r\n" << chunk << "\r\n";
+  }
+  text << "0\r\n\r\n";
+  return text.str();
+}
+
+TEST(http_limits, let_the_longest_body_through_in_chunks_of_usual_sizes) {
+  for (const std::size_t value_chars : {256U, 100'000U, 1'000'000U}) {
+    http_limits limits;
+    limits.max_value_chars = value_chars;
+    limits = limits.raised_for_characters();
+    const std::string body = longest_body(limits);
+    for (const std::size_t chunk_bytes : {512U, 4096U, 65'536U}) {
+      request_parser parser(limits);
+      const parse_result result = parser.parse(in_chunks(body, chunk_bytes));
+      EXPECT_EQ(result.status, parse_status::complete) << name_of(result.why) << value_chars;
+      EXPECT_TRUE(parser.current().body == body) << value_chars;
+    }
+  }
+}
+
+TEST(http_limits, still_hold_what_is_no_body_to_a_small_part_of_it) {
+  http_limits limits;
+  limits.max_value_chars = 100'000;
+  limits = limits.raised_for_characters();
+  EXPECT_LE(limits.chunk_overhead_bytes, limits.body_bytes / 50);
+  request_parser parser(limits);
+  EXPECT_EQ(parser.parse(in_chunks(longest_body(limits), 16)).why, fault::chunk_overhead_too_large);
+}
+
 TEST(http_limits, are_not_lowered_by_small_character_limits) {
   http_limits limits;
   limits.max_key_chars = limits.max_value_chars = 1;
@@ -65,6 +106,7 @@ TEST(http_limits, are_not_lowered_by_small_character_limits) {
   EXPECT_EQ(raised.body_bytes, limits.body_bytes);
   EXPECT_EQ(raised.target_bytes, limits.target_bytes);
   EXPECT_EQ(raised.head_bytes, limits.head_bytes);
+  EXPECT_EQ(raised.chunk_overhead_bytes, limits.chunk_overhead_bytes);
 }
 
 TEST(http_limits, stay_sane_for_absurd_character_limits) {

@@ -70,15 +70,24 @@ TEST(request_framing, refuses_a_body_over_the_limit_before_reading_it) { // RFC 
 // ---- Transfer-Encoding (RFC 9112 §6.1)
 // ---------------------------------------------------------------
 
-TEST(request_framing, refuses_length_and_transfer_encoding_together_in_any_order) { // RFC 9112 §6.3
-  const std::string body = "0\r\n\r\n";
-  EXPECT_EQ(why_refused(post_with("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", body)),
-            "length_and_transfer_encoding");
-  EXPECT_EQ(why_refused(post_with("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", body)),
-            "length_and_transfer_encoding");
-  EXPECT_EQ(
-      why_refused(post_with("Transfer-Encoding: chunked\r\nX: y\r\nContent-Length: 0\r\n", body)),
-      "length_and_transfer_encoding");
+// RFC 9112 §6.1, §6.3: ambiguous before anything else, whether the coding is known or not.
+TEST(request_framing, refuses_length_and_transfer_encoding_together_in_any_order) {
+  const std::string length = "Content-Length: 5\r\n";
+  for (const std::string coding : {"chunked", "gzip", "gzip, chunked", "identity"}) {
+    const std::string transfer_encoding = "Transfer-Encoding: " + coding + "\r\n";
+    for (const std::string between : {"", "X: y\r\n"})
+      for (const std::string& fields :
+           {length + between + transfer_encoding, transfer_encoding + between + length})
+        EXPECT_EQ(why_refused(post_with(fields, "0\r\n\r\n")), "length_and_transfer_encoding")
+            << fields;
+  }
+}
+
+TEST(request_framing, refuses_what_is_malformed_before_a_coding_it_does_not_know) {
+  EXPECT_EQ(why_refused("POST /put HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n"), "missing_host");
+  EXPECT_EQ(why_refused(post_with("Transfer-Encoding: gzip\r\nX : y\r\n", "")), "bad_field_line");
+  EXPECT_EQ(why_refused("POST /put HTTP/1.0\r\nTransfer-Encoding: gzip\r\n\r\n"),
+            "transfer_encoding_in_http_1_0");
 }
 
 TEST(request_framing, refuses_transfer_codings_other_than_chunked) { // RFC 9112 §6.1
@@ -192,6 +201,19 @@ TEST(request_framing, refuses_a_chunk_that_cannot_become_right_without_waiting_f
     EXPECT_EQ(why_refused(chunked(chunks)), "(needs more)") << chunks;
 }
 
+// RFC 9112 §2.2
+TEST(request_framing, refuses_a_bare_carriage_return_without_waiting_for_more) {
+  for (const char* chunks :
+       {"0\r\n\rX", "0\r\n\rXXXX", "0\r\n\r\r", "0\r\nA: b\rX", "0\r\nA: b\r\r\n",
+        "0\r\nA: b\r\r\n\r\n", "0\r\n\r\r\n", "0\r\nA\r:", "0\r\nA: b\r\nC: d\r\n\rX", "5;a\rX",
+        "5;a=\"b\rX", "0;a\rX", "5;a\r\rhello"})
+    EXPECT_EQ(why_refused(chunked(chunks)), "bad_line_ending") << chunks;
+  for (const char* chunks : {"0\r\n\r", "0\r\nA: b\r", "0\r\nA: b\r\n", "0\r\nA: b\r\n\r",
+                             "0\r\nA: b\r\n ", "5;a\r", "5;a\r\n\r\r\r"})
+    EXPECT_EQ(why_refused(chunked(chunks)), "(needs more)") << chunks;
+  EXPECT_EQ(why_refused(chunked("5;a\r\n\rX\rY\r\r\n0\r\n\r\n")), "(accepted)"); // it is body
+}
+
 TEST(request_framing, refuses_malformed_chunk_extensions) { // RFC 9112 §7.1.1
   EXPECT_EQ(why_refused(chunked("1;\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
   EXPECT_EQ(why_refused(chunked("1;a=\r\na\r\n0\r\n\r\n")), "bad_chunk_extension");
@@ -301,8 +323,24 @@ TEST(request_framing, offers_100_continue_for_chunks_but_not_without_a_body_nor_
   EXPECT_FALSE(offers("POST / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"));
 }
 
+TEST(request_framing, takes_the_same_expectation_several_times) {
+  for (const char* fields :
+       {"Expect: 100-continue, 100-Continue\r\n", "Expect: ,100-continue ,\r\n",
+        "Expect: 100-continue\r\nExpect: 100-continue\r\n"}) {
+    request_parser parser(defaults);
+    EXPECT_EQ(parser.parse(post_with(std::string("Content-Length: 3\r\n") + fields, "")).status,
+              parse_status::need_more);
+    EXPECT_TRUE(parser.take_100_continue()) << fields;
+    EXPECT_FALSE(parser.take_100_continue()) << fields;
+  }
+}
+
 TEST(request_framing, refuses_expectations_it_cannot_meet) {
-  EXPECT_EQ(why_refused(get_with("Expect: 200-ok\r\n")), "unknown_expectation");
+  for (const char* value : {"200-ok", "", ",", "100-continue, 200-ok", "200-ok, 100-continue",
+                            "100-continue;a=b", "100-continue 100-continue"})
+    EXPECT_EQ(why_refused(get_with("Expect: " + std::string(value) + "\r\n")),
+              "unknown_expectation")
+        << value;
 }
 
 } // namespace

@@ -1,3 +1,5 @@
+// Origin: RFC 6454 §7 and the Fetch standard §3.2. Sec-Fetch-Site: W3C Fetch Metadata §2.3. Hosts:
+// RFC 9110 §7.2, §7.4.
 #include "http/request_guard.hpp"
 
 #include <gtest/gtest.h>
@@ -17,7 +19,7 @@ TEST(request_guard, lets_programs_pass_that_send_no_origin) {
   EXPECT_FALSE(is_cross_origin(asked("localhost:7171", {})));
 }
 
-TEST(request_guard, compares_the_origin_with_the_host_that_is_addressed) {
+TEST(request_guard, compares_the_origin_with_the_host_that_is_addressed) { // RFC 6454 §5, §7
   EXPECT_FALSE(is_cross_origin(asked("localhost:7171", "http://localhost:7171")));
   EXPECT_FALSE(is_cross_origin(asked("LocalHost:7171", "HTTP://localhost:7171")));
   EXPECT_FALSE(is_cross_origin(asked("cache.example", "https://cache.example")));
@@ -27,18 +29,31 @@ TEST(request_guard, compares_the_origin_with_the_host_that_is_addressed) {
   EXPECT_TRUE(is_cross_origin(asked("localhost:7171", "file://localhost:7171")));
 }
 
-TEST(request_guard, knows_the_default_ports_of_both_schemes) {
+TEST(request_guard, knows_the_default_ports_of_both_schemes) { // RFC 9110 §4.2.1, §4.2.2
   EXPECT_FALSE(is_cross_origin(asked("cache.example:80", "http://cache.example")));
   EXPECT_FALSE(is_cross_origin(asked("cache.example", "https://cache.example:443")));
   EXPECT_TRUE(is_cross_origin(asked("cache.example:443", "http://cache.example")));
 }
 
-TEST(request_guard, refuses_an_origin_that_is_opaque_or_empty) {
+TEST(request_guard, refuses_an_origin_that_is_opaque_or_empty) { // RFC 6454 §6.1, §7.1
   EXPECT_TRUE(is_cross_origin(asked("localhost", "null")));
   EXPECT_TRUE(is_cross_origin(asked("localhost", "")));
 }
 
-TEST(request_guard, believes_a_browser_that_names_another_site) {
+TEST(request_guard, finds_no_origin_that_names_a_host_where_there_is_none) { // HTTP/1.0
+  for (const char* origin : {"http://", "https://", "http://:80", "https://:443", "null", ""})
+    EXPECT_TRUE(is_cross_origin(asked("", origin))) << origin;
+  EXPECT_FALSE(is_cross_origin(asked("", {})));
+}
+
+TEST(request_guard,
+     takes_no_word_for_the_same_origin_that_it_does_not_know) { // Fetch Metadata §2.3
+  for (const char* site : {"", "None", "SAME-ORIGIN", "same-origin;a", "same-origin, cross-site",
+                           "none none", "\"none\"", "same-planet", "cross-origin", "null", "?1"})
+    EXPECT_TRUE(is_cross_origin(asked("localhost", {}, site))) << site;
+}
+
+TEST(request_guard, believes_a_browser_that_names_another_site) { // Fetch Metadata §2.3
   EXPECT_TRUE(is_cross_origin(asked("localhost", {}, "cross-site")));
   EXPECT_TRUE(is_cross_origin(asked("localhost", {}, "same-site")));
   EXPECT_TRUE(is_cross_origin(asked("localhost", "http://localhost", "Cross-Site")));
@@ -50,7 +65,7 @@ TEST(request_guard, allows_every_host_where_no_list_is_given) {
   EXPECT_TRUE(is_allowed_host("anything.example", {}));
 }
 
-TEST(request_guard, compares_hosts_without_port_and_case) {
+TEST(request_guard, compares_hosts_without_port_and_case) { // RFC 9110 §4.2.3, §7.4
   const std::vector<std::string> allowed{"cache.example", "[::1]"};
   EXPECT_TRUE(is_allowed_host("cache.example", allowed));
   EXPECT_TRUE(is_allowed_host("Cache.Example:7171", allowed));

@@ -2,6 +2,8 @@
 
 #include "http/parsing.hpp"
 
+#include <cctype>
+
 #include <vector>
 
 namespace kvcache::http::testing {
@@ -305,21 +307,105 @@ TEST(request_parser, wants_exactly_one_host) {
 }
 
 TEST(request_parser, takes_every_spelling_of_a_host) {
-  for (const std::string host :
-       {"a", "localhost:7171", "127.0.0.1", "[::1]", "[::1]:80", "a_b-c.d~e", "a%41", "a:", "a:0",
-        "a:65535", "[::ffff:127.0.0.1]:1", "XN--BCHER-KVA.EXAMPLE"}) {
+  for (const std::string host : {"a",
+                                 "localhost:7171",
+                                 "127.0.0.1",
+                                 "[::1]",
+                                 "[::1]:80",
+                                 "a_b-c.d~e",
+                                 "a%41",
+                                 "a:",
+                                 "a:0",
+                                 "a:65535",
+                                 "[::ffff:127.0.0.1]:1",
+                                 "XN--BCHER-KVA.EXAMPLE",
+                                 "a:000080",
+                                 "a:0000000000000000000000000000000065535",
+                                 "[FE80::1:2:3:4:5:6]",
+                                 "[::]:",
+                                 "[1:2:3:4:5:6:7:8]",
+                                 "[::ffff:255.255.255.255]",
+                                 "a-host-of-31-bytes-or.so.example",
+                                 "%41",
+                                 "abcdefg%41",
+                                 "abcdefgh%41.example",
+                                 "a%41%42:80"}) {
     EXPECT_EQ(parse("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n").host, host);
   }
 }
 
 TEST(request_parser, refuses_malformed_hosts) {
-  for (const std::string host :
-       {"",         ":80",     "a b",      "a/b",  "http://a", "user@a",
-        "a:b",      "a:80:80", "a:123456", "[::1", "[]",       "[::1]x",
-        "[::g]",    "a%4",     "a%zz",     "a?b",  "a#b",      "a\\b",
-        "\xc3\xa4", "a:80 ,b", "[",        "]",    "a:65536",  "[::1]:99999"}) {
+  for (const std::string host : {"",
+                                 ":80",
+                                 "a b",
+                                 "a/b",
+                                 "http://a",
+                                 "user@a",
+                                 "a:b",
+                                 "a:80:80",
+                                 "a:123456",
+                                 "[::1",
+                                 "[]",
+                                 "[::1]x",
+                                 "[::g]",
+                                 "a%4",
+                                 "a%zz",
+                                 "a?b",
+                                 "a#b",
+                                 "a\\b",
+                                 "\xc3\xa4",
+                                 "a:80 ,b",
+                                 "[",
+                                 "]",
+                                 "a:65536",
+                                 "[::1]:99999",
+                                 "[....]",
+                                 "[:::::::]",
+                                 "[1.2.3.4]",
+                                 "[:]",
+                                 "[:::]",
+                                 "[1::2::3]",
+                                 "[1:2:3:4:5:6:7]",
+                                 "[1:2:3:4:5:6:7:8:9]",
+                                 "[12345::]",
+                                 "[::1.2.3]",
+                                 "[::256.1.1.1]",
+                                 "[fe80::1%25eth0]",
+                                 "[fe80::1%eth0]",
+                                 "[v1.a]",
+                                 "[ ::1]",
+                                 "[[::1]]",
+                                 "[::1]]",
+                                 "[:1]",
+                                 "[1:]",
+                                 "[0000:0000:0000:0000:0000:ffff:255.255.255.2555]",
+                                 "[::00000000000000000000000000001]",
+                                 "a:0000065536",
+                                 "a:00000x",
+                                 "abcdefgh/",
+                                 "abcdefghi/klmnopq",
+                                 "%4",
+                                 "abcdefgh%4"}) {
     EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n"), "bad_host") << host;
     EXPECT_EQ(why_refused("GET / HTTP/1.0\r\nHost: " + host + "\r\n\r\n"), "bad_host") << host;
+  }
+}
+
+// Each byte at each place of a host of two words and more, which are looked at together.
+TEST(request_parser, takes_each_byte_of_a_host_for_what_it_is_wherever_it_stands) {
+  const std::string_view marks = "-._~!$&'()*+,;=";
+  for (std::size_t at = 1; at < 20; ++at) {
+    for (int byte = 0x21; byte < 0x100; ++byte) {
+      const char c = static_cast<char>(byte);
+      if (c == '%' || c == ':') continue; // they depend on what follows
+      std::string host(20, 'h');
+      host[at] = c;
+      const bool good =
+          byte < 0x80 && (std::isalnum(byte) != 0 || marks.find(c) != std::string_view::npos);
+      const std::string text = "GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
+      const fault why = byte == 0x7F ? fault::bad_field_value : fault::bad_host;
+      ASSERT_EQ(parse_at_once(text).why, good ? fault::none : why) << byte << " at " << at;
+    }
   }
 }
 
@@ -336,6 +422,18 @@ TEST(request_parser, holds_the_target_to_its_limit) { // RFC 9110 §15.5.15
   EXPECT_EQ(parse_bytewise(with_target(limits.target_bytes + 1)).why, fault::target_too_long);
   EXPECT_EQ(parse_at_once("GET /" + std::string(limits.head_bytes, 'a')).why,
             fault::target_too_long);
+}
+
+TEST(request_parser, does_not_blame_the_target_for_a_head_that_is_too_large) {
+  http_limits limits;
+  limits.target_bytes = limits.head_bytes + 4000;
+  for (const auto way : {parse_at_once, parse_bytewise}) {
+    EXPECT_EQ(
+        way("GET /" + std::string(limits.head_bytes + 1000, 'a') + " HTTP/1.1\r\n", limits).why,
+        fault::head_too_large);
+    EXPECT_EQ(way("GET /" + std::string(limits.head_bytes, 'a'), limits).why,
+              fault::head_too_large);
+  }
 }
 
 TEST(request_parser, refuses_an_endless_method) {

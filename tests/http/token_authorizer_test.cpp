@@ -1,3 +1,4 @@
+// Bearer tokens: RFC 6750 §2.1, in the field of RFC 9110 §11.6.2.
 #include "http/token_authorizer.hpp"
 
 #include <gtest/gtest.h>
@@ -5,19 +6,20 @@
 namespace kvcache::http {
 namespace {
 
-TEST(token_authorizer, grants_what_the_token_is_for) {
+TEST(token_authorizer, grants_what_the_token_is_for) { // RFC 6750 §2.1
   const token_authorizer tokens{{{"reader", permission::read}, {"writer", permission::write}}};
   EXPECT_EQ(tokens.check("Bearer reader"), permission::read);
   EXPECT_EQ(tokens.check("Bearer writer"), permission::write);
 }
 
+// RFC 9110 §11.1: the scheme's case does not matter; §11.4: spaces behind it.
 TEST(token_authorizer, takes_the_scheme_in_any_case_and_blanks_around_the_token) {
   const token_authorizer tokens{{{"reader", permission::read}}};
   EXPECT_EQ(tokens.check("bearer reader"), permission::read);
   EXPECT_EQ(tokens.check("BEARER  reader "), permission::read);
 }
 
-TEST(token_authorizer, grants_nothing_to_what_it_does_not_know) {
+TEST(token_authorizer, grants_nothing_to_what_it_does_not_know) { // RFC 6750 §3.1: invalid_token
   const token_authorizer tokens{{{"reader", permission::read}}};
   for (const std::string_view wrong :
        {"", "reader", "Bearer", "Bearer ", "Bearer reade", "Bearer readerx", "Bearer Reader",

@@ -131,6 +131,14 @@ http_reply raw_client::read_reply(bool to_head) {
   return reply;
 }
 
+bool raw_client::receive_some(std::size_t bytes) {
+  const std::size_t before = received_.size();
+  received_.resize(before + bytes);
+  const ssize_t got = ::recv(fd_, received_.data() + before, bytes, MSG_DONTWAIT);
+  received_.resize(before + (got > 0 ? static_cast<std::size_t>(got) : 0));
+  return got > 0;
+}
+
 std::string raw_client::read_to_end() {
   while (fill()) {
   }

@@ -46,6 +46,10 @@ public:
   // The next reply. `to_head`: it has no body, whatever its Content-Length says.
   http_reply read_reply(bool to_head = false);
 
+  // Takes at most so many of the bytes that have come, without waiting; they belong to the next
+  // reply. False if there were none, or the peer has ended.
+  bool receive_some(std::size_t bytes);
+
   // All that comes until the peer ends; throws if it resets the connection.
   std::string read_to_end();
 
