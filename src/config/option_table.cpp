@@ -245,7 +245,7 @@ constexpr option_row rows[] = {
      number<&o::eviction_interval_ms, eviction_interval_least_ms, eviction_interval_most_ms>},
 
     {"max-head-bytes", requests, "<bytes>|auto",
-     "Longest request head in bytes; auto follows the key's limit, at least 16384",
+     "Longest request head in bytes; auto follows the target's limit, at least 16384",
      number_or_auto<&o::max_head_bytes, request_bytes_least, request_bytes_most>},
     {"max-head-fields", requests, "<fields>", "Most header fields in a request",
      number<&o::max_head_fields, 1, head_fields_most>},
