@@ -7,20 +7,14 @@
 
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <vector>
 
 #include "e2e/binary.hpp"
+#include "e2e/token_file.hpp"
 
 #ifndef KVCACHE_SANITIZED // an instrumented program ends where it gets no memory
 
@@ -43,39 +37,6 @@ private:
   const pid_t pid_;
   rlimit before_{};
 };
-
-class token_file {
-public:
-  explicit token_file(const std::string& content) {
-    const int descriptor = ::mkstemp(path_.data());
-    if (descriptor < 0) throw std::runtime_error{"mkstemp"};
-    ::close(descriptor);
-    write(content);
-  }
-  ~token_file() { std::filesystem::remove(path_); }
-  token_file(const token_file&) = delete;
-  token_file& operator=(const token_file&) = delete;
-
-  void write(const std::string& content) { std::ofstream{path_} << content; }
-  const std::string& path() const { return path_; }
-
-private:
-  std::string path_ = testing::TempDir() + "/tokensXXXXXX";
-};
-
-// Whether the log comes to say so within the patience.
-bool comes_to_say(const server_process& server, const std::string& text) {
-  const auto end = std::chrono::steady_clock::now() + raw_client::patience;
-  while (server.output().find(text) == std::string::npos) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds{10});
-  }
-  return true;
-}
-
-std::string with_token(const std::string& token) {
-  return "Authorization: Bearer " + token + "\r\n";
-}
 
 TEST(out_of_memory, leaves_the_tokens_as_they_were_where_a_new_list_does_not_fit) {
   token_file tokens{"read-only old\n"};
