@@ -17,6 +17,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 import unittest
 
 from running import PATIENCE_S, daemon, free_port, process, until
@@ -148,6 +149,29 @@ def vectors():
     yield b"GET /get?key=a HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n" + HIDDEN
 
 
+# ---- a server that reads no bodies ------------------------------------------------------------
+
+
+def serve_gullibly(listening):
+    """Takes a body for the next request; answers that once another request has come."""
+    while True:
+        try:
+            peer, _ = listening.accept()
+        except OSError:  # the test is over
+            return
+        with peer:
+            unanswered = b""
+            while piece := peer.recv(65536):
+                unanswered += piece
+                while any(b"hidden" not in head for head in unanswered.split(b"\r\n\r\n")[:-1]):
+                    head, _, unanswered = unanswered.partition(b"\r\n\r\n")
+                    key = head.split(b"key=")[1].split()[0]
+                    body = b'{"status":"OK","key":"%s","value":"%s"}' % (
+                        key, key.replace(b"victim", b"value"))
+                    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
+                                 % (len(body), body))
+
+
 # ---- the test --------------------------------------------------------------------------------
 
 
@@ -194,17 +218,18 @@ class Desync(unittest.TestCase):
                  if line.startswith(name + " ")]
         return float(line.split()[1])
 
-    def start_proxy(self, leniency):
+    def start_proxy(self, leniency, backend_port=None):
         port = free_port()
         config = self.folder / "haproxy.cfg"
-        config.write_text(CONFIG.format(port=port, backend=self.backend.port, leniency=leniency))
+        config.write_text(CONFIG.format(port=port, backend=backend_port or self.backend.port,
+                                        leniency=leniency))
         log = self.folder / "haproxy.log"
         proxy = self.enterContext(process(["haproxy", "-db", "-f", str(config)], log))
 
         def serves():
             assert proxy.poll() is None, log.read_text()
             try:
-                return b" 404 " in exchange(port, get(b"X: x", b"", b"/get?key=none"))
+                return exchange(port, get(b"X: x", b"", b"/get?key=none"))
             except ConnectionError:
                 return False
 
@@ -233,6 +258,17 @@ class Desync(unittest.TestCase):
 
     def test_nor_are_others_replies_got_where_haproxy_lets_invalid_requests_through(self):
         self.expect_no_desync("option accept-invalid-http-request")
+
+    def test_a_server_that_can_be_desynchronised_would_be_found(self):
+        with socket.create_server(("127.0.0.1", 0)) as gullible:
+            serving = threading.Thread(target=serve_gullibly, args=(gullible,), daemon=True)
+            serving.start()
+            port = self.start_proxy("", gullible.getsockname()[1])
+            self.expect_own_reply(port, 1, "nothing")
+            exchange(port, get(length(len(HIDDEN)), HIDDEN))
+            with self.assertRaises(AssertionError) as failure:
+                self.expect_own_reply(port, 1, "a hidden request")
+            self.assertIn("hidden", str(failure.exception))
 
     def test_victims_share_the_connection_that_an_attacker_has_used(self):
         port = self.start_proxy("")
