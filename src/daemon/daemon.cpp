@@ -125,8 +125,8 @@ http::server_services daemon::make_services() {
   return services;
 }
 
-// Once it serves, nothing may end it but a signal: what cannot be done for want of memory is left,
-// and said in words that need none.
+// Once it has said that it listens, nothing may end it but a signal: what cannot be done for want
+// of memory is left, and said in words that need none.
 void daemon::run() {
   server_->start([this] { signals_.wake(); });
   serving_ = true;
@@ -152,13 +152,14 @@ void daemon::run() {
 }
 
 void daemon::say_started() {
+  const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes);
   const auto endpoint = server_->local_endpoint();
   log_.info("keyvalue-cache " + std::string{config::version()} + " listening on " +
             address_text(endpoint.address().to_string(), endpoint.port()) + " with " +
             std::to_string(settings_.threads) + (settings_.threads == 1 ? " thread" : " threads") +
             ", memory limit " + std::to_string(limit_.limit_bytes >> 20U) + " MiB (" +
             limit_.source + ")");
-  if (const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes)) log_.warn(*fewer);
+  if (fewer) log_.warn(*fewer);
 }
 
 // With what clients can compare their own count.

@@ -46,8 +46,8 @@ public:
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
 
-  // Serves. Returns when a signal has ended it and the last answer is out. Throws only before it
-  // serves.
+  // Serves. Returns when a signal has ended it and the last answer is out. Throws only until
+  // it has said that it listens.
   void run();
 
 private:
