@@ -31,6 +31,8 @@ int serve(const config::command_line& line) {
   const config::open_file_limit files = config::raise_open_file_limit();
   config::logging log{line.settings.level, line.settings.format};
   for (const std::string& warning : line.warnings) log.warn(warning);
+  for (const std::string& warning : daemon::find_tight_limits(line.settings))
+    log.warn(config::name_origins(warning, line.origins));
   const auto too_few_files = config::find_too_few_files(files, line.settings.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {

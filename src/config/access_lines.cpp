@@ -6,6 +6,7 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -96,12 +97,15 @@ access_lines::access_lines(log_format format, spdlog::sink_ptr sink)
 access_lines::~access_lines() { writer_.reset(); } // as in logging: what is queued is written
 
 void access_lines::write(const http::access_record& record) noexcept {
-  line fields;
-  if (format_ == log_format::json)
-    append_json(fields, record);
-  else
-    append_text(fields, record);
-  logger_->info(spdlog::string_view_t{fields.data(), fields.size()}); // throws nothing: it reports
+  try {
+    line fields;
+    if (format_ == log_format::json)
+      append_json(fields, record);
+    else
+      append_text(fields, record);
+    logger_->info(spdlog::string_view_t{fields.data(), fields.size()});
+  } catch (const std::exception&) { // no memory for so long a line, if ever there is one
+  }
 }
 
 std::size_t access_lines::lost() const { return writer_->overrun_counter(); }

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "config/option_table.hpp"
 #include "config/printable.hpp"
@@ -88,6 +89,26 @@ std::string with_hint(std::string_view message) {
   return text;
 }
 
+// How a value that is not valid is refused.
+std::string wrong_value(const std::string& name, std::string_view text,
+                        const std::string& expected) {
+  return name + ": '" + printable(text) + "' is not valid, " + expected + " is expected";
+}
+
+// CLI11 takes "--enable-flush=" for "--enable-flush", and with "--bind=" the next argument for the
+// address. A script whose variable is empty means neither.
+std::optional<std::string> find_empty_flag(const std::vector<std::string>& arguments) {
+  for (const option_row& row : option_table()) {
+    if (std::find(arguments.begin(), arguments.end(), row.flag() + "=") == arguments.end())
+      continue;
+    options ignored;
+    if (const auto expected = row.value.read(ignored, ""))
+      return wrong_value(row.flag(), "", *expected);
+  }
+  return std::nullopt;
+}
+
+constexpr std::string_view origin_is_default = "default";
 constexpr std::string_view origin_is_environment = "environment ";
 
 // Takes one option's value from the flag, else from the environment; says what is wrong with it.
@@ -105,12 +126,27 @@ std::optional<std::string> settle(const option_row& row, const std::string* flag
     name = variable;
     origin = std::string{origin_is_environment} + name;
   } else {
-    origin = "default";
+    origin = origin_is_default;
     return std::nullopt;
   }
   const auto expected = row.value.read(settings, *text);
   if (!expected) return std::nullopt;
-  return name + ": '" + printable(*text) + "' is not valid, " + *expected + " is expected";
+  return wrong_value(name, *text, *expected);
+}
+
+// Where the flag is not given and the variable is there, but empty, it may be that whoever set it
+// believes to be protected.
+std::vector<std::string> empty_protections(const environment& variables,
+                                           const value_origins& origins) {
+  std::vector<std::string> warnings;
+  for (std::size_t i = 0; i < origins.size(); ++i) {
+    const option_row& row = option_table()[i];
+    const std::string variable = row.environment_variable();
+    if (row.protects && origins[i] == origin_is_default && variables.contains(variable))
+      warnings.push_back("environment variable " + variable + " is empty, so " + row.flag() +
+                         " is not set");
+  }
+  return warnings;
 }
 
 std::vector<std::string> unknown_variables(const environment& variables) {
@@ -141,6 +177,11 @@ environment read_environment(const char* const* variables) {
 command_line parse_command_line(const std::vector<std::string>& arguments,
                                 const environment& variables) {
   command_line result;
+  if (const auto fault = find_empty_flag(arguments)) {
+    result.what = command::refuse;
+    result.text = with_hint(*fault);
+    return result;
+  }
   flag_reader reader;
   try {
     reader.parse(arguments);
@@ -161,9 +202,9 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
 
   result.origins.resize(option_table().size());
   for (std::size_t i = 0; i < option_table().size(); ++i) {
+    const option_row& row = option_table()[i];
     const std::string* flag_text = reader.flags[i]->count() > 0 ? &reader.texts[i] : nullptr;
-    auto fault =
-        settle(option_table()[i], flag_text, variables, result.settings, result.origins[i]);
+    auto fault = settle(row, flag_text, variables, result.settings, result.origins[i]);
     if (fault) {
       result.what = command::refuse;
       result.text = with_hint(*fault);
@@ -176,6 +217,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
     return result;
   }
   result.warnings = unknown_variables(variables);
+  for (std::string& warning : empty_protections(variables, result.origins))
+    result.warnings.push_back(std::move(warning));
   if (reader.wants_config) {
     result.what = command::print_config;
   } else if (reader.wants_health) {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
-#include <string>
 #include <string_view>
 
 #include "config/printable.hpp"
@@ -15,7 +14,11 @@ namespace kvcache::config {
 
 namespace {
 
-std::string utc_time(spdlog::log_clock::time_point when) {
+void append(spdlog::memory_buf_t& to, std::string_view text) {
+  to.append(text.data(), text.data() + text.size());
+}
+
+void append_utc_time(spdlog::memory_buf_t& to, spdlog::log_clock::time_point when) {
   using namespace std::chrono;
   const auto since_epoch = when.time_since_epoch();
   const auto whole_s = floor<seconds>(since_epoch);
@@ -27,7 +30,8 @@ std::string utc_time(spdlog::log_clock::time_point when) {
   std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
   std::array<char, 8> fraction{};
   std::snprintf(fraction.data(), fraction.size(), ".%03dZ", static_cast<int>(ms));
-  return std::string{text.data()} + fraction.data();
+  append(to, text.data());
+  append(to, fraction.data());
 }
 
 std::string_view level_name(spdlog::level::level_enum level) {
@@ -44,34 +48,33 @@ std::string_view level_name(spdlog::level::level_enum level) {
   }
 }
 
-// printable() leaves only two characters that JSON wants escaped.
-std::string json_string(std::string_view printable_text) {
-  std::string out = "\"";
-  for (const char c : printable_text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out += '"';
-}
-
 } // namespace
 
+// Into the line itself, which has room of its own for an ordinary one: a lack of memory is to be
+// said, too.
 void log_line::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) {
-  const std::string text = printable({message.payload.data(), message.payload.size()});
+  const std::string_view text{message.payload.data(), message.payload.size()};
   const std::string_view level = level_name(message.level);
-  std::string out;
   if (format_ == log_format::json) {
-    out.append(R"({"time":")")
-        .append(utc_time(message.time))
-        .append(R"(","level":")")
-        .append(level);
-    out.append(R"(","message":)").append(json_string(text)).append("}\n");
+    append(line, R"({"time":")");
+    append_utc_time(line, message.time);
+    append(line, R"(","level":")");
+    append(line, level);
+    append(line, R"(","message":")");
+    for_each_printable(text, [&line](char c) {
+      if (c == '"' || c == '\\') line.push_back('\\'); // all that JSON wants escaped of these
+      line.push_back(c);
+    });
+    append(line, "\"}\n");
   } else {
-    constexpr std::size_t level_width = 5;
-    out.append(utc_time(message.time)).append(" ").append(level);
-    out.append(level_width + 1 - level.size(), ' ').append(text).append("\n");
+    constexpr std::string_view blanks = "      ";
+    append_utc_time(line, message.time);
+    append(line, " ");
+    append(line, level);
+    append(line, blanks.substr(level.size()));
+    for_each_printable(text, [&line](char c) { line.push_back(c); });
+    append(line, "\n");
   }
-  line.append(out.data(), out.data() + out.size());
 }
 
 std::unique_ptr<spdlog::formatter> log_line::clone() const {

@@ -4,7 +4,9 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
-#include <string>
+#include <array>
+#include <cstdio>
+#include <exception>
 #include <utility>
 
 #include "config/log_line.hpp"
@@ -43,17 +45,21 @@ logging::logging(log_level level, log_format format, spdlog::sink_ptr sink)
 
 logging::~logging() {
   if (const std::size_t lost = writer_->overrun_counter(); lost > 0) {
-    warn(std::to_string(lost) + " log lines gave way to later ones");
+    std::array<char, 64> line{}; // not a string: a destructor is no place to run out of memory
+    std::snprintf(line.data(), line.size(), "%zu log lines gave way to later ones", lost);
+    warn(line.data());
   }
   // Messages hold the logger, the logger only a weak reference to the pool: letting go of the pool
   // makes its thread write what is queued, and end.
   writer_.reset();
 }
 
-// spdlog would read braces in a message as a format; as an argument it is taken as it is.
-void logging::debug(std::string_view message) { logger_->debug("{}", message); }
-void logging::info(std::string_view message) { logger_->info("{}", message); }
-void logging::warn(std::string_view message) { logger_->warn("{}", message); }
-void logging::error(std::string_view message) { logger_->error("{}", message); }
+// As text, not as a format: a message may hold braces.
+void logging::write(log_level level, std::string_view message) noexcept {
+  try {
+    logger_->log(spdlog_level(level), spdlog::string_view_t{message.data(), message.size()});
+  } catch (const std::exception&) { // no memory for so long a line
+  }
+}
 
 } // namespace kvcache::config

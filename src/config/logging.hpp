@@ -4,6 +4,9 @@
 //
 // Make one at start, after signals are blocked (its thread inherits the mask). Its destructor
 // writes everything that is queued; whoever logs must be gone by then. Thread-safe.
+//
+// Lines of up to some 200 characters need no memory beyond what is held from the start, so that a
+// lack of memory can be said. A longer one may be lost then; nothing is thrown.
 #pragma once
 
 #include <spdlog/common.h>
@@ -34,12 +37,14 @@ public:
   logging(const logging&) = delete;
   logging& operator=(const logging&) = delete;
 
-  void debug(std::string_view message);
-  void info(std::string_view message);
-  void warn(std::string_view message);
-  void error(std::string_view message);
+  void debug(std::string_view message) noexcept { write(log_level::debug, message); }
+  void info(std::string_view message) noexcept { write(log_level::info, message); }
+  void warn(std::string_view message) noexcept { write(log_level::warn, message); }
+  void error(std::string_view message) noexcept { write(log_level::error, message); }
 
 private:
+  void write(log_level level, std::string_view message) noexcept;
+
   std::shared_ptr<spdlog::details::thread_pool> writer_;
   std::shared_ptr<spdlog::logger> logger_;
 };

@@ -10,6 +10,8 @@
 #include <utility>
 
 #include "config/byte_size.hpp"
+#include "config/host_name.hpp"
+#include "config/printable.hpp"
 #include "eviction/evictor.hpp"
 #include "eviction/pressure.hpp"
 #include "http/http_limits.hpp"
@@ -126,34 +128,47 @@ constexpr option_value ip_address{[](options& settings, std::string_view text) -
                                   },
                                   [](const options& settings) { return settings.*Member; }};
 
+// A text that was given is not empty: nobody means that, and as "not set" it would leave the server
+// open that was to be closed.
 template <auto Member>
-constexpr option_value any_text{[](options& settings, std::string_view text) -> refusal {
-                                  settings.*Member = text;
-                                  return std::nullopt;
-                                },
-                                [](const options& settings) { return settings.*Member; }};
+constexpr option_value file_path{[](options& settings, std::string_view text) -> refusal {
+                                   if (text.empty()) return "the path of a file";
+                                   settings.*Member = text;
+                                   return std::nullopt;
+                                 },
+                                 [](const options& settings) { return settings.*Member; }};
+
+std::string_view without_blanks(std::string_view text) {
+  constexpr std::string_view blanks = " \t";
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
+}
 
 template <auto Member>
-constexpr option_value comma_list{[](options& settings, std::string_view text) -> refusal {
-                                    std::vector<std::string> items;
-                                    for (bool more = true; more;) {
-                                      const auto comma = text.find(',');
-                                      more = comma != std::string_view::npos;
-                                      const std::string_view item = text.substr(0, comma);
-                                      if (item.empty())
-                                        return "a comma-separated list without empty items";
-                                      items.emplace_back(item);
-                                      if (more) text.remove_prefix(comma + 1);
-                                    }
-                                    settings.*Member = std::move(items);
-                                    return std::nullopt;
-                                  },
-                                  [](const options& settings) {
-                                    std::string text;
-                                    for (const auto& item : settings.*Member)
-                                      text.append(text.empty() ? "" : ",").append(item);
-                                    return text;
-                                  }};
+constexpr option_value host_list{
+    [](options& settings, std::string_view text) -> refusal {
+      std::vector<std::string> hosts;
+      for (bool more = true; more;) {
+        const auto comma = text.find(',');
+        more = comma != std::string_view::npos;
+        const std::string_view host = without_blanks(text.substr(0, comma));
+        if (!is_host_name(host)) {
+          return "a comma-separated list of host names without port, such as "
+                 "cache.example,localhost,[::1] (and '" +
+                 printable(host) + "' is none),";
+        }
+        hosts.emplace_back(host);
+        if (more) text.remove_prefix(comma + 1);
+      }
+      settings.*Member = std::move(hosts);
+      return std::nullopt;
+    },
+    [](const options& settings) {
+      std::string text;
+      for (const auto& host : settings.*Member) text.append(text.empty() ? "" : ",").append(host);
+      return text;
+    }};
 
 constexpr std::array<choice<log_level>, 4> log_levels{{{"debug", log_level::debug},
                                                        {"info", log_level::info},
@@ -230,7 +245,7 @@ constexpr option_row rows[] = {
      number<&o::eviction_interval_ms, eviction_interval_least_ms, eviction_interval_most_ms>},
 
     {"max-head-bytes", requests, "<bytes>|auto",
-     "Longest request head in bytes; auto follows the key's limit, at least 16384",
+     "Longest request head in bytes; auto follows the target's limit, at least 16384",
      number_or_auto<&o::max_head_bytes, request_bytes_least, request_bytes_most>},
     {"max-head-fields", requests, "<fields>", "Most header fields in a request",
      number<&o::max_head_fields, 1, head_fields_most>},
@@ -260,10 +275,10 @@ constexpr option_row rows[] = {
      on_or_off<&o::enable_flush>},
     {"allowed-hosts", access, "<hosts>",
      "Host names requests may be addressed to, comma-separated, without port; none is any",
-     comma_list<&o::allowed_hosts>},
+     host_list<&o::allowed_hosts>, true},
     {"auth-token-file", access, "<path>",
      "File of bearer tokens that requests must carry one of; read again on SIGHUP",
-     any_text<&o::auth_token_file>},
+     file_path<&o::auth_token_file>, true},
 
     {"drain-delay-ms", stopping, "<ms>",
      "Time after a stop signal in which connections are still accepted while /readyz says 503, "

@@ -29,6 +29,7 @@ struct option_row {
   std::string_view value_name; // "<ms>"; empty for a switch, which needs no value
   std::string_view help;       // one sentence without full stop, unit included
   option_value value;
+  bool protects = false; // not set, everybody may: that a variable of it is empty is no trifle
 
   bool is_switch() const noexcept { return value_name.empty(); }
   std::string flag() const;                 // "--max-entries"

@@ -6,6 +6,21 @@
 
 namespace kvcache::config {
 
+// Gives `take` the characters of printable(text), one by one.
+template <class Take>
+void for_each_printable(std::string_view text, Take&& take) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f) {
+      if (c == '\\') take('\\');
+      take(c);
+    } else {
+      for (const char shown : {'\\', 'x', digits[byte >> 4U], digits[byte & 0xfU]}) take(shown);
+    }
+  }
+}
+
 // The same text with everything but printable ASCII written as \xNN, and a backslash doubled: no
 // line breaks, no terminal control, and what comes out says unambiguously what went in.
 std::string printable(std::string_view text);

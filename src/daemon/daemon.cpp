@@ -1,6 +1,7 @@
 #include "daemon/daemon.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 #include <variant>
@@ -94,7 +95,7 @@ daemon::~daemon() {
 }
 
 // The eviction thread's work.
-void daemon::watch_memory() {
+void daemon::watch_memory() noexcept {
   evictor_.run();
   server_->set_caps(make_load_caps(
       settings_, monitor_.last().levels,
@@ -124,6 +125,8 @@ http::server_services daemon::make_services() {
   return services;
 }
 
+// Once it has said that it listens, nothing may end it but a signal: what cannot be done for want
+// of memory is left, and said in words that need none.
 void daemon::run() {
   server_->start([this] { signals_.wake(); });
   serving_ = true;
@@ -149,32 +152,50 @@ void daemon::run() {
 }
 
 void daemon::say_started() {
+  const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes);
   const auto endpoint = server_->local_endpoint();
   log_.info("keyvalue-cache " + std::string{config::version()} + " listening on " +
             address_text(endpoint.address().to_string(), endpoint.port()) + " with " +
             std::to_string(settings_.threads) + (settings_.threads == 1 ? " thread" : " threads") +
             ", memory limit " + std::to_string(limit_.limit_bytes >> 20U) + " MiB (" +
             limit_.source + ")");
-  if (const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes)) log_.warn(*fewer);
+  if (fewer) log_.warn(*fewer);
 }
 
 // With what clients can compare their own count.
-void daemon::say_stopped() {
+void daemon::say_stopped() noexcept {
   const observe::counters_snapshot counted = counters_.totals();
-  log_.info("stopped, having answered " + std::to_string(counted.gets()) + " GETs and " +
-            std::to_string(counted.puts()) + " PUTs");
+  try {
+    log_.info("stopped, having answered " + std::to_string(counted.gets()) + " GETs and " +
+              std::to_string(counted.puts()) + " PUTs");
+  } catch (const std::bad_alloc&) {
+    log_.info("stopped");
+  }
 }
 
-void daemon::keep_books() {
+void daemon::keep_books() noexcept {
   counters_.tick(uptime());
-  const auto now = clock::now();
-  for (const std::string& line : tiers_.look(evictor_.status(), now)) log_.info(line);
-  const std::uint64_t access_lines_lost = access_ ? access_->lost() : 0;
-  for (const std::string& line : faults_.look(counters_.totals(), access_lines_lost, now))
-    log_.warn(line);
+  try {
+    say_what_changed();
+  } catch (const std::bad_alloc&) { // next time
+  }
 }
 
-void daemon::stop_or_end() {
+// What a watch has found counts as said once all its lines are there.
+void daemon::say_what_changed() {
+  const auto now = clock::now();
+  tier_watch tiers = tiers_;
+  const auto of_tiers = tiers.look(evictor_.status(), now);
+  tiers_ = tiers;
+  for (const std::string& line : of_tiers) log_.info(line);
+
+  fault_watch faults = faults_;
+  const auto of_faults = faults.look(counters_.totals(), access_ ? access_->lost() : 0, now);
+  faults_ = faults;
+  for (const std::string& line : of_faults) log_.warn(line);
+}
+
+void daemon::stop_or_end() noexcept {
   if (server_->draining()) {
     log_.warn("told to stop again: ending at once");
     server_->stop();
@@ -185,20 +206,30 @@ void daemon::stop_or_end() {
   server_->begin_drain();
 }
 
-void daemon::reload_tokens() {
+void daemon::reload_tokens() noexcept {
   if (!tokens_) {
     log_.info("SIGHUP: there is no --auth-token-file to read again");
     return;
   }
+  try {
+    read_tokens_again();
+  } catch (const std::bad_alloc&) {
+    log_.error("the tokens stay as they were: there is no memory for reading them again");
+  }
+}
+
+// Throws std::bad_alloc, and has changed nothing then.
+void daemon::read_tokens_again() {
   auto read = config::read_token_file(settings_.auth_token_file);
   if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
     log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
     return;
   }
   auto tokens = std::get<config::token_list>(std::move(read));
-  const std::size_t count = tokens.size();
+  const std::string done =
+      "tokens in force from " + settings_.auth_token_file + ": " + std::to_string(tokens.size());
   tokens_->set_tokens(std::move(tokens));
-  log_.info("tokens in force from " + settings_.auth_token_file + ": " + std::to_string(count));
+  log_.info(done);
 }
 
 observe::service_snapshot daemon::snapshot() const {

@@ -46,7 +46,8 @@ public:
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
 
-  // Serves. Returns when a signal has ended it and the last answer is out.
+  // Serves. Returns when a signal has ended it and the last answer is out. Throws only until
+  // it has said that it listens.
   void run();
 
 private:
@@ -56,11 +57,13 @@ private:
   http::server_services make_services();
   void refuse_a_limit_that_leaves_no_room();
   void say_started();
-  void say_stopped();
-  void keep_books();
-  void watch_memory();
-  void stop_or_end();
-  void reload_tokens();
+  void say_stopped() noexcept;
+  void keep_books() noexcept;
+  void say_what_changed();
+  void watch_memory() noexcept;
+  void stop_or_end() noexcept;
+  void reload_tokens() noexcept;
+  void read_tokens_again();
   std::chrono::nanoseconds uptime() const { return clock::now() - started_; }
   observe::service_snapshot snapshot() const; // from any thread
 

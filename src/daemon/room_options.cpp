@@ -20,6 +20,12 @@ constexpr std::uint64_t cap_per_minimum = 16;
 // reading: together half of it, since a connection's own buffers count on both sides.
 constexpr std::uint64_t free_per_grant = 4;
 
+// Around key and value at least: `/get?key=`, `{"key":"","value":""}`; and what a plain client has
+// in its head beside the target.
+constexpr std::size_t least_target_bytes = 9;
+constexpr std::size_t least_body_bytes = 21;
+constexpr std::size_t usual_fields_bytes = 512;
+
 // Bytes that can still be taken before one of the levels comes to the emergency mark.
 std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emergency_percent) {
   std::uint64_t least = UINT64_MAX;
@@ -38,10 +44,39 @@ config::options resolve_automatic(config::options settings, unsigned threads) {
   derived.max_value_chars = settings.max_value_chars;
   derived = derived.raised_for_characters();
   if (settings.threads == 0) settings.threads = threads;
-  if (settings.max_head_bytes == 0) settings.max_head_bytes = derived.head_bytes;
   if (settings.max_target_bytes == 0) settings.max_target_bytes = derived.target_bytes;
+  if (settings.max_head_bytes == 0) // of the target in force: that limit may have been set
+    settings.max_head_bytes = std::max(http::http_limits{}.head_bytes,
+                                       settings.max_target_bytes + http::head_frame_bytes);
   if (settings.max_body_bytes == 0) settings.max_body_bytes = derived.body_bytes;
   return settings;
+}
+
+std::vector<std::string> find_tight_limits(const config::options& settings) {
+  const std::size_t target =
+      least_target_bytes + settings.max_key_chars * http::target_bytes_per_char;
+  const std::size_t body = least_body_bytes + (settings.max_key_chars + settings.max_value_chars) *
+                                                  http::body_bytes_per_char;
+  const auto named = [](const char* name, std::size_t value) {
+    return std::string{name} + " (" + std::to_string(value) + ")";
+  };
+  const std::string key = named("--max-key-chars", settings.max_key_chars);
+  std::vector<std::string> warnings;
+  const auto warn_of_get = [&](const char* name, std::size_t limit, std::size_t needed) {
+    if (limit >= needed) return;
+    warnings.push_back(named(name, limit) + " is too small for every key that " + key +
+                       " lets in, escaped: what was put may be out of the reach of a GET; " +
+                       std::to_string(needed) + " would do");
+  };
+  warn_of_get("--max-target-bytes", settings.max_target_bytes, target);
+  warn_of_get("--max-head-bytes", settings.max_head_bytes, target + usual_fields_bytes);
+  if (settings.max_body_bytes < body)
+    warnings.push_back(named("--max-body-bytes", settings.max_body_bytes) +
+                       " is too small for every key and value that " + key + " and " +
+                       named("--max-value-chars", settings.max_value_chars) +
+                       " let in, escaped: such a PUT is refused; " + std::to_string(body) +
+                       " would do");
+  return warnings;
 }
 
 cache_options make_cache_options(const config::options& settings) {

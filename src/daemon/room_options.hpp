@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "config/options.hpp"
 #include "eviction/evictor.hpp"
@@ -22,7 +23,11 @@ namespace kvcache::daemon {
 // those of key and value. The memory limit stays auto, since what it comes to changes at run time.
 config::options resolve_automatic(config::options settings, unsigned threads);
 
-// REQUIRES (for all below): settings have been through resolve_automatic().
+// What to tell the operator where a request limit that was set leaves no room for the longest key
+// or value in its longest spelling: 12 bytes a character, in target and body alike. REQUIRES (for
+// this and all below): settings have been through resolve_automatic().
+std::vector<std::string> find_tight_limits(const config::options& settings);
+
 cache_options make_cache_options(const config::options& settings);
 
 memory_monitor_options make_monitor_options(const config::options& settings);

@@ -236,10 +236,17 @@ void listener::close() {
 
 void listener::after(drain_clock::duration time, void (listener::*next)()) {
   drain_timer_.expires_after(time);
-  drain_timer_.async_wait([this, next](const boost::system::error_code& error) {
-    // The timer may have run out in the moment in which close() cancelled it.
-    if (!error && acceptor_.is_open()) (this->*next)();
-  });
+  try {
+    drain_timer_.async_wait(
+        asio::bind_allocator(handler_allocator<void>(drain_memory_),
+                             [this, next](const boost::system::error_code& error) {
+                               // The timer may have run out in the moment in which close()
+                               // cancelled it.
+                               if (!error && acceptor_.is_open()) (this->*next)();
+                             }));
+  } catch (const std::bad_alloc&) {
+    (this->*next)(); // better too early than never
+  }
 }
 
 // Closing resets whoever is in the queue, or on the way there with the kernel's consent: a peer to

@@ -96,6 +96,7 @@ private:
   std::function<void()> stopped_;
   handler_memory wait_memory_;
   handler_memory back_off_memory_;
+  handler_memory drain_memory_;
   std::size_t next_worker_ = 0; // the one that goes first among equally loaded ones
 };
 

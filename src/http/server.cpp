@@ -6,6 +6,8 @@
 #include <chrono>
 #include <utility>
 
+#include "http/out_of_memory.hpp"
+
 namespace kvcache::http {
 
 using std::chrono::milliseconds;
@@ -47,18 +49,21 @@ void server::start(std::function<void()> ended) {
     });
 }
 
-void server::begin_drain() {
+void server::begin_drain() noexcept {
   if (draining_.exchange(true)) return;
   const auto end = drain_clock::now() + milliseconds{options_.drain_timeout_ms};
-  listener_.stop(milliseconds{options_.drain_delay_ms}, end, [this, end] {
-    for (const auto& each : workers_) each->begin_drain(end);
+  until_there_is_memory([this, end] {
+    listener_.stop(milliseconds{options_.drain_delay_ms}, end, [this, end] {
+      for (const auto& each : workers_)
+        until_there_is_memory([&each, end] { each->begin_drain(end); });
+    });
   });
 }
 
-void server::stop() {
+void server::stop() noexcept {
   draining_ = true;
-  listener_.close();
-  for (const auto& each : workers_) each->stop();
+  until_there_is_memory([this] { listener_.close(); });
+  for (const auto& each : workers_) until_there_is_memory([&each] { each->stop(); });
 }
 
 void server::set_caps(const load_caps& caps) noexcept {

@@ -50,10 +50,10 @@ public:
 
   // /readyz says 503 from now on; connections are accepted for drain_delay_ms more; then every
   // request that has been received is answered, and it all ends within drain_timeout_ms.
-  void begin_drain();
+  void begin_drain() noexcept;
 
   // Ends at once; only a flush under way is waited for.
-  void stop();
+  void stop() noexcept;
 
   void wait();
 

@@ -13,6 +13,8 @@
 #include <malloc.h>
 #endif
 
+#include "http/out_of_memory.hpp"
+
 namespace kvcache::http {
 
 namespace asio = boost::asio;
@@ -125,7 +127,7 @@ void worker::begin_drain(drain_clock::time_point end) {
     const auto grace = drain_stage(drain_idle_grace, drain_clock::now(), end);
     drain_idle_end_ms_ =
         now_ms_ + static_cast<std::uint64_t>(duration_cast<milliseconds>(grace).count());
-    schedule_sweep();
+    until_there_is_memory([this] { schedule_sweep(); }); // the one under way holds its own still
     finish_if_drained();
   });
 }

@@ -11,8 +11,7 @@
 namespace kvcache::config {
 namespace {
 
-// For each option a value that is not its default, and one that it must refuse (null: it takes
-// any).
+// For each option a value that is not its default, and one that it must refuse.
 struct sample {
   const char* name;
   const char* good;
@@ -43,7 +42,7 @@ constexpr sample samples[] = {
     {"write-timeout-ms", "1000", "1e3"},
     {"enable-flush", "true", "maybe"},
     {"allowed-hosts", "cache.example,localhost", "a,,b"},
-    {"auth-token-file", "/etc/keyvalue-cache/tokens", nullptr},
+    {"auth-token-file", "/etc/keyvalue-cache/tokens", ""},
     {"drain-delay-ms", "100", " 100"},
     {"drain-timeout-ms", "5000", "0x10"},
     {"log-level", "debug", "DEBUG"},
@@ -107,9 +106,8 @@ TEST(command_line, takes_every_option_from_the_environment) {
 TEST(command_line, lets_every_flag_win_over_the_environment) {
   for (const sample& s : samples) {
     const option_row& row = *row_of(s.name);
-    const std::string other = s.bad != nullptr ? s.bad : "/other"; // not even looked at
-    const command_line line =
-        parse_command_line({row.flag() + "=" + s.good}, {{row.environment_variable(), other}});
+    const command_line line = // the variable is not even looked at
+        parse_command_line({row.flag() + "=" + s.good}, {{row.environment_variable(), s.bad}});
     EXPECT_EQ(line.what, command::serve) << line.text;
     EXPECT_EQ(shown(line, row), s.good);
   }
@@ -117,7 +115,6 @@ TEST(command_line, lets_every_flag_win_over_the_environment) {
 
 TEST(command_line, refuses_every_invalid_flag_by_its_name) {
   for (const sample& s : samples) {
-    if (s.bad == nullptr) continue;
     const option_row& row = *row_of(s.name);
     const command_line line = parse_command_line({row.flag() + "=" + s.bad}, {});
     EXPECT_EQ(line.what, command::refuse) << s.name;
@@ -128,7 +125,7 @@ TEST(command_line, refuses_every_invalid_flag_by_its_name) {
 
 TEST(command_line, refuses_every_invalid_variable_by_its_name) {
   for (const sample& s : samples) {
-    if (s.bad == nullptr || *s.bad == '\0') continue;
+    if (*s.bad == '\0') continue; // not set
     const option_row& row = *row_of(s.name);
     const command_line line = parse_command_line({}, {{row.environment_variable(), s.bad}});
     EXPECT_EQ(line.what, command::refuse) << s.name;
@@ -142,6 +139,52 @@ TEST(command_line, takes_an_empty_variable_as_not_set) {
   const command_line line = parse_command_line({}, {{"KVCACHE_PORT", ""}});
   EXPECT_EQ(line.what, command::serve);
   EXPECT_EQ(line.settings.port, 7171);
+}
+
+// For some of them it would mean a server that is open by mistake.
+TEST(command_line, takes_no_empty_text_for_any_flag) {
+  for (const option_row& row : option_table()) {
+    for (const std::vector<std::string>& arguments :
+         {std::vector<std::string>{row.flag() + "="}, {row.flag(), ""}, {row.flag() + "=", "::1"}})
+      EXPECT_EQ(parse_command_line(arguments, {}).what, command::refuse) << row.flag();
+  }
+}
+
+TEST(command_line, warns_of_empty_variables_that_leave_the_server_open) {
+  for (const char* name : {"auth-token-file", "allowed-hosts"}) {
+    const option_row& row = *row_of(name);
+    const environment empty{{row.environment_variable(), ""}};
+    const command_line line = parse_command_line({}, empty);
+    EXPECT_EQ(line.what, command::serve);
+    ASSERT_EQ(line.warnings.size(), 1U) << name;
+    EXPECT_EQ(line.warnings[0], "environment variable " + row.environment_variable() +
+                                    " is empty, so " + row.flag() + " is not set");
+    EXPECT_TRUE(parse_command_line({row.flag() + "=a"}, empty).warnings.empty()) << name;
+  }
+  EXPECT_TRUE(parse_command_line({}, {{"KVCACHE_PORT", ""}}).warnings.empty());
+}
+
+TEST(command_line, names_the_item_that_is_no_host) {
+  struct {
+    const char *list, *item;
+  } const wrong[] = {{"a,localhost:7171", "localhost:7171"},
+                     {"http://x,a", "http://x"},
+                     {"a b", "a b"},
+                     {"*", "*"},
+                     {"[::1,a", "[::1"},
+                     {"a, ,b", ""},
+                     {"a,\x1b", "\\x1b"}};
+  for (const auto& each : wrong) {
+    const command_line line = parse_command_line({std::string{"--allowed-hosts="} + each.list}, {});
+    EXPECT_EQ(line.what, command::refuse) << each.list;
+    EXPECT_NE(line.text.find("(and '" + std::string{each.item} + "' is none)"), std::string::npos)
+        << line.text;
+  }
+}
+
+TEST(command_line, takes_hosts_without_the_blanks_around_them) {
+  const command_line line = parse_command_line({"--allowed-hosts", " a.example ,\t[::1]"}, {});
+  EXPECT_EQ(line.settings.allowed_hosts, (std::vector<std::string>{"a.example", "[::1]"}));
 }
 
 TEST(command_line, takes_a_flag_with_its_value_apart_and_a_switch_without_one) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <string_view>
 #include <vector>
 
 namespace kvcache::daemon {
@@ -74,6 +75,62 @@ TEST(room_options, let_chunks_follow_a_body_limit_that_was_set) {
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
   EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(32 * mib));
   EXPECT_GT(limits.chunk_overhead_bytes, http::http_limits{}.chunk_overhead_bytes);
+}
+
+TEST(room_options, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set) {
+  config::options settings;
+  settings.max_target_bytes = 20'000;
+  EXPECT_EQ(resolved(settings).max_head_bytes, 20'000 + http::head_frame_bytes);
+  settings.max_target_bytes = 1024;
+  EXPECT_EQ(resolved(settings).max_head_bytes, 16384U);
+}
+
+TEST(room_options, leave_a_large_body_room_for_its_framing_in_chunks) {
+  EXPECT_EQ(make_server_options(resolved(), 1024 * mib).limits.chunk_overhead_bytes, 16384U);
+  config::options settings;
+  settings.max_value_chars = 1'000'000;
+  const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
+  constexpr std::size_t chunk_bytes = 128;
+  EXPECT_GE(limits.chunk_overhead_bytes,
+            limits.body_bytes / chunk_bytes * std::string_view{"80\r\n\r\n"}.size());
+}
+
+TEST(room_options, find_no_tight_limit_in_what_is_automatic) {
+  EXPECT_TRUE(find_tight_limits(resolved()).empty());
+  config::options settings;
+  settings.max_key_chars = 1'000'000;
+  settings.max_value_chars = 1'000'000;
+  EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
+}
+
+TEST(room_options, tell_of_keys_that_can_be_put_and_not_be_got) {
+  config::options settings;
+  settings.max_key_chars = 3000;
+  settings.max_target_bytes = 8192;
+  settings.max_head_bytes = 20'000;
+  const auto warnings = find_tight_limits(resolved(settings));
+  ASSERT_EQ(warnings.size(), 2U);
+  EXPECT_EQ(warnings[0],
+            "--max-target-bytes (8192) is too small for every key that --max-key-chars (3000) lets "
+            "in, escaped: what was put may be out of the reach of a GET; 36009 would do");
+  EXPECT_TRUE(warnings[1].starts_with("--max-head-bytes (20000) is too small")) << warnings[1];
+  EXPECT_NE(warnings[1].find("--max-key-chars (3000)"), std::string::npos) << warnings[1];
+}
+
+TEST(room_options, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling) {
+  config::options settings;
+  settings.max_key_chars = 100;
+  settings.max_value_chars = 1000;
+  settings.max_body_bytes = 1100 * 12 + 20;
+  const auto warnings = find_tight_limits(resolved(settings));
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_EQ(
+      warnings[0],
+      "--max-body-bytes (13220) is too small for every key and value that --max-key-chars "
+      "(100) and --max-value-chars (1000) let in, escaped: such a PUT is refused; 13221 would "
+      "do");
+  settings.max_body_bytes += 1;
+  EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
 TEST(room_options, take_a_request_limit_that_was_set_as_it_is) {

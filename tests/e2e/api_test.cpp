@@ -1,7 +1,11 @@
 // The API as its users know it, line by line.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "e2e/binary.hpp"
 
@@ -81,8 +85,13 @@ TEST(api, counts_characters_not_bytes) {
   EXPECT_EQ(client.ask(get_request(escaped_target)).body,
             R"({"status":"OK","key":")" + key + R"(","value":")" + key + R"("})");
   EXPECT_EQ(client.ask(put_request("k", key + astral)).status, 400U);
-  const std::string escaped = times(256, R"(\ud83d\ude00)");
-  EXPECT_EQ(client.ask(put_request(escaped, escaped)).status, 200U); // the longest spelling
+  // The longest spelling of both, and another value, so that it is seen to have been stored.
+  const std::string escaped_key = times(256, R"(\ud83d\ude00)");
+  const std::string escaped_value = times(256, R"(\ud83d\ude01)"); // U+1F601
+  EXPECT_EQ(client.ask(put_request(escaped_key, escaped_value)).status, 200U);
+  EXPECT_EQ(client.ask(get_request(escaped_target)).body,
+            R"({"status":"OK","key":")" + key + R"(","value":")" + times(256, "\xF0\x9F\x98\x81") +
+                R"("})");
 }
 
 TEST(api, refuses_an_empty_key_and_stores_an_empty_value) {
@@ -209,6 +218,63 @@ TEST(api, follows_raised_character_limits) {
   EXPECT_EQ(client.ask(get_request("/get?key=k")).body,
             R"({"status":"OK","key":"k","value":")" + value + R"("})");
   EXPECT_EQ(client.ask(put_request("k", value + "v")).status, 400U);
+}
+
+std::string in_chunks(std::string_view body, std::size_t chunk_bytes) {
+  std::ostringstream chunks;
+  chunks << "POST /put HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" << std::hex;
+  for (; !body.empty(); body.remove_prefix(std::min(chunk_bytes, body.size()))) {
+    const std::string_view chunk = body.substr(0, chunk_bytes);
+    chunks << chunk.size() << "\r\n" << chunk << "\r\n";
+  }
+  chunks << "0\r\n\r\n";
+  return chunks.str();
+}
+
+// What can be put can be got: keys and values of as many characters as there may be, each of which
+// takes twelve bytes in target and body, whatever other limits are set beside.
+void expect_the_longest_to_come_back(std::size_t key_chars, std::size_t value_chars,
+                                     std::vector<std::string> more_options) {
+  more_options.insert(more_options.end(), {"--max-key-chars", std::to_string(key_chars),
+                                           "--max-value-chars", std::to_string(value_chars)});
+  running_server server{more_options};
+  raw_client client = server.connect();
+  const std::string target = "/get?key=" + times(key_chars, "%F0%9F%98%80");
+  const auto body = [&](std::string_view character) {
+    return R"({"key":")" + times(key_chars, R"(\ud83d\ude00)") + R"(","value":")" +
+           times(value_chars, character) + R"("})";
+  };
+  const auto expect_value_of = [&](std::string_view character) {
+    const http_reply got = client.ask(get_request(target));
+    ASSERT_EQ(got.status, 200U) << got.body.substr(0, 200);
+    EXPECT_TRUE(got.body == R"({"status":"OK","key":")" + times(key_chars, "\xF0\x9F\x98\x80") +
+                                R"(","value":")" + times(value_chars, character) + R"("})");
+  };
+  EXPECT_EQ(client.ask(post_request("/put", body(R"(\ud83d\ude01)"))).status, 200U);
+  expect_value_of("\xF0\x9F\x98\x81");
+  EXPECT_EQ(client.ask(in_chunks(body(R"(\ud83d\ude02)"), 4096)).status, 200U);
+  expect_value_of("\xF0\x9F\x98\x82");
+  EXPECT_EQ(client.ask(in_chunks(body(R"(\ud83d\ude03)"), 128)).status, 200U);
+  expect_value_of("\xF0\x9F\x98\x83");
+  EXPECT_EQ(server.output().find("too small"), std::string::npos) << server.output();
+}
+
+TEST(api, gives_back_the_longest_key_and_value_in_their_longest_spelling) {
+  expect_the_longest_to_come_back(256, 256, {});
+  expect_the_longest_to_come_back(3000, 256, {});
+  expect_the_longest_to_come_back(1, 100'000, {});
+  expect_the_longest_to_come_back(20'000, 100'000, {});
+}
+
+TEST(api, gives_them_back_with_a_target_limit_that_was_set) {
+  expect_the_longest_to_come_back(1600, 256, {"--max-target-bytes", "20000"});
+}
+
+TEST(api, tells_at_start_which_limits_keep_what_was_put_from_being_got) {
+  running_server server{{"--max-key-chars", "3000", "--max-target-bytes", "8192"}};
+  const std::string log = server.output();
+  EXPECT_NE(log.find("--max-target-bytes (8192)"), std::string::npos) << log;
+  EXPECT_NE(log.find("--max-key-chars (3000)"), std::string::npos) << log;
 }
 
 } // namespace

@@ -3,11 +3,13 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -33,6 +35,16 @@ inline std::size_t resident_bytes(pid_t pid) {
   std::size_t resident_pages = 0;
   statm >> total_pages >> resident_pages;
   return resident_pages * 4096;
+}
+
+// Whether the program comes to say so within the patience.
+inline bool comes_to_say(const server_process& server, const std::string& text) {
+  const auto end = std::chrono::steady_clock::now() + raw_client::patience;
+  while (server.output().find(text) == std::string::npos) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  return true;
 }
 
 inline std::string error_body(const std::string& message) {

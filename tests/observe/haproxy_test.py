@@ -18,7 +18,7 @@ import sys
 import tempfile
 import unittest
 
-from running import daemon, free_port, process, until
+from running import PATIENCE_S, daemon, free_port, process, until
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "docker/haproxy/haproxy.cfg"
 
@@ -92,6 +92,18 @@ class Proxy(unittest.TestCase):
             with self.subTest(target):
                 status, body, _ = self.ask("GET", target)
                 self.assertEqual((status, json.loads(body)["status"]), (404, "ERROR"))
+
+    def test_lets_no_body_that_does_not_come_reach_the_cache(self):
+        with socket.create_connection(("localhost", self.port), timeout=PATIENCE_S) as plain, \
+                self.tls.wrap_socket(plain, server_hostname="localhost") as client:
+            client.sendall(b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n\r\n{")
+            self.assertIn(b" 408 ", client.recv(4096).split(b"\r\n")[0])
+        # The cache would have refused it, too, and counted that.
+        figures = http.client.HTTPConnection("localhost", self.backend.port, timeout=PATIENCE_S)
+        figures.request("GET", "/stats")
+        stats = json.loads(figures.getresponse().read())
+        figures.close()
+        self.assertEqual(stats["since_start"]["refused"], {})
 
     def test_sends_nothing_to_a_cache_that_drains(self):
         self.backend.process.terminate()
