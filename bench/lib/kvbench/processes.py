@@ -84,6 +84,10 @@ def _socket_inodes(pids):
     return inodes
 
 
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 class Cpu:
     """User and system seconds of a set of processes."""
 
