@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -105,6 +106,18 @@ class Cpu:
         return Cpu(self.user - other.user, self.system - other.system)
 
 
+def cpu_of(pid):
+    """Of the process and all that descend from it."""
+    total = Cpu()
+    for member in process_tree(pid):
+        try:
+            fields = _stat_fields(member)
+        except OSError:
+            continue
+        total += Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
+    return total
+
+
 class Server:
     """One running contestant. Made by Stage.start."""
 
@@ -122,14 +135,7 @@ class Server:
         return pathlib.Path(self.log).read_text(errors="replace")[-3000:]
 
     def cpu(self):
-        total = Cpu()
-        for pid in process_tree(self.pid):
-            try:
-                fields = _stat_fields(pid)
-            except OSError:
-                continue
-            total += Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
-        return total
+        return cpu_of(self.pid)
 
     def resident_bytes(self):
         total = 0
@@ -235,3 +241,19 @@ class Noise:
         elapsed = time.monotonic() - self._began
         foreign = max(0.0, self._busy() - self._start - own_seconds)
         return 100.0 * foreign / (elapsed * os.cpu_count())
+
+
+class Others:
+    """What others than this command and those it has started use of the processors, since this object was made."""
+
+    def __init__(self, running):
+        """running: process ids that are there all the time. Those that are started and awaited meanwhile count as ours as well."""
+        self._running = running
+        self._noise, self._own_before = Noise(), self._own()
+
+    def _own(self):
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(each.ru_utime + each.ru_stime for each in used) + sum(cpu_of(pid).total for pid in self._running)
+
+    def percent(self):
+        return self._noise.foreign_percent(self._own() - self._own_before)
