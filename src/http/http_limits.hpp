@@ -48,10 +48,10 @@ inline constexpr std::size_t target_frame_bytes = 1024;
 inline constexpr std::size_t body_frame_bytes = 1024;
 inline constexpr std::size_t head_frame_bytes = std::size_t{8} << 10;
 
-// So that a body of the largest size may come in chunks of 512 bytes, each with a size of three
-// digits and two line ends; small bodies in smaller ones.
+// So that a body of the largest size may come in chunks of 128 bytes, each with six of its own and
+// room for an extension; small bodies in smaller ones.
 constexpr std::size_t chunk_overhead_for(std::size_t body_bytes) noexcept {
-  constexpr std::size_t body_bytes_per_overhead_byte = 64;
+  constexpr std::size_t body_bytes_per_overhead_byte = 16;
   return std::max(http_limits{}.chunk_overhead_bytes, body_bytes / body_bytes_per_overhead_byte);
 }
 

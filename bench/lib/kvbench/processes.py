@@ -3,6 +3,7 @@
 import ctypes
 import os
 import pathlib
+import resource
 import signal
 import socket
 import subprocess
@@ -84,6 +85,10 @@ def _socket_inodes(pids):
     return inodes
 
 
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 class Cpu:
     """User and system seconds of a set of processes."""
 
@@ -99,6 +104,18 @@ class Cpu:
 
     def __sub__(self, other):
         return Cpu(self.user - other.user, self.system - other.system)
+
+
+def cpu_of(pid):
+    """Of the process and all that descend from it."""
+    total = Cpu()
+    for member in process_tree(pid):
+        try:
+            fields = _stat_fields(member)
+        except OSError:
+            continue
+        total += Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
+    return total
 
 
 class Server:
@@ -118,14 +135,7 @@ class Server:
         return pathlib.Path(self.log).read_text(errors="replace")[-3000:]
 
     def cpu(self):
-        total = Cpu()
-        for pid in process_tree(self.pid):
-            try:
-                fields = _stat_fields(pid)
-            except OSError:
-                continue
-            total += Cpu(int(fields[11]) / TICKS, int(fields[12]) / TICKS)
-        return total
+        return cpu_of(self.pid)
 
     def resident_bytes(self):
         total = 0
@@ -218,3 +228,21 @@ def machine_busy_seconds():
         # user nice system idle iowait irq softirq steal guest guest_nice (guests are in user)
         values = [int(value) for value in stat.readline().split()[1:9]]
     return (sum(values) - values[3] - values[4]) / TICKS
+
+
+class Others:
+    """What others than this command and those it has started use of the processors, since this object was made."""
+
+    def __init__(self, running):
+        """running: process ids that are there all the time. Those that are started and awaited meanwhile count as ours as well."""
+        self._running = running
+        self._began, self._busy_before, self._own_before = time.monotonic(), machine_busy_seconds(), self._own()
+
+    def _own(self):
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(each.ru_utime + each.ru_stime for each in used) + sum(cpu_of(pid).total for pid in self._running)
+
+    def percent(self):
+        busy = machine_busy_seconds() - self._busy_before
+        foreign = max(0.0, busy - (self._own() - self._own_before))
+        return 100.0 * foreign / ((time.monotonic() - self._began) * os.cpu_count())
