@@ -216,15 +216,27 @@ class Noise:
     """CPU seconds of the whole machine, to tell how much of them others used during a measurement."""
 
     def __init__(self):
-        self._start = self._busy()
+        self._start, self._stolen_start = self._busy(), self._stolen()
         self._began = time.monotonic()
 
     @staticmethod
-    def _busy():
+    def _all_processors():
         with open("/proc/stat", encoding="ascii") as stat:
             # user nice system idle iowait irq softirq steal guest guest_nice (guests are in user)
-            values = [int(value) for value in stat.readline().split()[1:9]]
+            return [int(value) for value in stat.readline().split()[1:9]]
+
+    @classmethod
+    def _busy(cls):
+        values = cls._all_processors()
         return (sum(values) - values[3] - values[4]) / TICKS
+
+    @classmethod
+    def _stolen(cls):
+        return cls._all_processors()[7] / TICKS
+
+    def stolen_seconds(self):
+        """What the host of a virtual machine gave to others though this one had work; in foreign_percent, too."""
+        return self._stolen() - self._stolen_start
 
     def foreign_percent(self, own_seconds):
         """Share of the machine's processors used by others since this object was made."""
