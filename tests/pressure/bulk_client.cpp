@@ -59,6 +59,16 @@ bulk_result bulk_client::get(std::uint64_t first, std::uint64_t count) {
       });
 }
 
+bulk_result bulk_client::mix(std::uint64_t first, std::uint64_t count, std::uint64_t behind) {
+  bulk_result sum;
+  for (std::uint64_t at = first, end = first + count; at < end; at += batch) {
+    const std::uint64_t now = std::min(batch, end - at);
+    sum += put(at, now);
+    sum += get(at - behind, now);
+  }
+  return sum;
+}
+
 bulk_result
 bulk_client::run(std::uint64_t first, std::uint64_t count,
                  const std::function<std::string(std::uint64_t)>& request,
@@ -128,6 +138,13 @@ bulk_result get_all(std::uint16_t port, numbered_entries entries, std::uint64_t 
                     std::uint64_t count, unsigned connections) {
   return spread(first, count, connections, [&](std::uint64_t from, std::uint64_t n) {
     return bulk_client(port, entries).get(from, n);
+  });
+}
+
+bulk_result mix_all(std::uint16_t port, numbered_entries entries, std::uint64_t first,
+                    std::uint64_t count, std::uint64_t behind, unsigned connections) {
+  return spread(first, count, connections, [&](std::uint64_t from, std::uint64_t n) {
+    return bulk_client(port, entries).mix(from, n, behind);
   });
 }
 

@@ -42,9 +42,11 @@ public:
 
   bulk_result put(std::uint64_t first, std::uint64_t count);
   bulk_result get(std::uint64_t first, std::uint64_t count);
+  bulk_result mix(std::uint64_t first, std::uint64_t count, std::uint64_t behind); // as mix_all()
 
 private:
-  static constexpr std::uint64_t batch = 64;
+  // What is in flight lies in the server's buffers, which are in the same budget as the entries.
+  static constexpr std::uint64_t batch = 16;
   bulk_result run(std::uint64_t first, std::uint64_t count,
                   const std::function<std::string(std::uint64_t)>& request,
                   const std::function<bool(std::uint64_t, const http_reply&)>& is_right);
@@ -58,5 +60,9 @@ bulk_result put_all(std::uint16_t port, numbered_entries entries, std::uint64_t 
                     std::uint64_t count, unsigned connections);
 bulk_result get_all(std::uint16_t port, numbered_entries entries, std::uint64_t first,
                     std::uint64_t count, unsigned connections);
+// The same number of PUTs and of GETs, in turns: each entry that is put, and that `behind` numbers
+// before it.
+bulk_result mix_all(std::uint16_t port, numbered_entries entries, std::uint64_t first,
+                    std::uint64_t count, std::uint64_t behind, unsigned connections);
 
 } // namespace kvcache::test

@@ -19,6 +19,7 @@
 #include "pressure/bulk_client.hpp"
 #include "pressure/limited_server.hpp"
 #include "pressure/memory_cgroup.hpp"
+#include "pressure/use_record.hpp"
 
 namespace kvcache::test {
 namespace {
@@ -26,8 +27,8 @@ namespace {
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
 // Where use settles under endless writes, in percent of the limit.
-constexpr double settled_low = 66;
-constexpr double settled_high = 76;
+constexpr double settled_low = 68;
+constexpr double settled_high = 75;
 
 // About what an entry costs beside key and value: its header, rounding and the index.
 constexpr std::uint64_t overhead_bytes = 44;
@@ -39,7 +40,7 @@ std::uint64_t entries_that_fit(std::uint64_t limit_bytes, const numbered_entries
 class pressure : public testing::Test {
 protected:
   // False: skipped or failed already.
-  bool start(std::uint64_t limit_bytes, std::vector<std::string> arguments = {}) {
+  bool make_group(std::uint64_t limit_bytes) {
     std::string why_not;
     auto made = memory_cgroup::create(limit_bytes, why_not);
     if (!made) {
@@ -47,6 +48,10 @@ protected:
       return false;
     }
     group_.emplace(std::move(*made));
+    return true;
+  }
+  bool start(std::uint64_t limit_bytes, std::vector<std::string> arguments = {}) {
+    if (!make_group(limit_bytes)) return false;
     arguments.insert(arguments.begin(), {"--threads", "2"});
     server_.emplace(*group_, std::move(arguments));
     return true;
@@ -81,6 +86,15 @@ void expect_served(const bulk_result& got) {
 
 bool has_settled(const limited_server::state& at) {
   return at.use_percent >= settled_low && at.use_percent <= settled_high;
+}
+
+constexpr std::size_t looks_that_tell = 20;
+
+// At every single look, and at more than a few of them.
+void expect_settled_all_the_time(const use_range& seen) {
+  EXPECT_GE(seen.looks, looks_that_tell);
+  EXPECT_GE(seen.least, settled_low);
+  EXPECT_LE(seen.most, settled_high);
 }
 
 // Writes half as much again as fits, and says how the server is once it has settled, or has not.
@@ -143,46 +157,62 @@ TEST_P(pressure_flood, holds_what_it_can_and_is_not_killed) {
   const auto fit = entries_that_fit(c.limit_bytes, c.entries);
   const auto written = static_cast<std::uint64_t>(c.times * static_cast<double>(fit));
 
-  expect_served(put_all(server().port(), c.entries, 0, written, c.connections));
+  // Use is judged while the cache is being written to: over the second half of the flood, when the
+  // cache has long been full, and under reads and writes.
+  const auto half = written / 2;
+  expect_served(put_all(server().port(), c.entries, 0, half, c.connections));
+  use_record flood(group());
+  expect_served(put_all(server().port(), c.entries, half, half, c.connections));
+  const use_range flooded = flood.end();
+  use_record mix(group());
+  expect_served(mix_all(server().port(), c.entries, written, fit, fit / 2, c.connections));
+  const use_range mixed = mix.end();
+  expect_settled_all_the_time(flooded);
+  expect_settled_all_the_time(mixed);
 
-  const auto after = server().look_until(has_settled);
-  EXPECT_GE(after.use_percent, settled_low);
-  EXPECT_LE(after.use_percent, settled_high);
+  const auto after = server().look();
+  EXPECT_TRUE(has_settled(after)) << after.use_percent;
   EXPECT_GT(after.evictions(), 0U);
+  EXPECT_EQ(after.tier_changes(), 1U); // it came under pressure, and never to the emergency
   const double held = static_cast<double>(after.entries() * c.entries.mean_bytes()) /
                       (0.7 * static_cast<double>(c.limit_bytes));
   EXPECT_GE(held, c.least_share_held);
-  std::printf("in use %.1f %%, held %.1f %% of the 70 %% mark, %llu tier changes, slices of the "
-              "evictor: last %s us, longest %s us\n",
-              after.use_percent, 100 * held, static_cast<unsigned long long>(after.tier_changes()),
-              after.stats["eviction"]["last_slice_us"].dump().c_str(),
-              after.stats["eviction"]["longest_slice_us"].dump().c_str());
+  // The slices are printed and not judged: how long one took says something of the machine, too.
+  // That they end when their time is up is tested with a clock of its own, in evictor_test.cpp.
+  std::printf(
+      "in use %.1f to %.1f %% at %zu looks in the flood, %.1f to %.1f %% at %zu in the mix; "
+      "held %.1f %% of the 70 %% mark, slices of the evictor: last %s us, longest %s us\n",
+      flooded.least, flooded.most, flooded.looks, mixed.least, mixed.most, mixed.looks, 100 * held,
+      after.stats["eviction"]["last_slice_us"].dump().c_str(),
+      after.stats["eviction"]["longest_slice_us"].dump().c_str());
 
   // What is written now stays, and whatever is there is right.
   constexpr std::uint64_t fresh = 1000;
   bulk_client client(server().port(), c.entries);
-  const bulk_result put = client.put(written, fresh);
+  const bulk_result put = client.put(written + fit, fresh);
   expect_served(put);
-  EXPECT_EQ(client.get(written, fresh).ok, put.ok);
-  expect_served(get_all(server().port(), c.entries, written * 7 / 8, written / 8, 4));
+  EXPECT_EQ(client.get(written + fit, fresh).ok, put.ok);
+  expect_served(get_all(server().port(), c.entries, written + fit / 2, fit / 2, 4));
 }
 
 INSTANTIATE_TEST_SUITE_P(limits, pressure_flood,
-                         testing::Values(flood_case{64 * mib, {100}, 64, 4, 0.52},
-                                         flood_case{64 * mib, {1, 1024}, 32, 6},
-                                         flood_case{256 * mib, {100}, 16, 2, 0.66},
-                                         flood_case{256 * mib, {256}, 64, 2.5, 0.78}),
+                         testing::Values(flood_case{64 * mib, {1}, 64, 6},
+                                         flood_case{64 * mib, {100}, 64, 10, 0.52},
+                                         flood_case{64 * mib, {1, 1024}, 64, 10},
+                                         flood_case{256 * mib, {100}, 64, 5, 0.66},
+                                         flood_case{256 * mib, {256}, 64, 5, 0.78}),
                          testing::PrintToStringParamName());
 
 // ---- nothing needless ---------------------------------------------------------------------------
 
 TEST_F(pressure, misses_no_key_below_the_mark) {
   if (!start(64 * mib)) return;
-  constexpr std::uint64_t step = 20'000;
-  constexpr double filled = 62;
+  constexpr double filled = 65;
+  constexpr double near = 60; // from where steps are small, so that the last does not pass the mark
   const numbered_entries entries;
   std::uint64_t stored = 0;
-  while (server().look().use_percent < filled) {
+  for (double use = 0; use < filled; use = server().look().use_percent) {
+    const std::uint64_t step = use < near ? 20'000 : 2'000;
     bulk_result read;
     std::thread reader([&] { read = get_all(server().port(), entries, 0, stored, 2); });
     const bulk_result written = put_all(server().port(), entries, stored, step, 4);
@@ -199,6 +229,8 @@ TEST_F(pressure, misses_no_key_below_the_mark) {
   EXPECT_EQ(after.evictions(), 0U);
   EXPECT_EQ(after.entries(), stored);
   EXPECT_EQ(after.tier(), "normal");
+  EXPECT_EQ(after.tier_changes(), 0U);
+  EXPECT_GE(after.use_percent, filled);
   EXPECT_LT(after.use_percent, 70);
 }
 
@@ -215,13 +247,14 @@ TEST_F(pressure, follows_a_limit_that_is_lowered_and_raised) {
   group().set_limit_bytes(104 * mib);
   const auto lowered = server().look_until(has_settled);
   EXPECT_TRUE(has_settled(lowered)) << lowered.use_percent << " % of the lower limit";
+  expect_settled_all_the_time(look_at_use(group(), 100));
   expect_served(endless.end());
 
   group().set_limit_bytes(192 * mib);
   const auto raised = server().look_until([](const auto& at) { return at.tier() == "normal"; });
   EXPECT_EQ(raised.tier(), "normal");
   EXPECT_EQ(raised.stats["memory"]["limit_bytes"], 192 * mib);
-  EXPECT_LE(raised.tier_changes(), 8U);
+  EXPECT_EQ(raised.tier_changes(), 2U); // under pressure when it was full, normal now
 
   // The room is there again: what is written now stays, and so does what was there.
   const auto more = bulk_client(server().port(), entries).put(std::uint64_t{1} << 40, fit / 4);
@@ -241,14 +274,18 @@ TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
     const ballast other(group(), 26 * mib);
     const auto squeezed = server().look_until(has_settled);
     EXPECT_TRUE(has_settled(squeezed)) << squeezed.use_percent << " % with the other process";
+    expect_settled_all_the_time(look_at_use(group(), 100));
     EXPECT_LT(squeezed.entries(), before.entries());
   }
   const auto again = server().look_until([&](const auto& at) {
     return has_settled(at) && at.entries() >= before.entries() * 95 / 100;
   });
   EXPECT_TRUE(has_settled(again)) << again.use_percent << " % without it";
+  expect_settled_all_the_time(look_at_use(group(), 100));
   EXPECT_GE(again.entries(), before.entries() * 95 / 100);
-  EXPECT_LE(again.tier_changes(), 10U);
+  // Under pressure when it was full, normal when the room came back, under pressure when that was
+  // full, too; and not to and fro between.
+  EXPECT_EQ(server().look().tier_changes(), 3U);
   expect_served(endless.end());
 }
 
@@ -344,6 +381,15 @@ TEST_F(pressure, cuts_no_friend_off_when_five_thousand_come_at_once) {
 }
 
 // ---- as small as it may be ----------------------------------------------------------------------
+
+TEST_F(pressure, ends_with_exit_code_2_where_the_limit_leaves_no_room_to_start) {
+  if (!make_group(4 * mib)) return;
+  const program_end ended = run_program(KVCACHE_BINARY, {"--threads", "2"}, group().launcher());
+  EXPECT_EQ(ended.exit_code, 2);
+  EXPECT_NE(ended.output.find("the memory limit of 4 MiB"), std::string::npos) << ended.output;
+  EXPECT_NE(ended.output.find("the empty server needs"), std::string::npos) << ended.output;
+  EXPECT_EQ(group().oom_kills(), 0U); // it ends by itself, and before the kernel would end it
+}
 
 TEST_F(pressure, serves_in_16_mib) {
   if (!start(16 * mib)) return;

@@ -222,12 +222,20 @@ class Stage:
         self._servers.remove(server)
 
 
-def machine_busy_seconds():
-    """CPU seconds of the whole machine since it was started."""
+def _all_processors():
     with open("/proc/stat", encoding="ascii") as stat:
         # user nice system idle iowait irq softirq steal guest guest_nice (guests are in user)
-        values = [int(value) for value in stat.readline().split()[1:9]]
+        return [int(value) for value in stat.readline().split()[1:9]]
+
+
+def machine_busy_seconds():
+    """CPU seconds of the whole machine since it was started."""
+    values = _all_processors()
     return (sum(values) - values[3] - values[4]) / TICKS
+
+
+def machine_stolen_seconds():
+    return _all_processors()[7] / TICKS
 
 
 class Others:
@@ -236,7 +244,8 @@ class Others:
     def __init__(self, running):
         """running: process ids that are there all the time. Those that are started and awaited meanwhile count as ours as well."""
         self._running = running
-        self._began, self._busy_before, self._own_before = time.monotonic(), machine_busy_seconds(), self._own()
+        self._began, self._busy_before, self._stolen_before = time.monotonic(), machine_busy_seconds(), machine_stolen_seconds()
+        self._own_before = self._own()
 
     def _own(self):
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -246,3 +255,7 @@ class Others:
         busy = machine_busy_seconds() - self._busy_before
         foreign = max(0.0, busy - (self._own() - self._own_before))
         return 100.0 * foreign / ((time.monotonic() - self._began) * os.cpu_count())
+
+    def stolen_seconds(self):
+        """What the host of a virtual machine gave to others though this one had work; part of percent(), too."""
+        return machine_stolen_seconds() - self._stolen_before

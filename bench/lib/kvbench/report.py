@@ -76,3 +76,13 @@ def keep(folder, text, plots):
     for plot in plots:
         if plot.exists():
             shutil.copy(plot, folder)
+
+
+def keep_part(path, part, text):
+    """Puts text between the marks of that part in a file of the repository."""
+    begin, end = f"<!-- {part} -->\n", f"<!-- end of {part} -->\n"
+    before, found, rest = path.read_text(encoding="utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        sys.exit(f"{path} has no place for {part}")
+    path.write_text(before + begin + text + end + after, encoding="utf-8")
