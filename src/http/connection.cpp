@@ -391,8 +391,9 @@ void connection::wait_for_input() noexcept {
   if (next != phase_) enter(next);
 }
 
-void connection::sweep() noexcept {
+void connection::sweep(std::uint64_t late_ms) noexcept {
   if (phase_ == phase::closed) return;
+  deadline_ms_ += late_ms;
   if (phase_ == phase::sending) look_what_is_taken();
   const bool idle = phase_ == phase::idle && input_.empty();
   if (idle && owner_.idle_ones_must_go()) {

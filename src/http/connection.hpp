@@ -48,8 +48,9 @@ public:
   // The socket can be read from or written to, whichever is waited for, or has failed.
   void on_ready() noexcept;
 
-  // Enforces the deadline and gives unused memory back. Called by the worker every now and then.
-  void sweep() noexcept;
+  // Enforces the deadline and gives unused memory back. Called by the worker every now and then, and
+  // told by how much it comes late: that time is not the peer's.
+  void sweep(std::uint64_t late_ms) noexcept;
 
   // Ends at once, without a word.
   void abort() noexcept { close(); }

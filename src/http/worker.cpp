@@ -258,6 +258,16 @@ void worker::read_clocks() noexcept {
   }
 }
 
+// By how much this reading is later than it may be. Deadlines set meanwhile were counted from the
+// one before: where this thread, or the whole machine, has stood still, they would be over early.
+std::uint64_t worker::read_clocks_late() noexcept {
+  const std::uint64_t before_ms = now_ms_;
+  read_clocks();
+  const std::uint64_t passed_ms = now_ms_ - before_ms;
+  const auto interval_ms = static_cast<std::uint64_t>(sweep_interval_.count());
+  return passed_ms > 2 * interval_ms ? passed_ms - interval_ms : 0;
+}
+
 void worker::schedule_sweep() {
   sweep_timer_.expires_after(time_to_sweep());
   sweep_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(timer_memory_),
@@ -275,11 +285,11 @@ steady_clock::duration worker::time_to_sweep() const noexcept {
 }
 
 void worker::sweep() noexcept {
-  read_clocks();
+  const std::uint64_t late_ms = read_clocks_late();
   shed_stalled([this] { return !budget_.is_short(); });
   for (auto next = connections_.begin(); next != connections_.end();) {
     connection& c = *next++;
-    c.sweep();
+    c.sweep(late_ms);
     retire(c);
   }
   give_memory_back();

@@ -117,6 +117,7 @@ private:
   template <class Predicate>
   void shed_stalled(Predicate enough) noexcept;
   void read_clocks() noexcept;
+  std::uint64_t read_clocks_late() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
   void give_memory_back() noexcept;

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,6 +43,20 @@ TEST(process, ends_with_exit_code_0_on_sigterm_and_sigint) {
     server.signal(number);
     EXPECT_EQ(server.wait().exit_code, 0);
   }
+}
+
+// A machine may stand still for a while, and the clock that deadlines are counted from with it.
+TEST(process, takes_no_time_that_it_stood_still_from_a_client) {
+  running_server server{{"--head-timeout-ms", "600"}};
+  raw_client client = server.connect();
+  ASSERT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
+  server.signal(SIGSTOP);
+  std::this_thread::sleep_for(std::chrono::milliseconds{1200}); // what is to be survived
+  const auto begun = std::chrono::steady_clock::now();
+  client.send("GET /get?key=a HTTP/1.1\r\n");
+  server.signal(SIGCONT);
+  EXPECT_EQ(client.read_reply().status, 408U);
+  EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds{600});
 }
 
 TEST(process, answers_what_it_has_received_before_it_ends) {
