@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -323,7 +324,7 @@ bool connection::keep_for_later(std::string_view rest) noexcept {
     return false;
   }
   pending_sent_ = 0;
-  queued_bytes_ = 0;
+  queued_bytes_ = unacknowledged_bytes();
   enter(phase::sending);
   wait_for(interest::send);
   return true;
@@ -343,22 +344,26 @@ void connection::send_pending() noexcept {
     on_all_sent();
     return;
   }
-  queued_bytes_ = 0; // there is more in the queue than at the last look
-  on_taken(sent);    // as much room as this has become free in it
+  queued_bytes_ = unacknowledged_bytes();
+  on_taken(sent); // as much room as this has become free in the queue
 }
 
 // The kernel says that there is room to send in again only when a good part of its queue has been
 // acknowledged, which a slow reader may need minutes for. What happens in between is seen here, at
 // each sweep; where the window of the peer is large, in steps of that window.
 void connection::look_what_is_taken() noexcept {
-  int queued = 0;
-  if (::ioctl(socket_.get(), SIOCOUTQ, &queued) != 0) return;
-  const auto now_queued_bytes = static_cast<std::uint32_t>(queued);
-  if (now_queued_bytes > queued_bytes_) queued_bytes_ = now_queued_bytes; // the first look
-  const std::uint32_t taken = queued_bytes_ - now_queued_bytes;
+  const std::uint32_t now_queued_bytes = unacknowledged_bytes();
+  const std::uint32_t taken = queued_bytes_ - std::min(now_queued_bytes, queued_bytes_);
   if (taken < taken_bytes_least) return; // small steps add up
   queued_bytes_ = now_queued_bytes;
   on_taken(taken);
+}
+
+// Of what the kernel has taken. It always tells of a connected socket; if not, that is no progress.
+std::uint32_t connection::unacknowledged_bytes() const noexcept {
+  int bytes = 0;
+  return ::ioctl(socket_.get(), SIOCOUTQ, &bytes) == 0 ? static_cast<std::uint32_t>(bytes)
+                                                       : UINT32_MAX;
 }
 
 void connection::on_taken(std::size_t bytes) noexcept {
@@ -418,6 +423,10 @@ bool connection::holds_in_vain() const noexcept {
 
 bool connection::shed() noexcept {
   if (phase_ != phase::sending && phase_ != phase::linger) return false;
+  if (phase_ == phase::sending) {
+    look_what_is_taken(); // the last sweep may be long ago
+    if (!owner_.has_stalled(since_ms_)) return false;
+  }
   close();
   pending_.release();
   input_.discard();

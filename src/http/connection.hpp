@@ -55,7 +55,8 @@ public:
   // Ends at once, without a word.
   void abort() noexcept { close(); }
 
-  // Ends at once, if it waits for its peer only, and gives all that it holds back; true if it did.
+  // Ends at once, if it waits for its peer only and that has stalled, and gives all that it holds
+  // back; true if it did.
   // Of use where memory is short and the peer makes no use of what is held for it. It is deleted
   // with the next sweep.
   bool shed() noexcept;
@@ -109,6 +110,7 @@ private:
   void send_pending() noexcept;
   void look_what_is_taken() noexcept;
   void on_taken(std::size_t bytes) noexcept;
+  std::uint32_t unacknowledged_bytes() const noexcept;
   void on_all_sent() noexcept;
 
   void wait_for_input() noexcept;

@@ -1,3 +1,4 @@
+// Connections: RFC 9112 §9.
 #include "http/connection.hpp"
 
 #include <gtest/gtest.h>
@@ -32,7 +33,7 @@ http::server_options with(unsigned http::deadlines::*deadline, unsigned value_ms
   return options;
 }
 
-TEST(connection, answers_a_thousand_pipelined_requests_in_order) {
+TEST(connection, answers_a_thousand_pipelined_requests_in_order) { // RFC 9112 §9.3.2
   test_server server;
   raw_client client = server.connect();
   std::string requests;
@@ -70,7 +71,7 @@ TEST(connection, has_gets_and_puts_timed_alike_where_they_alternate) {
   }
 }
 
-TEST(connection, takes_requests_split_at_every_byte) {
+TEST(connection, takes_requests_split_at_every_byte) { // RFC 9112 §2.2
   test_server server;
   const std::string requests = put_request("a", "b") + get_request("/get?key=a");
   for (std::size_t split = 1; split < requests.size(); ++split) {
@@ -103,7 +104,7 @@ TEST(connection, takes_the_largest_request_and_one_byte_more_is_refused) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, answers_everything_after_a_half_close) {
+TEST(connection, answers_everything_after_a_half_close) { // RFC 9112 §9.6
   test_server server;
   raw_client client = server.connect();
   client.send(put_request("a", "b") + get_request("/get?key=a"));
@@ -113,7 +114,7 @@ TEST(connection, answers_everything_after_a_half_close) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, closes_when_the_peer_ends_in_the_middle_of_a_request) {
+TEST(connection, closes_when_the_peer_ends_in_the_middle_of_a_request) { // RFC 9112 §8
   test_server server;
   raw_client client = server.connect();
   client.send("GET /get?key=a HTTP/1.1\r\n");
@@ -121,7 +122,7 @@ TEST(connection, closes_when_the_peer_ends_in_the_middle_of_a_request) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, processes_nothing_behind_a_close) {
+TEST(connection, processes_nothing_behind_a_close) { // RFC 9112 §9.6
   test_server server;
   raw_client client = server.connect();
   client.send(get_request("/get?key=a", "Connection: close\r\n") + put_request("a", "b"));
@@ -132,7 +133,7 @@ TEST(connection, processes_nothing_behind_a_close) {
   EXPECT_EQ(server.store().size(), 0U);
 }
 
-TEST(connection, processes_nothing_behind_a_malformed_request) {
+TEST(connection, processes_nothing_behind_a_malformed_request) { // RFC 9112 §2.2, §9.6
   test_server server;
   raw_client client = server.connect();
   client.send("GET /get?key=a HTTP/1.1\r\n\r\n" + put_request("a", "b"));
@@ -143,7 +144,7 @@ TEST(connection, processes_nothing_behind_a_malformed_request) {
   EXPECT_EQ(server.store().size(), 0U);
 }
 
-TEST(connection, lets_the_peer_read_its_refusal_though_it_still_sends) {
+TEST(connection, lets_the_peer_read_its_refusal_though_it_still_sends) { // RFC 9112 §9.6
   test_server server;
   raw_client client = server.connect();
   client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n");
@@ -153,7 +154,7 @@ TEST(connection, lets_the_peer_read_its_refusal_though_it_still_sends) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, throws_away_only_so_much_after_its_last_word) {
+TEST(connection, throws_away_only_so_much_after_its_last_word) { // RFC 9112 §9.6
   test_server server;
   raw_client client = server.connect();
   client.send("NONSENSE\r\n\r\n");
@@ -161,7 +162,7 @@ TEST(connection, throws_away_only_so_much_after_its_last_word) {
   EXPECT_TRUE(eventually([&] { return !client.send(piece); }));
 }
 
-TEST(connection, speaks_http_1_0_with_and_without_keep_alive) {
+TEST(connection, speaks_http_1_0_with_and_without_keep_alive) { // RFC 9112 §9.3, C.2.2
   test_server server;
   raw_client client = server.connect();
   const http_reply kept = client.ask("GET /get?key=a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -171,7 +172,7 @@ TEST(connection, speaks_http_1_0_with_and_without_keep_alive) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, invites_the_body_that_waits_for_it) {
+TEST(connection, invites_the_body_that_waits_for_it) { // RFC 9110 §10.1.1
   test_server server;
   raw_client client = server.connect();
   const std::string body = R"({"key":"a","value":"b"})";
@@ -181,6 +182,7 @@ TEST(connection, invites_the_body_that_waits_for_it) {
   EXPECT_EQ(client.ask(body).status, 200U);
 }
 
+// RFC 9110 §10.1.1, §15.5.14
 TEST(connection, refuses_a_body_that_is_too_large_instead_of_inviting_it) {
   test_server server;
   raw_client client = server.connect();
@@ -195,7 +197,7 @@ TEST(connection, refuses_a_body_that_is_too_large_instead_of_inviting_it) {
 // ---- deadlines
 // -------------------------------------------------------------------------------------
 
-TEST(connection, answers_408_to_a_head_that_drips) {
+TEST(connection, answers_408_to_a_head_that_drips) { // RFC 9110 §15.5.9
   test_server server{with(&http::deadlines::head_timeout_ms, 100)};
   raw_client client = server.connect();
   client.send("GET /get?key=a HTTP/1.1\r\nHost: a\r\n");
@@ -207,7 +209,7 @@ TEST(connection, answers_408_to_a_head_that_drips) {
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, answers_408_to_a_body_that_drips) {
+TEST(connection, answers_408_to_a_body_that_drips) { // RFC 9110 §15.5.9
   test_server server{with(&http::deadlines::body_timeout_ms, 100)};
   raw_client client = server.connect();
   client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n");
@@ -230,7 +232,7 @@ TEST(connection, gives_each_pipelined_request_its_own_time) {
   }
 }
 
-TEST(connection, closes_silently_when_idle_for_too_long) {
+TEST(connection, closes_silently_when_idle_for_too_long) { // RFC 9112 §9.5
   test_server server{with(&http::deadlines::idle_timeout_ms, 100)};
   raw_client fresh = server.connect();
   raw_client used = server.connect();
@@ -273,7 +275,7 @@ TEST(connection, counts_its_idle_time_from_its_last_request_on) {
   }
 }
 
-TEST(connection, gives_up_a_peer_that_never_reads) {
+TEST(connection, gives_up_a_peer_that_never_reads) { // RFC 9112 §9.5
   http::server_options options = with(&http::deadlines::write_timeout_ms, 200);
   test_server server{options};
   raw_client client{server.port(), 4096};
@@ -438,6 +440,20 @@ TEST_F(connection_among_greedy_ones, gets_every_reply_of_a_long_pipeline) {
     for (int i = 0; i < asked / 100; ++i) friendly_.send(questions_);
   }};
   for (int i = 0; i < asked; ++i) ASSERT_EQ(friendly_.read_reply().status, 200U) << i;
+}
+
+// It holds as much as they do, and the kernel tells the server of its progress more rarely than
+// they are cut.
+TEST_F(connection_among_greedy_ones, is_not_cut_while_it_reads_slowly_but_steadily) {
+  raw_client steady{server_.port(), 65'536};
+  while (steady.send_some(questions_) != 0) {
+  }
+  while (shed() < 5) {
+    let_greedy_ones_ask();
+    for (int i = 0; i < 40; ++i) ASSERT_EQ(steady.read_reply().status, 200U);
+    EXPECT_TRUE(friendly_.is_silent_for(milliseconds{20}));
+  }
+  for (int i = 0; i < 40; ++i) ASSERT_EQ(steady.read_reply().status, 200U);
 }
 
 TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_short) {
