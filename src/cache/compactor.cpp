@@ -36,7 +36,9 @@ compactor::move compactor::move_entry(entry_ref ref, std::uint32_t slab) noexcep
     const entry from = arena_.at(handle);
     entry to = arena_.at(target);
     to.write_copy_of(from);
-    to.publish(from.meta());
+    const entry_meta meta = from.meta();
+    to.publish(meta);
+    if (meta.has_expiry()) arena_.note_expiry(target, to.expires_at(meta));
     handle = target;
     return entry_index::fate::keep;
   });

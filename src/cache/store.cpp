@@ -165,6 +165,7 @@ put_outcome store::write(write_request request) noexcept {
     const entry_meta meta = present.meta();
     found = examine(request, present, meta);
     done = found.allowed && overwrite_in_place(request, present, meta);
+    if (done && request.expires_at != never) arena_.note_expiry(handle, request.expires_at);
     return entry_index::fate::keep;
   });
   if (!found.present) found.allowed = request.when != condition::if_equal;
@@ -235,6 +236,7 @@ put_outcome store::write_new_block(const write_request& request) noexcept {
   fresh.write(request.key, request.value, request.expires_at);
   fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
                                           request.shape.extended()));
+  if (request.expires_at != never) arena_.note_expiry(block.handle, request.expires_at);
   return link_block(request, block.handle, effort);
 }
 
@@ -391,6 +393,11 @@ bool store::maintain(unsigned budget_us) noexcept {
 std::size_t store::walk(walk_cursor& cursor, std::size_t max_slots,
                         function_ref<void(walked_entry&)> visit) noexcept {
   return arena_.walk(cursor, max_slots, hash_, visit);
+}
+
+std::size_t store::walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
+                                function_ref<void(walked_entry&)> visit) noexcept {
+  return arena_.walk_expired(cursor, now(), max_slots, max_slabs, hash_, visit);
 }
 
 std::size_t store::evict(entry_ref ref, eviction_cause cause,

@@ -70,6 +70,14 @@ public:
   std::size_t walk(walk_cursor& cursor, std::size_t max_slots,
                    function_ref<void(walked_entry&)> visit) noexcept;
 
+  // Visits entries whose time has come, and those only, and passes whole slabs that hold none with
+  // one look at each; ends after about `max_slots` slots, or after `max_slabs` slabs without any.
+  // Returns the slots it looked at: 0 means that it met no slab worth it. Like walk() otherwise.
+  // What it visits is not visited again: evict it. A few that are put at the same moment may be
+  // missed; walk() shows those.
+  std::size_t walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
+                           function_ref<void(walked_entry&)> visit) noexcept;
+
   // All slabs a walk can meet are below this.
   std::uint32_t walk_end() const noexcept { return arena_.walk_end(); }
 

@@ -24,12 +24,14 @@ constexpr unsigned maintain_us = 100;
 constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
 
 // All entries are looked at for expiry about once in a minute, a few thousand at a time: as many in
-// a run as belong to its interval, within these bounds for a tenth of a second.
+// a run as belong to its interval, within these bounds for a tenth of a second. As many again are
+// looked at ahead, where the store knows of expired ones. That goes on while one in so many of them
+// has expired, for as much processor time as moving may take.
 constexpr std::uint64_t sweep_ms = 60'000;
 constexpr std::uint64_t sweep_bounds_ms = 100;
 constexpr std::uint64_t min_sweep_slots = 64;
 constexpr std::uint64_t max_sweep_slots = 65'536;
-constexpr std::size_t sweep_slots_between_looks = 1024;
+constexpr std::size_t sweep_pays_at_one_in = 8;
 
 // What an index that fits its entries takes at most.
 constexpr std::size_t index_bytes_per_entry_max = 24;
@@ -60,12 +62,10 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
     : store_(entries),
       options_(options),
       surroundings_(std::move(surroundings)),
+      expired_(entries, options.threads + 1),
       clock_(entries, options.threads + 1),
       lru_(entries, options.threads + 1),
-      sweep_(entries) {
-  for (std::size_t i = 0; i < pressure_tier_count * eviction_cause_count; ++i)
-    evictions_.emplace_back(options.threads + 1);
-}
+      sweep_(entries) {}
 
 // ---- the periodic run
 // -------------------------------------------------------------------------------
@@ -130,8 +130,11 @@ void evictor::publish(const memory_report& report, const own_bytes& own,
       report
           .levels[level_to_show(report.levels, verdict.decisive, decision.tier, options_.pressure)];
   const std::lock_guard lock(status_mutex_);
-  status_.tier_changes += status_.tier == decision.tier ? 0 : 1;
-  status_.tier = decision.tier;
+  if (status_.tier != decision.tier) {
+    status_.evictions = evictions_by_tier();
+    status_.tier = decision.tier;
+    ++status_.tier_changes;
+  }
   status_.reading = shown;
   status_.estimated = report.estimated;
   status_.allowance_bytes = allowance_bytes(shown, own, options_.pressure);
@@ -168,7 +171,8 @@ void evictor::evict(std::uint64_t bytes) noexcept {
       static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
   std::uint64_t freed = 0;
   in_slices([&] {
-    const std::size_t block = evict_least_recent();
+    std::size_t block = expired_.evict_one().bytes;
+    if (block == 0) block = evict_least_recent();
     freed += block;
     return block != 0 && freed < wanted;
   });
@@ -186,12 +190,20 @@ void evictor::collect_expired() noexcept {
   const std::uint64_t interval_ms = options_.interval_ms;
   const std::uint64_t least = min_sweep_slots * interval_ms / sweep_bounds_ms;
   const std::uint64_t most = max_sweep_slots * interval_ms / sweep_bounds_ms;
-  std::size_t slots = std::clamp(store_.size() * interval_ms / sweep_ms, least, most);
+  const std::size_t share = std::clamp(store_.size() * interval_ms / sweep_ms, least, most);
+  std::size_t slots = 0;
+  in_slices([&] { // a batch at a time: each may evict all it holds, and give slabs back
+    sweep_.advance(hand_batch_slots);
+    slots += hand_batch_slots;
+    return slots < share;
+  });
+  const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
+  std::size_t unpaid_slots = 0;
   in_slices([&] {
-    const std::size_t now = std::min(slots, sweep_slots_between_looks);
-    sweep_.advance(now);
-    slots -= now;
-    return slots > 0;
+    const expiry_sweep::batch done = sweep_.advance_to_expired();
+    if (done.evicted * sweep_pays_at_one_in < done.slots) unpaid_slots += done.slots;
+    return !done.lap_done && unpaid_slots < share &&
+           surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
   });
 }
 
@@ -207,10 +219,10 @@ bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
   const std::size_t wanted = std::min(entries_over, max_entries_per_call);
   std::size_t evicted = 0;
   while (evicted < wanted) {
-    const evicted_entry gone = clock_.evict_one(eviction_cause::max_entries);
+    evicted_entry gone = expired_.evict_one();
+    if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::max_entries);
     if (gone.bytes == 0) break;
     ++evicted;
-    count(gone.cause);
   }
   return evicted > 0;
 }
@@ -219,7 +231,11 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
   const std::size_t limit_bytes = store_.hold_limit_bytes(); // 0: none
   if (limit_bytes != 0 && wanted_bytes > limit_bytes / 2) return false;
-  std::size_t freed = evict_least_recent();
+  const auto evict_one = [&] {
+    const std::size_t block = expired_.evict_one().bytes;
+    return block != 0 ? block : evict_least_recent();
+  };
+  std::size_t freed = evict_one();
   // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
@@ -229,7 +245,7 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
       room_making_ns * std::max<std::uint64_t>(wanted_bytes / usual_wanted_bytes, 1);
   for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
     if (surroundings_.thread_cpu_ns() >= end_ns) break;
-    const std::size_t block = evict_least_recent();
+    const std::size_t block = evict_one();
     if (block == 0) break;
     freed += block;
   }
@@ -241,23 +257,26 @@ std::size_t evictor::evict_least_recent() noexcept {
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   evicted_entry gone = lru_.evict_one(emergency ? eviction_cause::emergency : eviction_cause::lru);
   if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::clock);
-  if (gone.bytes != 0) count(gone.cause);
   return gone.bytes;
 }
 
-void evictor::count(eviction_cause cause) noexcept {
-  const auto tier = static_cast<std::size_t>(tier_.load(std::memory_order_relaxed));
-  evictions_[tier * eviction_cause_count + static_cast<std::size_t>(cause)].add(1);
+// The store counts everything that leaves, whoever finds it, and by cause only: what has come since
+// the tier changed belongs to the tier there is.
+tier_cause_counts evictor::evictions_by_tier() const noexcept {
+  tier_cause_counts counts = status_.evictions;
+  const cache_stats now = store_.stats();
+  for (std::size_t cause = 0; cause < eviction_cause_count; ++cause) {
+    std::uint64_t before = 0;
+    for (const auto& of_tier : counts) before += of_tier[cause];
+    counts[static_cast<std::size_t>(status_.tier)][cause] += now.evictions[cause] - before;
+  }
+  return counts;
 }
 
 eviction_status evictor::status() const {
   const std::lock_guard lock(status_mutex_);
   eviction_status status = status_;
-  for (std::size_t tier = 0; tier < pressure_tier_count; ++tier) {
-    for (std::size_t cause = 0; cause < eviction_cause_count; ++cause) {
-      status.evictions[tier][cause] = evictions_[tier * eviction_cause_count + cause].value();
-    }
-  }
+  status.evictions = evictions_by_tier();
   return status;
 }
 
