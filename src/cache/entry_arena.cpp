@@ -419,13 +419,15 @@ entry_arena::class_figures entry_arena::figures_of(size_class c) const noexcept 
   return sum;
 }
 
-// A slab can be gained only where a slab's worth of blocks is free.
+// A slab can be gained only where a slab's worth of blocks is free, unless entries may go for it.
 bool entry_arena::worth_evacuating(size_class c, urgency how, class_figures f) noexcept {
+  if (how == urgency::clearing) return f.freed != 0;
   if (f.freed < geometry[c].capacity) return false;
   return how == urgency::pressing || f.freed * 100 >= f.carved * background_free_percent;
 }
 
-// The class with the largest free part costs the fewest moves for a slab.
+// The class with the largest free part costs the fewest moves for a slab; the one with the most
+// bytes free, the fewest entries.
 std::optional<size_class> entry_arena::class_to_evacuate(urgency how) const noexcept {
   // All blocks of a slab, of any class, are at least that.
   if (free_bytes() < slab_bytes - max_small_block_bytes) return std::nullopt;
@@ -434,7 +436,12 @@ std::optional<size_class> entry_arena::class_to_evacuate(urgency how) const noex
   for (size_class c = 0; c < size_class_count; ++c) {
     const class_figures f = figures_of(c);
     if (!worth_evacuating(c, how, f)) continue;
-    if (!best || f.freed * best_figures.carved > best_figures.freed * f.carved) {
+    const bool better =
+        best &&
+        (how == urgency::clearing
+             ? f.freed * geometry[c].block_bytes > best_figures.freed * geometry[*best].block_bytes
+             : f.freed * best_figures.carved > best_figures.freed * f.carved);
+    if (!best || better) {
       best = c;
       best_figures = f;
     }

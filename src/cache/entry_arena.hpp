@@ -87,7 +87,8 @@ public:
   // ---- moving survivors (used by the compactor) ---------------------------------------
   enum class urgency : std::uint8_t {
     background, // only where a notable part of a class is free
-    pressing    // wherever a slab can be gained
+    pressing,   // wherever a slab can be gained
+    clearing    // in the class that comes nearest to it
   };
   // Takes a sparse slab out of allocation; 0 if none is worth it.
   std::uint32_t begin_evacuation(urgency how) noexcept;

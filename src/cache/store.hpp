@@ -126,8 +126,8 @@ private:
 
   // What one write may still do to gain room: see effort_for().
   struct room_effort {
-    unsigned asks = 0;     // of the room_maker
-    unsigned asked = 0;    // so often it was
+    std::size_t asks = 0;  // of the room_maker
+    std::size_t asked = 0; // so often it was
     std::size_t moves = 0; // of entries
   };
 
@@ -149,6 +149,7 @@ private:
   bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
   bool reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept;
+  bool evict_for_room(entry_ref ref) noexcept;
 
   const keyed_hash hash_;
   budget budget_;

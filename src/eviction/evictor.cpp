@@ -37,14 +37,10 @@ constexpr std::size_t sweep_pays_at_one_in = 8;
 constexpr std::size_t index_bytes_per_entry_max = 24;
 constexpr std::size_t smallest_index_bytes = 64 << 10;
 
-// Entries that one PUT evicts at most before it is asked to come again.
-constexpr unsigned max_evictions_per_call = 4096;
+// Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
+// large value as often as so many entries may have to go for it.
+constexpr unsigned max_evictions_per_call = 128;
 constexpr std::size_t max_entries_per_call = 16;
-
-// Processor time that a call may take for up to so many bytes; more bytes may take longer. A PUT
-// calls up to eight times.
-constexpr std::uint64_t room_making_ns = 100 * ns_per_us;
-constexpr std::size_t usual_wanted_bytes = std::size_t{1} << 20;
 
 } // namespace
 
@@ -239,12 +235,8 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
-  if (freed == 0 || freed >= wanted_bytes) return freed > 0; // mostly: no clock is read for it
-  const std::uint64_t end_ns =
-      surroundings_.thread_cpu_ns() +
-      room_making_ns * std::max<std::uint64_t>(wanted_bytes / usual_wanted_bytes, 1);
+  if (freed == 0) return false;
   for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
-    if (surroundings_.thread_cpu_ns() >= end_ns) break;
     const std::size_t block = evict_one();
     if (block == 0) break;
     freed += block;
