@@ -61,7 +61,7 @@ constexpr std::size_t shed_factor = 2;
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
 
 // Entries moved between two looks at the clock.
-constexpr std::size_t moves_per_step = 256;
+constexpr std::size_t moves_per_step = 64;
 
 keyed_hash make_hash(const cache_options& options) {
   if (options.hash_seed) return {options.hash_seed->first, options.hash_seed->second};
@@ -341,8 +341,8 @@ bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
   if (maker == nullptr || effort.asked == effort.asks || effort.moves == 0) return false;
   const std::size_t share = slab_bytes << std::min<std::size_t>(effort.asked, 4);
   const std::size_t asked =
-      effort.asked == 0 ? needed_bytes
-                        : std::clamp(share, needed_bytes, std::max(needed_bytes, max_wanted_bytes));
+      effort.asked == 0 ? wanted_bytes
+                        : std::clamp(share, wanted_bytes, std::max(wanted_bytes, max_wanted_bytes));
   ++effort.asked;
   return maker->make_room(asked, 0);
 }
@@ -387,16 +387,19 @@ bool store::evict_for_room(entry_ref ref) noexcept {
   return evict(ref, eviction_cause::lru, [](const entry_state&) { return true; }) != 0;
 }
 
-bool store::maintain(unsigned budget_us) noexcept {
+bool store::maintain(unsigned budget_us, bool urgently) noexcept {
   const std::unique_lock lock{maintenance_, std::try_to_lock};
-  if (!lock.owns_lock()) return true; // a clear() is under way
+  if (!lock.owns_lock()) return false; // a clear() is under way: nothing to do until it is over
   const std::uint64_t end_ns = thread_cpu_ns() + std::uint64_t{budget_us} * 1000;
   const auto time_left = [&] { return thread_cpu_ns() < end_ns; };
+  // Each look may replace a table, which takes longer than all else: one is a slice.
+  const std::uint64_t shrinks_before = index_.shrinks();
   while (index_.maintain()) {
-    if (!time_left()) return true;
+    if (!time_left() || index_.shrinks() != shrinks_before) return true;
   }
   const auto urgency = [&] {
-    return budget_.over_limit() ? entry_arena::urgency::pressing : entry_arena::urgency::background;
+    return urgently || budget_.over_limit() ? entry_arena::urgency::pressing
+                                            : entry_arena::urgency::background;
   };
   while (compactor_.step(urgency(), moves_per_step).outcome != compactor::progress::none) {
     if (!time_left()) return true;

@@ -49,7 +49,8 @@ public:
                                std::string_view desired, tick expires_at) noexcept;
   bool erase(std::string_view key) noexcept;
   std::size_t clear() noexcept;
-  bool maintain(unsigned budget_us) noexcept; // one caller at a time
+  // `urgently`: free room is to go back even where much has to be moved for it.
+  bool maintain(unsigned budget_us, bool urgently = false) noexcept; // one caller at a time
 
   // ---- time ---------------------------------------------------------------------------
   tick now() const noexcept { return now_.load(std::memory_order_relaxed); }
@@ -104,6 +105,10 @@ public:
   // ---- limits and who makes room ------------------------------------------------------
   void set_hold_limit_bytes(std::size_t bytes) noexcept { budget_.set_limit_bytes(bytes); }
   std::size_t hold_limit_bytes() const noexcept { return budget_.limit_bytes(); }
+  // Only if it still is `from`: else somebody knows better meanwhile.
+  void raise_hold_limit_bytes(std::size_t from, std::size_t to) noexcept {
+    budget_.exchange_limit_bytes(from, to);
+  }
   void set_room_maker(room_maker* maker) noexcept { room_maker_.store(maker); }
 
 private:

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "cache/memory_source.hpp"
 #include "cache/thread_cpu_time.hpp"
 
 namespace kvcache {
@@ -20,8 +21,13 @@ constexpr std::uint64_t slice_ns = 200 * ns_per_us;
 // What the store is asked to keep to when it moves entries; it ends a step later.
 constexpr unsigned maintain_us = 100;
 
-// Processor time of one run that may go into moving survivors: a quarter of the usual interval.
-constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
+// Parts of the interval that one run may spend, of processor time: on moving survivors, and as much
+// on collecting what has expired; on moving where free room is what makes memory short.
+constexpr unsigned unhurried_one_in = 4;
+constexpr unsigned urgent_one_in = 2;
+
+// By how much a PUT raises the hold limit for itself and those that follow.
+constexpr std::size_t growth_step_bytes = std::size_t{256} << 10;
 
 // All entries are looked at for expiry about once in a minute, a few thousand at a time: as many in
 // a run as belong to its interval, within these bounds for a tenth of a second. As many again are
@@ -95,10 +101,14 @@ void evictor::obey_law() {
         decide_for_all(report.levels, own, options_.pressure, histories_);
     const pressure_decision& decision = verdict.decision;
     const pressure_tier before = tier_.exchange(decision.tier, std::memory_order_relaxed);
+    const growth_bounds bounds = bounds_of_growth(report.levels, own, options_.pressure);
+    content_unhurt_bytes_.store(bounds.content, std::memory_order_relaxed);
+    hold_ceiling_bytes_.store(bounds.held, std::memory_order_relaxed);
+    holds_too_much_ = bounds.holds_too_much;
     const std::uint64_t hold_limit =
         hold_limit_bytes(report.levels, own, decision.tier, options_.pressure);
     store_.set_hold_limit_bytes(hold_limit);
-    publish(report, own, verdict, hold_limit);
+    publish(report, own, verdict);
     if (report.estimate_began && surroundings_.on_estimate) {
       surroundings_.on_estimate(report.fullest_level());
     }
@@ -112,15 +122,22 @@ void evictor::obey_law() {
 }
 
 own_bytes evictor::measure_own() const noexcept {
+  return {.held = store_.held_bytes(), .content = content_bytes()};
+}
+
+std::uint64_t evictor::content_bytes() const noexcept {
   // An index that is too large for its entries, as after a purge, is about to shrink: what it will
   // give back is room, not content, or it would be paid for with entries.
   const std::size_t index_due = store_.size() * index_bytes_per_entry_max + smallest_index_bytes;
-  return {.held = store_.held_bytes(),
-          .content = store_.live_bytes() + std::min(store_.index_bytes(), index_due)};
+  return store_.live_bytes() + std::min(store_.index_bytes(), index_due);
+}
+
+std::uint64_t evictor::part_of_interval_ns(unsigned one_in) const noexcept {
+  return std::uint64_t{options_.interval_ms} * 1000 * ns_per_us / one_in;
 }
 
 void evictor::publish(const memory_report& report, const own_bytes& own,
-                      const pressure_verdict& verdict, std::uint64_t hold_limit) {
+                      const pressure_verdict& verdict) {
   const pressure_decision& decision = verdict.decision;
   const memory_reading& shown =
       report
@@ -134,7 +151,6 @@ void evictor::publish(const memory_report& report, const own_bytes& own,
   status_.reading = shown;
   status_.estimated = report.estimated;
   status_.allowance_bytes = allowance_bytes(shown, own, options_.pressure);
-  status_.hold_limit_bytes = hold_limit;
   status_.purges += decision.purge ? 1 : 0;
 }
 
@@ -176,10 +192,17 @@ void evictor::evict(std::uint64_t bytes) noexcept {
 
 void evictor::move_survivors() noexcept {
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
-  in_slices([&] {
-    return store_.maintain(maintain_us) &&
-           surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
-  });
+  const std::uint64_t budget_ns =
+      part_of_interval_ns(holds_too_much_ ? urgent_one_in : unhurried_one_in);
+  // Each call is a slice of its own: a table that shrinks in it takes most of what one may.
+  for (bool more = true; more;) {
+    in_slices([&] {
+      more = store_.maintain(maintain_us, holds_too_much_);
+      return false;
+    });
+    more = more && surroundings_.thread_cpu_ns() - begin_ns < budget_ns;
+    if (more) std::this_thread::yield();
+  }
 }
 
 void evictor::collect_expired() noexcept {
@@ -199,7 +222,7 @@ void evictor::collect_expired() noexcept {
     const expiry_sweep::batch done = sweep_.advance_to_expired();
     if (done.evicted * sweep_pays_at_one_in < done.slots) unpaid_slots += done.slots;
     return !done.lap_done && unpaid_slots < share &&
-           surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
+           surroundings_.thread_cpu_ns() - begin_ns < part_of_interval_ns(unhurried_one_in);
   });
 }
 
@@ -227,20 +250,44 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
   const std::size_t limit_bytes = store_.hold_limit_bytes(); // 0: none
   if (limit_bytes != 0 && wanted_bytes > limit_bytes / 2) return false;
-  const auto evict_one = [&] {
+  bool grown = false;
+  const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
     const std::size_t block = expired_.evict_one().bytes;
-    return block != 0 ? block : evict_least_recent();
+    if (block != 0) return block;
+    grown = grow_into_free_room(missing_bytes);
+    return grown ? 0 : evict_least_recent();
   };
-  std::size_t freed = evict_one();
+  std::size_t freed = evict_one(wanted_bytes);
+  if (grown) return true;
   // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
   if (freed == 0) return false;
   for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
-    const std::size_t block = evict_one();
+    const std::size_t block = evict_one(wanted_bytes - freed);
     if (block == 0) break;
     freed += block;
   }
+  return true;
+}
+
+// Nothing that lives is evicted while content has not what it may have: then it is free room, of
+// sizes that nobody asks for, that fills the store up to its limit. The limit gives way, and the
+// evictor is told to give that room back.
+bool evictor::grow_into_free_room(std::size_t wanted_bytes) noexcept {
+  const std::size_t limit = store_.hold_limit_bytes();
+  const std::size_t held = store_.held_bytes();
+  const std::uint64_t ceiling = hold_ceiling_bytes_.load(std::memory_order_relaxed);
+  // Whole pages are what is charged. Where they would fit it is not the limit that stands in the
+  // way, but addresses that are used up.
+  const std::uint64_t needed = held + round_up_to_pages(wanted_bytes);
+  if (limit == 0 || needed <= limit || needed > ceiling ||
+      content_bytes() + wanted_bytes > content_unhurt_bytes_.load(std::memory_order_relaxed) ||
+      tier_.load(std::memory_order_relaxed) == pressure_tier::emergency) {
+    return false;
+  }
+  store_.raise_hold_limit_bytes(limit, std::min(needed + growth_step_bytes, ceiling));
+  if (surroundings_.wake) surroundings_.wake();
   return true;
 }
 
@@ -269,6 +316,7 @@ eviction_status evictor::status() const {
   const std::lock_guard lock(status_mutex_);
   eviction_status status = status_;
   status.evictions = evictions_by_tier();
+  status.hold_limit_bytes = store_.hold_limit_bytes(); // PUTs may have raised it
   return status;
 }
 

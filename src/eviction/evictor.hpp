@@ -34,7 +34,8 @@
 namespace kvcache {
 
 inline constexpr unsigned eviction_interval_least_ms = 10;
-inline constexpr unsigned eviction_interval_most_ms = 10'000;
+// A limit that has fallen is to be noticed within a second.
+inline constexpr unsigned eviction_interval_most_ms = 1000;
 
 struct evictor_options {
   pressure_options pressure;
@@ -103,12 +104,14 @@ public:
 private:
   void obey_law();
   own_bytes measure_own() const noexcept;
+  std::uint64_t content_bytes() const noexcept;
+  std::uint64_t part_of_interval_ns(unsigned one_in) const noexcept;
   void evict(std::uint64_t bytes) noexcept;
   std::size_t evict_least_recent() noexcept;
+  bool grow_into_free_room(std::size_t wanted_bytes) noexcept;
   void move_survivors() noexcept;
   void collect_expired() noexcept;
-  void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict,
-               std::uint64_t hold_limit);
+  void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict);
   bool make_room_for_entries(std::size_t entries_over) noexcept;
   bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;
   tier_cause_counts evictions_by_tier() const noexcept KVCACHE_REQUIRES(status_mutex_);
@@ -122,10 +125,14 @@ private:
   clock_hand clock_;
   lru lru_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
+  // What growth_bounds says as of the last reading.
+  std::atomic<std::uint64_t> content_unhurt_bytes_{0};
+  std::atomic<std::uint64_t> hold_ceiling_bytes_{0};
 
   // The evictor's thread only.
   expiry_sweep sweep_;
   std::vector<pressure_history> histories_; // of each level
+  bool holds_too_much_ = false;
 
   mutable std::mutex status_mutex_;
   eviction_status status_; // guarded by status_mutex_; its evictions up to the last change of tier
