@@ -396,7 +396,7 @@ TEST(evictor_options, are_checked) {
   EXPECT_EQ(find_fault(evictor_options{}), std::nullopt);
   EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 9}).value_or(""),
               HasSubstr("--eviction-interval-ms"));
-  EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 10'001}).value_or(""),
+  EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 1001}).value_or(""),
               HasSubstr("--eviction-interval-ms"));
   EXPECT_THAT(find_fault(evictor_options{.pressure = {.pressure_percent = 99}}).value_or(""),
               HasSubstr("--pressure-percent"));
