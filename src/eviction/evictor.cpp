@@ -38,6 +38,7 @@ constexpr std::uint64_t sweep_bounds_ms = 100;
 constexpr std::uint64_t min_sweep_slots = 64;
 constexpr std::uint64_t max_sweep_slots = 65'536;
 constexpr std::size_t sweep_pays_at_one_in = 8;
+constexpr std::size_t least_unpaid_slots = 2048; // a slab may begin with what has gone already
 
 // What an index that fits its entries takes at most.
 constexpr std::size_t index_bytes_per_entry_max = 24;
@@ -221,7 +222,7 @@ void evictor::collect_expired() noexcept {
   in_slices([&] {
     const expiry_sweep::batch done = sweep_.advance_to_expired();
     if (done.evicted * sweep_pays_at_one_in < done.slots) unpaid_slots += done.slots;
-    return !done.lap_done && unpaid_slots < share &&
+    return !done.lap_done && unpaid_slots < share + least_unpaid_slots &&
            surroundings_.thread_cpu_ns() - begin_ns < part_of_interval_ns(unhurried_one_in);
   });
 }
