@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -261,6 +262,20 @@ TEST(store_room, large_values_are_charged_and_freed_exactly) {
     EXPECT_LT(s.held_bytes() - held, 2 * page_bytes()); // what describes the slabs stays
     EXPECT_EQ(s.live_bytes(), live);
   }
+}
+
+TEST(store_room, the_mover_has_nothing_to_do_while_a_clear_is_under_way) {
+  counting_memory memory;
+  store s{cache_options{}, memory};
+  for (std::size_t i = 0; i < 5000; ++i) s.put(numbered("key", i), std::string(100, 'v'), never);
+  unsigned calls = 0;
+  bool more = true;
+  memory.on_give_back = [&] {
+    if (calls++ == 0) std::thread{[&] { more = s.maintain(1000); }}.join();
+  };
+  EXPECT_EQ(s.clear(), 5000U);
+  EXPECT_GT(calls, 0U);
+  EXPECT_FALSE(more);
 }
 
 TEST(store_room, erasing_in_random_order_gives_memory_back) {
