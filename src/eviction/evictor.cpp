@@ -47,6 +47,11 @@ constexpr std::size_t smallest_index_bytes = 64 << 10;
 // Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
 // large value as often as so many entries may have to go for it.
 constexpr unsigned max_evictions_per_call = 128;
+
+// Where old entries are hard to find, a call ends sooner: after this much processor time, which is
+// looked at now and then.
+constexpr std::uint64_t room_making_ns = 200 * ns_per_us;
+constexpr unsigned evictions_between_looks = 8;
 constexpr std::size_t max_entries_per_call = 16;
 
 } // namespace
@@ -264,7 +269,10 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
   if (freed == 0) return false;
+  if (freed >= wanted_bytes) return true; // mostly: no clock is read for it
+  const std::uint64_t end_ns = surroundings_.thread_cpu_ns() + room_making_ns;
   for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
+    if (evicted % evictions_between_looks == 0 && surroundings_.thread_cpu_ns() >= end_ns) break;
     const std::size_t block = evict_one(wanted_bytes - freed);
     if (block == 0) break;
     freed += block;
