@@ -50,6 +50,9 @@ public:
   void set_limit_bytes(std::size_t bytes) noexcept { // 0 = unlimited
     limit_bytes_.store(bytes, std::memory_order_relaxed);
   }
+  void exchange_limit_bytes(std::size_t from, std::size_t to) noexcept { // if it still is `from`
+    limit_bytes_.compare_exchange_strong(from, to, std::memory_order_relaxed);
+  }
 
 private:
   std::atomic<std::size_t> held_bytes_{0};

@@ -9,22 +9,41 @@ namespace kvcache {
 compactor::result compactor::step(entry_arena::urgency how, std::size_t max_moves) noexcept {
   const std::uint32_t slab = arena_.begin_evacuation(how);
   if (slab == 0) return {};
+  return work_on(slab, max_moves, [](entry_ref) { return false; });
+}
+
+compactor::result compactor::clear_slab(function_ref<bool(entry_ref)> evict) noexcept {
+  const std::uint32_t slab = arena_.begin_evacuation(entry_arena::urgency::clearing);
+  if (slab == 0) return {};
+  return work_on(slab, slab_bytes, evict); // of all its entries
+}
+
+// `no_place` is asked what to do without one: false ends the work.
+template <class NoPlace>
+compactor::result compactor::work_on(std::uint32_t slab, std::size_t max_moves,
+                                     NoPlace&& no_place) noexcept {
   const longest_step measured{longest_step_ns_};
   std::array<entry_ref, 64> refs;
   std::size_t moved = 0;
+  std::size_t evicted = 0;
   std::uint32_t slot = 0;
-  for (bool more = true; more && moved < max_moves;) {
+  for (bool more = true; more && moved + evicted < max_moves;) {
     std::size_t count = 0;
     more = arena_.list_survivors(slab, slot, hash_, refs, count);
     for (std::size_t i = 0; i < count; ++i) {
       const move outcome = move_entry(refs[i], slab);
       if (outcome == move::done) ++moved;
-      if (outcome == move::no_place) more = false;
+      if (outcome != move::no_place) continue;
+      if (no_place(refs[i])) {
+        ++evicted;
+      } else {
+        more = false;
+      }
     }
   }
   moved_.fetch_add(moved, std::memory_order_relaxed);
-  if (arena_.end_evacuation(slab)) return {progress::slab_given_back, moved};
-  return {moved != 0 ? progress::moved : progress::none, moved};
+  if (arena_.end_evacuation(slab)) return {progress::slab_given_back, moved + evicted};
+  return {moved + evicted != 0 ? progress::moved : progress::none, moved + evicted};
 }
 
 // What is not in the index (any more, or not yet) is left alone: its owner is about to free or to
@@ -36,7 +55,9 @@ compactor::move compactor::move_entry(entry_ref ref, std::uint32_t slab) noexcep
     const entry from = arena_.at(handle);
     entry to = arena_.at(target);
     to.write_copy_of(from);
-    to.publish(from.meta());
+    const entry_meta meta = from.meta();
+    to.publish(meta);
+    if (meta.has_expiry()) arena_.note_expiry(target, to.expires_at(meta));
     handle = target;
     return entry_index::fate::keep;
   });

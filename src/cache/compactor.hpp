@@ -15,6 +15,7 @@
 #include "cache/entry_arena.hpp"
 #include "cache/index.hpp"
 #include "cache/keyed_hash.hpp"
+#include "kvcache/function_ref.hpp"
 
 namespace kvcache {
 
@@ -34,6 +35,10 @@ public:
   // Works on one slab, for at most about `max_moves` entries.
   result step(entry_arena::urgency how, std::size_t max_moves) noexcept;
 
+  // Empties one sparse slab for good: what finds no place elsewhere is handed to `evict`, which is
+  // called under no lock and says whether the entry went. `moved` counts those too.
+  result clear_slab(function_ref<bool(entry_ref)> evict) noexcept;
+
   std::uint64_t entries_moved() const noexcept { return moved_.load(std::memory_order_relaxed); }
   std::uint64_t longest_step_ns() const noexcept {
     return longest_step_ns_.load(std::memory_order_relaxed);
@@ -41,6 +46,8 @@ public:
 
 private:
   enum class move : std::uint8_t { done, gone, no_place };
+  template <class NoPlace>
+  result work_on(std::uint32_t slab, std::size_t max_moves, NoPlace&& no_place) noexcept;
   move move_entry(entry_ref ref, std::uint32_t slab) noexcept;
 
   entry_arena& arena_;

@@ -223,6 +223,7 @@ entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class
   fresh.carved = 0;
   fresh.first_free = no_slot;
   fresh.touched_bytes = static_cast<std::uint32_t>(first_pages);
+  fresh.first_expiry.store(never, std::memory_order_relaxed);
   fresh.owner.store(own + 1, std::memory_order_relaxed);
   list(s, run.first);
   return take_block(s, c, growth::held_pages_only);
@@ -243,6 +244,7 @@ entry_arena::allocation entry_arena::allocate_large(std::size_t bytes) noexcept 
   slab& head = slabs_[run.first];
   head.large = true;
   head.large_bytes = held;
+  head.first_expiry.store(never, std::memory_order_relaxed);
   head.owner.store(own + 1, std::memory_order_relaxed);
   at(handle_of(run.first, 0)).mark_free(no_slot);
   bump(s.live_bytes, held);
@@ -417,13 +419,15 @@ entry_arena::class_figures entry_arena::figures_of(size_class c) const noexcept 
   return sum;
 }
 
-// A slab can be gained only where a slab's worth of blocks is free.
+// A slab can be gained only where a slab's worth of blocks is free, unless entries may go for it.
 bool entry_arena::worth_evacuating(size_class c, urgency how, class_figures f) noexcept {
+  if (how == urgency::clearing) return f.freed != 0;
   if (f.freed < geometry[c].capacity) return false;
   return how == urgency::pressing || f.freed * 100 >= f.carved * background_free_percent;
 }
 
-// The class with the largest free part costs the fewest moves for a slab.
+// The class with the largest free part costs the fewest moves for a slab; the one with the most
+// bytes free, the fewest entries.
 std::optional<size_class> entry_arena::class_to_evacuate(urgency how) const noexcept {
   // All blocks of a slab, of any class, are at least that.
   if (free_bytes() < slab_bytes - max_small_block_bytes) return std::nullopt;
@@ -432,7 +436,12 @@ std::optional<size_class> entry_arena::class_to_evacuate(urgency how) const noex
   for (size_class c = 0; c < size_class_count; ++c) {
     const class_figures f = figures_of(c);
     if (!worth_evacuating(c, how, f)) continue;
-    if (!best || f.freed * best_figures.carved > best_figures.freed * f.carved) {
+    const bool better =
+        best &&
+        (how == urgency::clearing
+             ? f.freed * geometry[c].block_bytes > best_figures.freed * geometry[*best].block_bytes
+             : f.freed * best_figures.carved > best_figures.freed * f.carved);
+    if (!best || better) {
       best = c;
       best_figures = f;
     }
@@ -576,6 +585,64 @@ std::size_t entry_arena::walk_slab(walk_cursor& cursor, std::size_t max_slots,
     cursor.slot = end;
   }
   return std::max<std::size_t>(1, end > first ? end - first : 0);
+}
+
+// ---- what expires -----------------------------------------------------------------------
+
+// A hint, and written without a lock: between the look at it and the store another thread's walk
+// may begin and miss the entry. Then it is collected by whoever passes all entries, or looks it up.
+void entry_arena::note_expiry(entry_handle handle, tick expires_at) noexcept {
+  lower_to(slabs_[handle / handles_per_slab].first_expiry, expires_at);
+  if (!anything_expires_.load(std::memory_order_relaxed)) {
+    anything_expires_.store(true, std::memory_order_relaxed);
+  }
+}
+
+void entry_arena::lower_to(std::atomic<tick>& first_expiry, tick expires_at) noexcept {
+  tick first = first_expiry.load(std::memory_order_relaxed);
+  while ((first == never || first > expires_at) &&
+         !first_expiry.compare_exchange_weak(first, expires_at, std::memory_order_acq_rel,
+                                             std::memory_order_relaxed)) {
+  }
+}
+
+std::size_t entry_arena::walk_expired(walk_cursor& cursor, tick now, std::size_t max_slots,
+                                      std::uint32_t max_slabs, const keyed_hash& hash,
+                                      function_ref<void(walked_entry&)> visit) noexcept {
+  if (!anything_expires_.load(std::memory_order_relaxed)) return 0;
+  std::size_t slots = 0;
+  std::uint32_t passed = 0; // slabs in a row in which nothing has expired
+  while (slots < max_slots && passed < max_slabs) {
+    if (cursor.slab >= pool_.frontier()) {
+      cursor = {.slab = 0, .slot = 0, .laps = cursor.laps + 1};
+    }
+    const std::uint32_t index = cursor.slab;
+    std::atomic<tick>& first_expiry = slabs_[index].first_expiry;
+    if (cursor.slot == 0) {
+      const tick first = first_expiry.load(std::memory_order_relaxed);
+      if (first == never || first > now) {
+        ++cursor.slab;
+        ++passed;
+        continue;
+      }
+      // What is noted from here on stands; what was noted before is live, and met below.
+      first_expiry.exchange(never, std::memory_order_acq_rel);
+    }
+    passed = 0;
+    tick first_left = never;
+    const auto look = [&](walked_entry& e) {
+      const tick expires_at = e.expires_at();
+      if (expires_at == never) return;
+      if (expires_at <= now) {
+        visit(e);
+      } else if (first_left == never || expires_at < first_left) {
+        first_left = expires_at;
+      }
+    };
+    slots += walk_slab(cursor, std::min(max_slots - slots, walk_batch_slots), hash, look);
+    if (first_left != never) lower_to(first_expiry, first_left);
+  }
+  return slots;
 }
 
 entry_arena::stripe* entry_arena::owner_of(std::uint32_t index) const noexcept {

@@ -76,10 +76,19 @@ public:
                    function_ref<void(walked_entry&)> visit) noexcept;
   std::uint32_t walk_end() const noexcept { return pool_.frontier(); }
 
+  // ---- what expires ---------------------------------------------------------------------
+  // An entry in that block expires then. Call it once the entry is live. REQUIRES: not `never`.
+  void note_expiry(entry_handle handle, tick expires_at) noexcept;
+  // See store::walk_expired.
+  std::size_t walk_expired(walk_cursor& cursor, tick now, std::size_t max_slots,
+                           std::uint32_t max_slabs, const keyed_hash& hash,
+                           function_ref<void(walked_entry&)> visit) noexcept;
+
   // ---- moving survivors (used by the compactor) ---------------------------------------
   enum class urgency : std::uint8_t {
     background, // only where a notable part of a class is free
-    pressing    // wherever a slab can be gained
+    pressing,   // wherever a slab can be gained
+    clearing    // in the class that comes nearest to it
   };
   // Takes a sparse slab out of allocation; 0 if none is worth it.
   std::uint32_t begin_evacuation(urgency how) noexcept;
@@ -124,6 +133,8 @@ private:
     std::uint32_t next = no_slab;
     std::uint32_t previous = no_slab;
     std::size_t large_bytes = 0;
+    // No entry in it expires before that, or hardly one: see note_expiry(). Anybody may write it.
+    std::atomic<tick> first_expiry{never};
   };
 
   // Slabs of one class that have room, by fullness.
@@ -178,6 +189,8 @@ private:
   static bool worth_evacuating(size_class c, urgency how, class_figures f) noexcept;
   std::optional<size_class> class_to_evacuate(urgency how) const noexcept;
 
+  static void lower_to(std::atomic<tick>& first_expiry, tick expires_at) noexcept;
+
   std::size_t walk_slab(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
                         function_ref<void(walked_entry&)> visit) noexcept;
 
@@ -196,7 +209,8 @@ private:
   slab* slabs_ = nullptr; // one for each slab of the pool; touched as the frontier advances
   unsigned stripe_count_;
   std::unique_ptr<stripe[]> stripes_;
-  std::atomic<std::uint32_t> described_{0}; // slabs whose descriptor has been charged
+  std::atomic<std::uint32_t> described_{0};   // slabs whose descriptor has been charged
+  std::atomic<bool> anything_expires_{false}; // or ever did
 };
 
 } // namespace kvcache

@@ -40,15 +40,14 @@ namespace kvcache {
 namespace {
 
 // What a write may do to gain room before it is refused, all its attempts together: ask the
-// room_maker so often, and move so many entries. An ordinary write has the least of both; a larger
-// one has more, since that many entries may have to leave or to move for it, up to the most. Moves
-// take about 0.3 µs each; how long the room_maker may take for one request is its own bound.
-constexpr unsigned least_asks_per_write = 8;
-constexpr unsigned most_asks_per_write = 16;
-constexpr std::size_t bytes_for_another_ask = std::size_t{128} << 10;
-constexpr std::size_t least_moves_per_write = 512;
-constexpr std::size_t most_moves_per_write = 8192;
-constexpr std::size_t bytes_for_another_move = 128;
+// room_maker so often, and move so many entries. An ordinary write has the least of both: enough to
+// empty one slab, whatever lies in it. A larger one has more, as many entries have to leave and to
+// move for it as lie in so much memory, with some to spare in blocks of 32 bytes. Moves take about
+// 0.3 µs each; how much the room_maker does for one request is its own bound, some 100 µs.
+constexpr std::size_t least_asks_per_write = 8;
+constexpr std::size_t bytes_for_another_ask = std::size_t{2} << 10;
+constexpr std::size_t least_moves_per_write = 4096;
+constexpr std::size_t bytes_for_another_move = 16;
 
 // Values up to this length are copied over the old one, under the bucket's lock, which readers of
 // the bucket spin for; larger ones are written to a new block first.
@@ -65,7 +64,7 @@ constexpr std::size_t shed_factor = 2;
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
 
 // Entries moved between two looks at the clock.
-constexpr std::size_t moves_per_step = 256;
+constexpr std::size_t moves_per_step = 64;
 
 keyed_hash make_hash(const cache_options& options) {
   if (options.hash_seed) return {options.hash_seed->first, options.hash_seed->second};
@@ -172,6 +171,7 @@ put_outcome store::write(write_request request) noexcept {
     const entry_meta meta = present.meta();
     found = examine(request, present, meta);
     done = found.allowed && overwrite_in_place(request, present, meta);
+    if (done && request.expires_at != never) arena_.note_expiry(handle, request.expires_at);
     return entry_index::fate::keep;
   });
   if (!found.present) found.allowed = request.when != condition::if_equal;
@@ -242,6 +242,7 @@ put_outcome store::write_new_block(const write_request& request) noexcept {
   fresh.write(request.key, request.value, request.expires_at);
   fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
                                           request.shape.extended()));
+  if (request.expires_at != never) arena_.note_expiry(block.handle, request.expires_at);
   return link_block(request, block.handle, effort);
 }
 
@@ -332,18 +333,20 @@ bool store::reserve_entry() noexcept {
 }
 
 store::room_effort store::effort_for(std::size_t bytes) noexcept {
-  return {.asks = static_cast<unsigned>(std::min<std::size_t>(
-              most_asks_per_write, least_asks_per_write + bytes / bytes_for_another_ask)),
-          .moves = std::min(most_moves_per_write,
-                            least_moves_per_write + bytes / bytes_for_another_move)};
+  return {.asks = least_asks_per_write + bytes / bytes_for_another_ask,
+          .moves = least_moves_per_write + bytes / bytes_for_another_move};
 }
 
 // True if the write should try again; false once its effort is spent, or nothing can be evicted.
 bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
-  if (reclaim(wanted_bytes, effort)) return true; // costs no entry
+  // What is missing in the budget; all of it if it is addresses that are.
+  const std::size_t missing_bytes = budget_.missing_for(round_up_to_pages(wanted_bytes));
+  const std::size_t needed_bytes =
+      missing_bytes == 0 ? wanted_bytes : std::min(missing_bytes, wanted_bytes);
+  if (reclaim(needed_bytes, effort)) return true; // costs no entry, or few
   room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  if (maker == nullptr || effort.asked == effort.asks) return false;
-  const std::size_t share = slab_bytes << std::min(effort.asked, 4U);
+  if (maker == nullptr || effort.asked == effort.asks || effort.moves == 0) return false;
+  const std::size_t share = slab_bytes << std::min<std::size_t>(effort.asked, 4);
   const std::size_t asked =
       effort.asked == 0 ? wanted_bytes
                         : std::clamp(share, wanted_bytes, std::max(wanted_bytes, max_wanted_bytes));
@@ -366,25 +369,44 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   // While less is free than is wanted, moves would be spent on slabs that eviction may empty yet.
   if (arena_.free_bytes() < wanted_bytes && effort.asked != effort.asks) return false;
   std::size_t gained = 0;
+  entry_arena::urgency how = entry_arena::urgency::pressing;
   while (gained < wanted_bytes && effort.moves != 0) {
-    const compactor::result step = compactor_.step(entry_arena::urgency::pressing, effort.moves);
+    const compactor::result step =
+        how == entry_arena::urgency::clearing
+            ? compactor_.clear_slab([&](entry_ref ref) { return evict_for_room(ref); })
+            : compactor_.step(how, effort.moves);
     effort.moves -= std::min(effort.moves, step.moved);
-    if (step.outcome != compactor::progress::slab_given_back) break;
-    gained += slab_bytes;
+    if (step.outcome == compactor::progress::slab_given_back) {
+      gained += slab_bytes;
+      continue;
+    }
+    // As much is free as is wanted, but of many sizes, and no slab's worth of any. More evictions
+    // would free more of the same: now what has no place any more goes, slab by slab, since the
+    // room_maker has let entries go. A small write is given one more chance to find a block.
+    const std::size_t asked_before = wanted_bytes > slab_bytes ? 1 : 2;
+    if (how == entry_arena::urgency::clearing || effort.asked < asked_before) break;
+    how = entry_arena::urgency::clearing;
   }
   return gained >= wanted_bytes;
 }
 
-bool store::maintain(unsigned budget_us) noexcept {
+bool store::evict_for_room(entry_ref ref) noexcept {
+  return evict(ref, eviction_cause::lru, [](const entry_state&) { return true; }) != 0;
+}
+
+bool store::maintain(unsigned budget_us, bool urgently) noexcept {
   const std::unique_lock lock{maintenance_, std::try_to_lock};
-  if (!lock.owns_lock()) return true; // a clear() is under way
+  if (!lock.owns_lock()) return false; // a clear() is under way: nothing to do until it is over
   const std::uint64_t end_ns = thread_cpu_ns() + std::uint64_t{budget_us} * 1000;
   const auto time_left = [&] { return thread_cpu_ns() < end_ns; };
+  // Each look may replace a table, which takes longer than all else: one is a slice.
+  const std::uint64_t shrinks_before = index_.shrinks();
   while (index_.maintain()) {
-    if (!time_left()) return true;
+    if (!time_left() || index_.shrinks() != shrinks_before) return true;
   }
   const auto urgency = [&] {
-    return budget_.over_limit() ? entry_arena::urgency::pressing : entry_arena::urgency::background;
+    return urgently || budget_.over_limit() ? entry_arena::urgency::pressing
+                                            : entry_arena::urgency::background;
   };
   while (compactor_.step(urgency(), moves_per_step).outcome != compactor::progress::none) {
     if (!time_left()) return true;
@@ -398,6 +420,11 @@ bool store::maintain(unsigned budget_us) noexcept {
 std::size_t store::walk(walk_cursor& cursor, std::size_t max_slots,
                         function_ref<void(walked_entry&)> visit) noexcept {
   return arena_.walk(cursor, max_slots, hash_, visit);
+}
+
+std::size_t store::walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
+                                function_ref<void(walked_entry&)> visit) noexcept {
+  return arena_.walk_expired(cursor, now(), max_slots, max_slabs, hash_, visit);
 }
 
 std::size_t store::evict(entry_ref ref, eviction_cause cause,

@@ -51,7 +51,8 @@ public:
                                std::string_view desired, tick expires_at) noexcept;
   bool erase(std::string_view key) noexcept;
   std::size_t clear() noexcept;
-  bool maintain(unsigned budget_us) noexcept; // one caller at a time
+  // `urgently`: free room is to go back even where much has to be moved for it.
+  bool maintain(unsigned budget_us, bool urgently = false) noexcept; // one caller at a time
 
   // ---- time ---------------------------------------------------------------------------
   tick now() const noexcept { return now_.load(std::memory_order_relaxed); }
@@ -71,6 +72,14 @@ public:
   // must not call the store. Collect refs and evict them after the walk returns.
   std::size_t walk(walk_cursor& cursor, std::size_t max_slots,
                    function_ref<void(walked_entry&)> visit) noexcept;
+
+  // Visits entries whose time has come, and those only, and passes whole slabs that hold none with
+  // one look at each; ends after about `max_slots` slots, or after `max_slabs` slabs without any.
+  // Returns the slots it looked at: 0 means that it met no slab worth it. Like walk() otherwise.
+  // What it visits is not visited again: evict it. A few that are put at the same moment may be
+  // missed; walk() shows those.
+  std::size_t walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
+                           function_ref<void(walked_entry&)> visit) noexcept;
 
   // All slabs a walk can meet are below this.
   std::uint32_t walk_end() const noexcept { return arena_.walk_end(); }
@@ -98,6 +107,10 @@ public:
   // ---- limits and who makes room ------------------------------------------------------
   void set_hold_limit_bytes(std::size_t bytes) noexcept { budget_.set_limit_bytes(bytes); }
   std::size_t hold_limit_bytes() const noexcept { return budget_.limit_bytes(); }
+  // Only if it still is `from`: else somebody knows better meanwhile.
+  void raise_hold_limit_bytes(std::size_t from, std::size_t to) noexcept {
+    budget_.exchange_limit_bytes(from, to);
+  }
   void set_room_maker(room_maker* maker) noexcept { room_maker_.store(maker); }
 
 private:
@@ -120,8 +133,8 @@ private:
 
   // What one write may still do to gain room: see effort_for().
   struct room_effort {
-    unsigned asks = 0;     // of the room_maker
-    unsigned asked = 0;    // so often it was
+    std::size_t asks = 0;  // of the room_maker
+    std::size_t asked = 0; // so often it was
     std::size_t moves = 0; // of entries
   };
 
@@ -143,6 +156,7 @@ private:
   bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
   bool reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept;
+  bool evict_for_room(entry_ref ref) noexcept;
 
   const keyed_hash hash_;
   budget budget_;

@@ -241,7 +241,7 @@ constexpr option_row rows[] = {
      "Share of the memory limit the cache always keeps, whatever others use",
      number<&o::floor_percent, 1, 99>},
     {"eviction-interval-ms", memory, "<ms>",
-     "Time between two readings of memory use, in milliseconds",
+     "Time between two readings of memory use, in milliseconds, at most 1000",
      number<&o::eviction_interval_ms, eviction_interval_least_ms, eviction_interval_most_ms>},
 
     {"max-head-bytes", requests, "<bytes>|auto",

@@ -5,6 +5,7 @@
 #include <thread>
 #include <utility>
 
+#include "cache/memory_source.hpp"
 #include "cache/thread_cpu_time.hpp"
 
 namespace kvcache {
@@ -20,29 +21,38 @@ constexpr std::uint64_t slice_ns = 200 * ns_per_us;
 // What the store is asked to keep to when it moves entries; it ends a step later.
 constexpr unsigned maintain_us = 100;
 
-// Processor time of one run that may go into moving survivors: a quarter of the usual interval.
-constexpr std::uint64_t moving_budget_ns = 25'000 * ns_per_us;
+// Parts of the interval that one run may spend, of processor time: on moving survivors, and as much
+// on collecting what has expired; on moving where free room is what makes memory short.
+constexpr unsigned unhurried_one_in = 4;
+constexpr unsigned urgent_one_in = 2;
+
+// By how much a PUT raises the hold limit for itself and those that follow.
+constexpr std::size_t growth_step_bytes = std::size_t{256} << 10;
 
 // All entries are looked at for expiry about once in a minute, a few thousand at a time: as many in
-// a run as belong to its interval, within these bounds for a tenth of a second.
+// a run as belong to its interval, within these bounds for a tenth of a second. As many again are
+// looked at ahead, where the store knows of expired ones. That goes on while one in so many of them
+// has expired, for as much processor time as moving may take.
 constexpr std::uint64_t sweep_ms = 60'000;
 constexpr std::uint64_t sweep_bounds_ms = 100;
 constexpr std::uint64_t min_sweep_slots = 64;
 constexpr std::uint64_t max_sweep_slots = 65'536;
-constexpr std::size_t sweep_slots_between_looks = 1024;
+constexpr std::size_t sweep_pays_at_one_in = 8;
+constexpr std::size_t least_unpaid_slots = 2048; // a slab may begin with what has gone already
 
 // What an index that fits its entries takes at most.
 constexpr std::size_t index_bytes_per_entry_max = 24;
 constexpr std::size_t smallest_index_bytes = 64 << 10;
 
-// Entries that one PUT evicts at most before it is asked to come again.
-constexpr unsigned max_evictions_per_call = 4096;
-constexpr std::size_t max_entries_per_call = 16;
+// Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
+// large value as often as so many entries may have to go for it.
+constexpr unsigned max_evictions_per_call = 128;
 
-// Processor time that a call may take for up to so many bytes; more bytes may take longer. A PUT
-// calls up to eight times.
-constexpr std::uint64_t room_making_ns = 100 * ns_per_us;
-constexpr std::size_t usual_wanted_bytes = std::size_t{1} << 20;
+// Where old entries are hard to find, a call ends sooner: after this much processor time, which is
+// looked at now and then.
+constexpr std::uint64_t room_making_ns = 200 * ns_per_us;
+constexpr unsigned evictions_between_looks = 8;
+constexpr std::size_t max_entries_per_call = 16;
 
 } // namespace
 
@@ -60,12 +70,10 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
     : store_(entries),
       options_(options),
       surroundings_(std::move(surroundings)),
+      expired_(entries, options.threads + 1),
       clock_(entries, options.threads + 1),
       lru_(entries, options.threads + 1),
-      sweep_(entries) {
-  for (std::size_t i = 0; i < pressure_tier_count * eviction_cause_count; ++i)
-    evictions_.emplace_back(options.threads + 1);
-}
+      sweep_(entries) {}
 
 // ---- the periodic run
 // -------------------------------------------------------------------------------
@@ -99,10 +107,14 @@ void evictor::obey_law() {
         decide_for_all(report.levels, own, options_.pressure, histories_);
     const pressure_decision& decision = verdict.decision;
     const pressure_tier before = tier_.exchange(decision.tier, std::memory_order_relaxed);
+    const growth_bounds bounds = bounds_of_growth(report.levels, own, options_.pressure);
+    content_unhurt_bytes_.store(bounds.content, std::memory_order_relaxed);
+    hold_ceiling_bytes_.store(bounds.held, std::memory_order_relaxed);
+    holds_too_much_ = bounds.holds_too_much;
     const std::uint64_t hold_limit =
         hold_limit_bytes(report.levels, own, decision.tier, options_.pressure);
     store_.set_hold_limit_bytes(hold_limit);
-    publish(report, own, verdict, hold_limit);
+    publish(report, own, verdict);
     if (report.estimate_began && surroundings_.on_estimate) {
       surroundings_.on_estimate(report.fullest_level());
     }
@@ -116,26 +128,35 @@ void evictor::obey_law() {
 }
 
 own_bytes evictor::measure_own() const noexcept {
+  return {.held = store_.held_bytes(), .content = content_bytes()};
+}
+
+std::uint64_t evictor::content_bytes() const noexcept {
   // An index that is too large for its entries, as after a purge, is about to shrink: what it will
   // give back is room, not content, or it would be paid for with entries.
   const std::size_t index_due = store_.size() * index_bytes_per_entry_max + smallest_index_bytes;
-  return {.held = store_.held_bytes(),
-          .content = store_.live_bytes() + std::min(store_.index_bytes(), index_due)};
+  return store_.live_bytes() + std::min(store_.index_bytes(), index_due);
+}
+
+std::uint64_t evictor::part_of_interval_ns(unsigned one_in) const noexcept {
+  return std::uint64_t{options_.interval_ms} * 1000 * ns_per_us / one_in;
 }
 
 void evictor::publish(const memory_report& report, const own_bytes& own,
-                      const pressure_verdict& verdict, std::uint64_t hold_limit) {
+                      const pressure_verdict& verdict) {
   const pressure_decision& decision = verdict.decision;
   const memory_reading& shown =
       report
           .levels[level_to_show(report.levels, verdict.decisive, decision.tier, options_.pressure)];
   const std::lock_guard lock(status_mutex_);
-  status_.tier_changes += status_.tier == decision.tier ? 0 : 1;
-  status_.tier = decision.tier;
+  if (status_.tier != decision.tier) {
+    status_.evictions = evictions_by_tier();
+    status_.tier = decision.tier;
+    ++status_.tier_changes;
+  }
   status_.reading = shown;
   status_.estimated = report.estimated;
   status_.allowance_bytes = allowance_bytes(shown, own, options_.pressure);
-  status_.hold_limit_bytes = hold_limit;
   status_.purges += decision.purge ? 1 : 0;
 }
 
@@ -168,7 +189,8 @@ void evictor::evict(std::uint64_t bytes) noexcept {
       static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
   std::uint64_t freed = 0;
   in_slices([&] {
-    const std::size_t block = evict_least_recent();
+    std::size_t block = expired_.evict_one().bytes;
+    if (block == 0) block = evict_least_recent();
     freed += block;
     return block != 0 && freed < wanted;
   });
@@ -176,22 +198,37 @@ void evictor::evict(std::uint64_t bytes) noexcept {
 
 void evictor::move_survivors() noexcept {
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
-  in_slices([&] {
-    return store_.maintain(maintain_us) &&
-           surroundings_.thread_cpu_ns() - begin_ns < moving_budget_ns;
-  });
+  const std::uint64_t budget_ns =
+      part_of_interval_ns(holds_too_much_ ? urgent_one_in : unhurried_one_in);
+  // Each call is a slice of its own: a table that shrinks in it takes most of what one may.
+  for (bool more = true; more;) {
+    in_slices([&] {
+      more = store_.maintain(maintain_us, holds_too_much_);
+      return false;
+    });
+    more = more && surroundings_.thread_cpu_ns() - begin_ns < budget_ns;
+    if (more) std::this_thread::yield();
+  }
 }
 
 void evictor::collect_expired() noexcept {
   const std::uint64_t interval_ms = options_.interval_ms;
   const std::uint64_t least = min_sweep_slots * interval_ms / sweep_bounds_ms;
   const std::uint64_t most = max_sweep_slots * interval_ms / sweep_bounds_ms;
-  std::size_t slots = std::clamp(store_.size() * interval_ms / sweep_ms, least, most);
+  const std::size_t share = std::clamp(store_.size() * interval_ms / sweep_ms, least, most);
+  std::size_t slots = 0;
+  in_slices([&] { // a batch at a time: each may evict all it holds, and give slabs back
+    sweep_.advance(hand_batch_slots);
+    slots += hand_batch_slots;
+    return slots < share;
+  });
+  const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
+  std::size_t unpaid_slots = 0;
   in_slices([&] {
-    const std::size_t now = std::min(slots, sweep_slots_between_looks);
-    sweep_.advance(now);
-    slots -= now;
-    return slots > 0;
+    const expiry_sweep::batch done = sweep_.advance_to_expired();
+    if (done.evicted * sweep_pays_at_one_in < done.slots) unpaid_slots += done.slots;
+    return !done.lap_done && unpaid_slots < share + least_unpaid_slots &&
+           surroundings_.thread_cpu_ns() - begin_ns < part_of_interval_ns(unhurried_one_in);
   });
 }
 
@@ -207,10 +244,10 @@ bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
   const std::size_t wanted = std::min(entries_over, max_entries_per_call);
   std::size_t evicted = 0;
   while (evicted < wanted) {
-    const evicted_entry gone = clock_.evict_one(eviction_cause::max_entries);
+    evicted_entry gone = expired_.evict_one();
+    if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::max_entries);
     if (gone.bytes == 0) break;
     ++evicted;
-    count(gone.cause);
   }
   return evicted > 0;
 }
@@ -219,20 +256,47 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
   const std::size_t limit_bytes = store_.hold_limit_bytes(); // 0: none
   if (limit_bytes != 0 && wanted_bytes > limit_bytes / 2) return false;
-  std::size_t freed = evict_least_recent();
+  bool grown = false;
+  const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
+    const std::size_t block = expired_.evict_one().bytes;
+    if (block != 0) return block;
+    grown = grow_into_free_room(missing_bytes);
+    return grown ? 0 : evict_least_recent();
+  };
+  std::size_t freed = evict_one(wanted_bytes);
+  if (grown) return true;
   // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
-  if (freed == 0 || freed >= wanted_bytes) return freed > 0; // mostly: no clock is read for it
-  const std::uint64_t end_ns =
-      surroundings_.thread_cpu_ns() +
-      room_making_ns * std::max<std::uint64_t>(wanted_bytes / usual_wanted_bytes, 1);
+  if (freed == 0) return false;
+  if (freed >= wanted_bytes) return true; // mostly: no clock is read for it
+  const std::uint64_t end_ns = surroundings_.thread_cpu_ns() + room_making_ns;
   for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
-    if (surroundings_.thread_cpu_ns() >= end_ns) break;
-    const std::size_t block = evict_least_recent();
+    if (evicted % evictions_between_looks == 0 && surroundings_.thread_cpu_ns() >= end_ns) break;
+    const std::size_t block = evict_one(wanted_bytes - freed);
     if (block == 0) break;
     freed += block;
   }
+  return true;
+}
+
+// Nothing that lives is evicted while content has not what it may have: then it is free room, of
+// sizes that nobody asks for, that fills the store up to its limit. The limit gives way, and the
+// evictor is told to give that room back.
+bool evictor::grow_into_free_room(std::size_t wanted_bytes) noexcept {
+  const std::size_t limit = store_.hold_limit_bytes();
+  const std::size_t held = store_.held_bytes();
+  const std::uint64_t ceiling = hold_ceiling_bytes_.load(std::memory_order_relaxed);
+  // Whole pages are what is charged. Where they would fit it is not the limit that stands in the
+  // way, but addresses that are used up.
+  const std::uint64_t needed = held + round_up_to_pages(wanted_bytes);
+  if (limit == 0 || needed <= limit || needed > ceiling ||
+      content_bytes() + wanted_bytes > content_unhurt_bytes_.load(std::memory_order_relaxed) ||
+      tier_.load(std::memory_order_relaxed) == pressure_tier::emergency) {
+    return false;
+  }
+  store_.raise_hold_limit_bytes(limit, std::min(needed + growth_step_bytes, ceiling));
+  if (surroundings_.wake) surroundings_.wake();
   return true;
 }
 
@@ -241,23 +305,27 @@ std::size_t evictor::evict_least_recent() noexcept {
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   evicted_entry gone = lru_.evict_one(emergency ? eviction_cause::emergency : eviction_cause::lru);
   if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::clock);
-  if (gone.bytes != 0) count(gone.cause);
   return gone.bytes;
 }
 
-void evictor::count(eviction_cause cause) noexcept {
-  const auto tier = static_cast<std::size_t>(tier_.load(std::memory_order_relaxed));
-  evictions_[tier * eviction_cause_count + static_cast<std::size_t>(cause)].add(1);
+// The store counts everything that leaves, whoever finds it, and by cause only: what has come since
+// the tier changed belongs to the tier there is.
+tier_cause_counts evictor::evictions_by_tier() const noexcept {
+  tier_cause_counts counts = status_.evictions;
+  const cache_stats now = store_.stats();
+  for (std::size_t cause = 0; cause < eviction_cause_count; ++cause) {
+    std::uint64_t before = 0;
+    for (const auto& of_tier : counts) before += of_tier[cause];
+    counts[static_cast<std::size_t>(status_.tier)][cause] += now.evictions[cause] - before;
+  }
+  return counts;
 }
 
 eviction_status evictor::status() const {
   const std::lock_guard lock(status_mutex_);
   eviction_status status = status_;
-  for (std::size_t tier = 0; tier < pressure_tier_count; ++tier) {
-    for (std::size_t cause = 0; cause < eviction_cause_count; ++cause) {
-      status.evictions[tier][cause] = evictions_[tier * eviction_cause_count + cause].value();
-    }
-  }
+  status.evictions = evictions_by_tier();
+  status.hold_limit_bytes = store_.hold_limit_bytes(); // PUTs may have raised it
   return status;
 }
 

@@ -5,7 +5,8 @@
 //                hold limit → eviction → moving survivors → collecting what has expired → status
 //   make_room()  called by the threads that PUT: evicts just what is missing, in a bounded number
 //   of
-//                steps; the least recently used for bytes, CLOCK for the limit of entries
+//                steps; what has expired first, then the least recently used for bytes, CLOCK for
+//                the limit of entries
 //
 // Thread-safety: make_room() and status() may be called by any thread at any time; run() by one
 // thread at a time. Ownership: borrows the store, which must outlive it and must have lost it as
@@ -21,9 +22,9 @@
 #include <vector>
 
 #include "cache/store.hpp"
-#include "cache/striped_counter.hpp"
 #include "cache/thread_annotations.hpp"
 #include "eviction/clock_hand.hpp"
+#include "eviction/expired_first.hpp"
 #include "eviction/expiry_sweep.hpp"
 #include "eviction/lru.hpp"
 #include "eviction/pressure.hpp"
@@ -33,7 +34,8 @@
 namespace kvcache {
 
 inline constexpr unsigned eviction_interval_least_ms = 10;
-inline constexpr unsigned eviction_interval_most_ms = 10'000;
+// A limit that has fallen is to be noticed within a second.
+inline constexpr unsigned eviction_interval_most_ms = 1000;
 
 struct evictor_options {
   pressure_options pressure;
@@ -102,32 +104,38 @@ public:
 private:
   void obey_law();
   own_bytes measure_own() const noexcept;
+  std::uint64_t content_bytes() const noexcept;
+  std::uint64_t part_of_interval_ns(unsigned one_in) const noexcept;
   void evict(std::uint64_t bytes) noexcept;
   std::size_t evict_least_recent() noexcept;
+  bool grow_into_free_room(std::size_t wanted_bytes) noexcept;
   void move_survivors() noexcept;
   void collect_expired() noexcept;
-  void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict,
-               std::uint64_t hold_limit);
+  void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict);
   bool make_room_for_entries(std::size_t entries_over) noexcept;
   bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;
-  void count(eviction_cause cause) noexcept;
+  tier_cause_counts evictions_by_tier() const noexcept KVCACHE_REQUIRES(status_mutex_);
   template <class Work>
   void in_slices(Work&& work_until);
 
   store& store_;
   const evictor_options options_;
   const evictor_surroundings surroundings_;
+  expired_first expired_;
   clock_hand clock_;
   lru lru_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
-  std::vector<striped_counter> evictions_; // [tier · eviction_cause_count + cause]
+  // What growth_bounds says as of the last reading.
+  std::atomic<std::uint64_t> content_unhurt_bytes_{0};
+  std::atomic<std::uint64_t> hold_ceiling_bytes_{0};
 
   // The evictor's thread only.
   expiry_sweep sweep_;
   std::vector<pressure_history> histories_; // of each level
+  bool holds_too_much_ = false;
 
   mutable std::mutex status_mutex_;
-  eviction_status status_; // guarded by status_mutex_
+  eviction_status status_; // guarded by status_mutex_; its evictions up to the last change of tier
 };
 
 // The clocks of this machine; the rest is to be filled in.

@@ -6,7 +6,10 @@ namespace kvcache {
 
 namespace {
 constexpr epoch oldest_age = entry_meta::stamp_mask / 4;
-}
+
+// Slabs passed at once: some 10 us.
+constexpr std::uint32_t max_slabs_per_look = 2048;
+} // namespace
 
 std::size_t expiry_sweep::advance(std::size_t max_slots) noexcept {
   std::size_t evicted = 0;
@@ -28,6 +31,25 @@ std::size_t expiry_sweep::look_at_batch() noexcept {
       entry.set_meta(meta.with_stamp(now_epoch - oldest_age));
     }
   });
+  return evict_expired();
+}
+
+expiry_sweep::batch expiry_sweep::advance_to_expired() noexcept {
+  batch done;
+  expired_.clear();
+  done.slots =
+      store_.walk_expired(ahead_, hand_batch_slots, max_slabs_per_look, [&](walked_entry& entry) {
+        expired_.add({.ref = entry.ref(), .seen = entry.meta(), .expired = true});
+      });
+  slabs_passed_ = done.slots == 0 ? slabs_passed_ + max_slabs_per_look : 0;
+  done.lap_done = slabs_passed_ >= store_.walk_end();
+  if (done.lap_done) slabs_passed_ = 0;
+  done.evicted = evict_expired();
+  return done;
+}
+
+std::size_t expiry_sweep::evict_expired() noexcept {
+  const tick now = store_.now();
   std::size_t evicted = 0;
   while (!expired_.empty()) {
     const auto still = [&](const store::entry_state& entry) {

@@ -26,6 +26,12 @@ constexpr double mark_share = 0.08;
 constexpr double stretch_share_normal = 0.20;
 constexpr double stretch_share_pressed = 0.12;
 
+// … and up to where it may as long as content has not what it may have (90 %).
+constexpr double stretch_share_below_mark = 0.80;
+
+// Free room is notable from this part of the limit on: less is what any store has.
+constexpr std::uint64_t notable_free_part = 64;
+
 // A store needs a few pages for each size of entry before it can hold any; below this a percentage
 // of a tiny limit would leave it none.
 constexpr std::uint64_t smallest_floor_bytes = mib;
@@ -87,6 +93,16 @@ std::uint64_t tick_share_bytes(const level& at) noexcept {
   return std::max<std::uint64_t>(share_of(at.band, share), 1);
 }
 
+// Of use: as far as free room may stretch a mark.
+std::uint64_t ceiling_bytes(const level& at) noexcept {
+  return at.pressure_mark + share_of(at.band, stretch_share_below_mark);
+}
+
+// Whatever the floor asks for, holding more must not carry use past the emergency mark.
+std::uint64_t held_at_emergency_mark(const level& at, const own_bytes& own) noexcept {
+  return own.held + less(at.emergency_mark, at.use);
+}
+
 std::uint64_t mark_bytes(const level& at, const own_bytes& own, pressure_tier tier,
                          const pressure_options& options) noexcept {
   const double stretch_share =
@@ -94,10 +110,12 @@ std::uint64_t mark_bytes(const level& at, const own_bytes& own, pressure_tier ti
   const std::uint64_t mark = at.pressure_mark + share_of(at.band, mark_share);
   const std::uint64_t stretch = at.pressure_mark + share_of(at.band, stretch_share);
   const std::uint64_t free_room = less(own.held, own.content);
-  const std::uint64_t wanted = std::min(mark + free_room, stretch);
+  std::uint64_t wanted = std::min(mark + free_room, stretch);
+  if (tier != pressure_tier::emergency && at.effective_use <= at.pressure_mark) {
+    wanted = std::max(wanted, std::min(at.pressure_mark + free_room, ceiling_bytes(at)));
+  }
   const std::uint64_t hold = std::max(less(wanted, at.not_content), floor_bytes(at.limit, options));
-  // Whatever the floor asks for, holding more must not carry use past the emergency mark.
-  return std::min(hold, own.held + less(at.emergency_mark, at.use));
+  return std::min(hold, held_at_emergency_mark(at, own));
 }
 
 std::string in_mib(std::uint64_t bytes) { return std::to_string((bytes + mib - 1) / mib) + " MiB"; }
@@ -182,6 +200,22 @@ std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own
     lowest = std::min(lowest, mark_bytes(level(reading, own, options), own, tier, options));
   }
   return std::max<std::uint64_t>(lowest, 1);
+}
+
+growth_bounds bounds_of_growth(std::span<const memory_reading> levels, const own_bytes& own,
+                               const pressure_options& options) noexcept {
+  growth_bounds all{.content = UINT64_MAX, .held = UINT64_MAX};
+  const std::uint64_t free_room = less(own.held, own.content);
+  for (const memory_reading& reading : levels) {
+    const level at(reading, own, options);
+    all.content = std::min(all.content, at.allowance);
+    all.held = std::min(
+        {all.held, less(ceiling_bytes(at), at.not_content), held_at_emergency_mark(at, own)});
+    all.holds_too_much = all.holds_too_much ||
+                         (at.use > at.pressure_mark + share_of(at.band, stretch_share_normal) &&
+                          free_room > at.limit / notable_free_part);
+  }
+  return all;
 }
 
 std::uint64_t allowance_bytes(const memory_reading& reading, const own_bytes& own,

@@ -30,8 +30,9 @@
 // Between two ticks the store is bounded by its hold limit: 72 % of L less what others use. At that
 // mark a PUT makes its own room, one in, one out; so under endless PUTs use comes to rest at about
 // 72 %. Free room of sizes that nobody asks for may stretch the mark a little (to 75 % in the
-// normal tier, 73 % in the others) until it has been given back, and nothing is ever allowed to
-// grow past 95 %.
+// normal tier, 73 % in the others) until it has been given back. While E is at most 70 % nothing
+// may be evicted for it, so there it stretches the mark as far as it must, up to 90 %; and nothing
+// is ever allowed to grow past 95 %.
 //
 // All that holds at every level by itself, with a history of its own, and what is done is the
 // strictest of the outcomes: 30 % of a small container can be fewer bytes than 20 % of its host,
@@ -113,6 +114,16 @@ pressure_verdict decide_for_all(std::span<const memory_reading> levels, const ow
 // (which would mean no limit).
 std::uint64_t hold_limit_bytes(std::span<const memory_reading> levels, const own_bytes& own,
                                pressure_tier tier, const pressure_options& options) noexcept;
+
+// How far the store may grow between two ticks before anything is evicted, over all levels.
+struct growth_bounds {
+  std::uint64_t content = 0;   // up to here E is at most 70 % (or content at its floor) …
+  std::uint64_t held = 0;      // … and then the hold limit may be raised up to here
+  bool holds_too_much = false; // use is above 75 %, and a notable part of it the store's free room
+};
+// REQUIRES: levels is not empty.
+growth_bounds bounds_of_growth(std::span<const memory_reading> levels, const own_bytes& own,
+                               const pressure_options& options) noexcept;
 
 // What content may have at a level, given what others hold there: A, or the floor.
 std::uint64_t allowance_bytes(const memory_reading& reading, const own_bytes& own,

@@ -112,13 +112,11 @@ void write_eviction(metrics_writer& metrics, const service_snapshot& snapshot) {
 
   const auto& evictions = snapshot.store.evictions;
   metrics.family("keyvalue_cache_evictions_total", metric_type::counter,
-                 "Entries evicted to make room, by cause and by the memory tier at that moment.");
+                 "Entries evicted or expired, by cause and by the memory tier at that moment.");
   for (std::size_t tier = 0; tier < pressure_tier_names.size(); ++tier)
     for (std::size_t cause = 0; cause < evictions.size(); ++cause)
-      if (static_cast<eviction_cause>(cause) != eviction_cause::expired)
-        metrics.sample(
-            {{"cause", eviction_cause_names[cause]}, {"tier", pressure_tier_names[tier]}},
-            snapshot.eviction.evictions[tier][cause]);
+      metrics.sample({{"cause", eviction_cause_names[cause]}, {"tier", pressure_tier_names[tier]}},
+                     snapshot.eviction.evictions[tier][cause]);
   metrics.single("keyvalue_cache_expired_entries_total", metric_type::counter,
                  "Entries collected because their time to live was over.",
                  evictions[static_cast<std::size_t>(eviction_cause::expired)]);

@@ -106,8 +106,7 @@ void write_eviction(json_writer& json, const service_snapshot& snapshot) {
   for (std::size_t tier = 0; tier < pressure_tier_names.size(); ++tier) {
     json.begin_object(pressure_tier_names[tier]);
     for (std::size_t cause = 0; cause < evictions.size(); ++cause)
-      if (cause != index_of(eviction_cause::expired))
-        json.member(eviction_cause_names[cause], snapshot.eviction.evictions[tier][cause]);
+      json.member(eviction_cause_names[cause], snapshot.eviction.evictions[tier][cause]);
     json.end_object();
   }
   json.end_object();

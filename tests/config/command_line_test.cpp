@@ -30,7 +30,7 @@ constexpr sample samples[] = {
     {"pressure-percent", "60", "0"},
     {"emergency-percent", "90", "100"},
     {"floor-percent", "10", "5%"},
-    {"eviction-interval-ms", "50", "9"},
+    {"eviction-interval-ms", "1000", "1001"},
     {"max-head-bytes", "32768", "12"},
     {"max-head-fields", "32", "many"},
     {"max-target-bytes", "4096", "8k"},

@@ -392,11 +392,60 @@ TEST(evictor, slices_end_when_their_time_is_up) {
   EXPECT_LT(evict.status().longest_slice_ns, 500'000U);
 }
 
+// Processor time as the work that is done takes it at most: an eviction with its share of the pages
+// given back, a table replaced by a smaller one.
+std::uint64_t time_of_work_ns(const store& entries) {
+  const cache_stats done = entries.stats();
+  std::uint64_t evicted = 0;
+  for (const std::uint64_t count : done.evictions) evicted += count;
+  return evicted * 2'000 + done.index_shrinks * 300'000;
+}
+
+TEST(evictor, slices_stay_short_when_very_many_expire_at_once_and_while_the_index_shrinks) {
+  store entries(repeatable_options());
+  memory_report report{
+      .levels = {{.used_bytes = 40 * mib, .limit_bytes = 1024 * mib, .source = "fake"}}};
+  evictor evict(entries, {},
+                {.read_memory = [&](std::uint64_t) -> const memory_report& { return report; },
+                 .thread_cpu_ns = [&] { return time_of_work_ns(entries); },
+                 .buffer_bytes = {},
+                 .wake = {},
+                 .on_tier_change = {},
+                 .on_estimate = {}});
+  for (std::size_t i = 0; i < 100'000; ++i) put_number(entries, i, 50, i % 50 == 0 ? never : 10);
+  entries.advance_clock(10);
+  for (int run = 0; run < 200; ++run) evict.run();
+  EXPECT_EQ(entries.size(), 2000U);
+  EXPECT_GT(entries.stats().index_shrinks, 1U);
+  EXPECT_GT(evict.status().longest_slice_ns, 200'000U);
+  EXPECT_LT(evict.status().longest_slice_ns, 500'000U);
+}
+
+TEST(evictor, tells_what_expired_by_the_tier_there_was) {
+  machine m(64 * mib);
+  m.tick();
+  for (std::size_t i = 0; i < 1000; ++i) put_number(m.entries, i, 20, 10);
+  m.entries.advance_clock(10);
+  m.tick();
+  m.others = 60 * mib;
+  m.tick();
+  constexpr auto expired = static_cast<std::size_t>(eviction_cause::expired);
+  EXPECT_EQ(m.evict.status().evictions[static_cast<std::size_t>(pressure_tier::normal)][expired],
+            1000U);
+  for (std::size_t i = 0; i < 500; ++i) put_number(m.entries, i, 20, 20);
+  m.entries.advance_clock(20);
+  m.tick();
+  const eviction_status status = m.evict.status();
+  EXPECT_NE(status.tier, pressure_tier::normal);
+  EXPECT_EQ(status.evictions[static_cast<std::size_t>(pressure_tier::normal)][expired], 1000U);
+  EXPECT_EQ(status.evictions[static_cast<std::size_t>(status.tier)][expired], 500U);
+}
+
 TEST(evictor_options, are_checked) {
   EXPECT_EQ(find_fault(evictor_options{}), std::nullopt);
   EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 9}).value_or(""),
               HasSubstr("--eviction-interval-ms"));
-  EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 10'001}).value_or(""),
+  EXPECT_THAT(find_fault(evictor_options{.pressure = {}, .interval_ms = 1001}).value_or(""),
               HasSubstr("--eviction-interval-ms"));
   EXPECT_THAT(find_fault(evictor_options{.pressure = {.pressure_percent = 99}}).value_or(""),
               HasSubstr("--pressure-percent"));

@@ -257,9 +257,40 @@ TEST(hold_limit, is_the_lowest_over_all_levels_not_the_fullest_ones) {
 }
 
 TEST(hold_limit, lets_stranded_free_room_stretch_it_a_little) {
-  const own_bytes stranded{.held = 700 * mib, .content = 500 * mib};
-  EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded), 750 * mib);
-  EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded, pressure_tier::pressure), 730 * mib);
+  const own_bytes stranded{.held = 800 * mib, .content = 710 * mib};
+  EXPECT_EQ(hold_limit_of({reading_of(800 * mib)}, stranded), 750 * mib);
+  EXPECT_EQ(hold_limit_of({reading_of(800 * mib)}, stranded, pressure_tier::pressure), 730 * mib);
+}
+
+TEST(hold_limit, lets_content_grow_to_seventy_percent_beside_all_free_room) {
+  const own_bytes stranded{.held = 700 * mib, .content = 600 * mib};
+  EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded), 800 * mib);
+  EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded, pressure_tier::pressure), 800 * mib);
+  EXPECT_EQ(hold_limit_of({reading_of(750 * mib)}, stranded), 750 * mib); // others have 50
+}
+
+TEST(hold_limit, keeps_away_from_the_emergency_mark_however_much_room_is_free) {
+  const own_bytes stranded{.held = 700 * mib, .content = 300 * mib};
+  EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded), 900 * mib);
+  EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded, pressure_tier::emergency), 730 * mib);
+}
+
+TEST(growth_bounds, are_the_lowest_over_all_levels) {
+  const own_bytes own{.held = 400 * mib, .content = 300 * mib};
+  const std::vector<memory_reading> levels{reading_of(500 * mib),               // 100 are others'
+                                           reading_of(2400 * mib, 4000 * mib)}; // 2,000 are
+  const growth_bounds bounds = bounds_of_growth(levels, own, defaults);
+  EXPECT_EQ(bounds.content, 600 * mib);
+  EXPECT_EQ(bounds.held, 800 * mib);
+  EXPECT_FALSE(bounds.holds_too_much);
+}
+
+TEST(growth_bounds, tell_when_the_stores_own_free_room_makes_memory_short) {
+  EXPECT_TRUE(bounds_of_growth(std::vector{reading_of(760 * mib)},
+                               {.held = 700 * mib, .content = 600 * mib}, defaults)
+                  .holds_too_much);
+  EXPECT_FALSE(bounds_of_growth(std::vector{reading_of(760 * mib)}, full_of(700 * mib), defaults)
+                   .holds_too_much);
 }
 
 TEST(hold_limit, never_lets_use_grow_past_the_emergency_mark) {

@@ -88,7 +88,7 @@ void expect_descriptions_of_their_own(const json& schema, const std::string& at)
 }
 
 TEST(openapi, describes_no_two_statistics_alike) {
-  for (const char* name : {"Stats", "Counts", "Latency", "EvictionsByCause"})
+  for (const char* name : {"Stats", "Counts", "Latency", "EvictionsByCause", "DeparturesByCause"})
     expect_descriptions_of_their_own(document()["components"]["schemas"][name], name);
 }
 
@@ -103,7 +103,7 @@ TEST(openapi, describes_every_number_of_the_statistics) {
       EXPECT_TRUE(!number || member.contains("description")) << path;
     }
   };
-  for (const char* name : {"Stats", "Counts", "Latency", "EvictionsByCause"})
+  for (const char* name : {"Stats", "Counts", "Latency", "EvictionsByCause", "DeparturesByCause"})
     expect_described(expect_described, document()["components"]["schemas"][name], name);
 }
 

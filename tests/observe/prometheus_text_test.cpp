@@ -91,6 +91,8 @@ TEST(prometheus_text, tells_memory_and_eviction) {
   EXPECT_EQ(value_of("evictions_total{cause=\"clock\",tier=\"pressure\"}"), 10);
   EXPECT_EQ(value_of("evictions_total{cause=\"lru\",tier=\"pressure\"}"), 10);
   EXPECT_EQ(value_of("evictions_total{cause=\"emergency\",tier=\"emergency\"}"), 13);
+  EXPECT_EQ(value_of("evictions_total{cause=\"expired\",tier=\"normal\"}"), 6);
+  EXPECT_EQ(value_of("evictions_total{cause=\"expired\",tier=\"pressure\"}"), 6);
   EXPECT_EQ(value_of("expired_entries_total"), 14);
 }
 

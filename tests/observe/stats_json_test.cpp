@@ -46,10 +46,10 @@ TEST(stats_json, tells_evictions_by_cause_and_expiry_apart) {
   EXPECT_EQ(eviction["tier"], "pressure");
   EXPECT_EQ(eviction["evictions"],
             (json{{"clock", 11}, {"lru", 12}, {"emergency", 13}, {"max_entries", 15}}));
-  EXPECT_EQ(eviction["evictions_by_tier"],
-            json::parse(R"({"normal": {"clock": 1, "lru": 2, "emergency": 0, "max_entries": 15},
-                            "pressure": {"clock": 10, "lru": 10, "emergency": 0, "max_entries": 0},
-                            "emergency": {"clock": 0, "lru": 0, "emergency": 13, "max_entries": 0}})"));
+  EXPECT_EQ(eviction["evictions_by_tier"], json::parse(R"(
+                {"normal": {"clock": 1, "lru": 2, "emergency": 0, "expired": 6, "max_entries": 15},
+                 "pressure": {"clock": 10, "lru": 10, "emergency": 0, "expired": 6, "max_entries": 0},
+                 "emergency": {"clock": 0, "lru": 0, "emergency": 13, "expired": 2, "max_entries": 0}})"));
   EXPECT_EQ(eviction["expired"], 14);
   EXPECT_EQ(eviction["tier_changes"], 21);
   EXPECT_EQ(eviction["runs"], 22);

@@ -1,0 +1,91 @@
+// Large values into a full cache of small entries: stored at the first try, for about as many bytes
+// of entries as they take.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "eviction/evictor.hpp"
+#include "eviction/store_fixture.hpp"
+
+namespace kvcache {
+namespace {
+
+using namespace test;
+
+constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+
+constexpr std::size_t any_length = 0;
+
+struct large_value {
+  std::uint64_t limit_mib;
+  std::size_t value_bytes;
+  std::size_t small_bytes; // of the values that fill the cache; any_length: 1 to 1,000
+};
+
+class a_large_value : public testing::TestWithParam<large_value> {
+protected:
+  ~a_large_value() override { entries.set_room_maker(nullptr); }
+
+  std::uint64_t evicted() const {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t count : entries.stats().evictions) sum += count;
+    return sum;
+  }
+
+  memory_report report;
+  store entries{repeatable_options()};
+  evictor evict{entries,
+                {},
+                {.read_memory = [this](std::uint64_t own) -> const memory_report& {
+                   report.levels = {{.used_bytes = own,
+                                     .limit_bytes = GetParam().limit_mib * mib,
+                                     .source = "fake"}};
+                   return report;
+                 },
+                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
+                 .buffer_bytes = {},
+                 .wake = {},
+                 .on_tier_change = {},
+                 .on_estimate = {}}};
+};
+
+TEST_P(a_large_value, is_stored_into_a_full_cache_at_once_for_about_its_own_size_of_entries) {
+  const large_value p = GetParam();
+  entries.set_room_maker(&evict);
+  evict.run();
+  std::mt19937_64 random{5}; // NOLINT(bugprone-random-generator-seed): repeatable
+  const auto small = [&] {
+    return p.small_bytes == any_length ? 1 + random() % 1000 : p.small_bytes;
+  };
+  std::size_t number = 0;
+  while (evicted() < 20'000) {
+    for (int i = 0; i < 1000; ++i) ASSERT_TRUE(put_number(entries, number++, small()));
+    if (number % 10'000 == 0) evict.run();
+  }
+  for (std::size_t i = 0; i < number; i += 1 + random() % 3) access_number(entries, i);
+  for (int run = 0; run < 20; ++run) evict.run();
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(put_number(entries, number++, small()));
+  for (std::size_t i = 0; i < 6; ++i) {
+    const std::size_t live = entries.live_bytes();
+    const std::uint64_t moved = entries.stats().entries_moved;
+    ASSERT_EQ(entries.put("large" + std::to_string(i), std::string(p.value_bytes, 'l'), never),
+              put_outcome::inserted)
+        << i;
+    // It is live itself now; a slab is the least that helps.
+    EXPECT_LE(live, entries.live_bytes() + p.value_bytes / 4 + slab_bytes) << i;
+    EXPECT_LE(entries.stats().entries_moved - moved, 4096 + p.value_bytes / 16 + 1) << i;
+    EXPECT_LE(entries.held_bytes(), entries.hold_limit_bytes() + 4096) << i; // bookkeeping
+    for (int k = 0; k < 200; ++k) ASSERT_TRUE(put_number(entries, number++, small()));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    large_values, a_large_value,
+    testing::Values(large_value{64, 100'000, 100}, large_value{64, 1'000'000, 100},
+                    large_value{64, 3'000'000, 100}, large_value{64, 4'000'000, 100},
+                    large_value{64, 1'000'000, 10}, large_value{64, 100'000, any_length},
+                    large_value{64, 1'000'000, any_length}, large_value{64, 3'000'000, any_length},
+                    large_value{256, 4'000'000, any_length}));
+
+} // namespace
+} // namespace kvcache
