@@ -44,6 +44,9 @@ constexpr std::size_t least_unpaid_slots = 2048; // a slab may begin with what h
 constexpr std::size_t index_bytes_per_entry_max = 24;
 constexpr std::size_t smallest_index_bytes = 64 << 10;
 
+// What is evicted for one reading at most, in some 50 ms: a limit may rise meanwhile.
+constexpr std::size_t max_evictions_per_reading = 65'536;
+
 // Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
 // large value as often as so many entries may have to go for it.
 constexpr unsigned max_evictions_per_call = 128;
@@ -122,8 +125,8 @@ void evictor::obey_law() {
       surroundings_.on_tier_change(
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
     }
-    evict(decision.evict_bytes);
-    again = decision.confirm;
+    const bool done = evict(decision.evict_bytes);
+    again = decision.confirm || (!done && decision.tier == pressure_tier::emergency);
   } while (again);
 }
 
@@ -179,8 +182,9 @@ void evictor::in_slices(Work&& work) {
   }
 }
 
-void evictor::evict(std::uint64_t bytes) noexcept {
-  if (bytes == 0) return;
+// False: there is more to do, but so many have gone that memory is to be looked at again first.
+bool evictor::evict(std::uint64_t bytes) noexcept {
+  if (bytes == 0) return true;
   // The index shrinks with the entries, a little later: what it will give must not be evicted
   // twice.
   const auto live = static_cast<double>(store_.live_bytes());
@@ -188,12 +192,16 @@ void evictor::evict(std::uint64_t bytes) noexcept {
   const auto wanted =
       static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
   std::uint64_t freed = 0;
+  std::size_t evictions = 0;
+  bool more = true;
   in_slices([&] {
     std::size_t block = expired_.evict_one().bytes;
     if (block == 0) block = evict_least_recent();
     freed += block;
-    return block != 0 && freed < wanted;
+    more = block != 0 && freed < wanted;
+    return more && ++evictions < max_evictions_per_reading;
   });
+  return !more;
 }
 
 void evictor::move_survivors() noexcept {

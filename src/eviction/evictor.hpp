@@ -106,7 +106,7 @@ private:
   own_bytes measure_own() const noexcept;
   std::uint64_t content_bytes() const noexcept;
   std::uint64_t part_of_interval_ns(unsigned one_in) const noexcept;
-  void evict(std::uint64_t bytes) noexcept;
+  bool evict(std::uint64_t bytes) noexcept;
   std::size_t evict_least_recent() noexcept;
   bool grow_into_free_room(std::size_t wanted_bytes) noexcept;
   void move_survivors() noexcept;

@@ -11,27 +11,34 @@ namespace kvcache::test {
 
 // In percent of the group's limit, as the kernel counts.
 struct use_range {
-  double least = 0;
-  double most = 0;
-  std::size_t looks = 0;
+  double low;
+  double high;
+
+  bool has(double percent) const { return percent >= low && percent <= high; }
+};
+
+struct use_looks {
+  use_range seen{100, 0};
+  std::size_t count = 0;
+  std::size_t settled = 0; // of them, those within the wanted range
 };
 
 // Looks so many times, on the calling thread. The group's limit must not change meanwhile.
-use_range look_at_use(const memory_cgroup& group, std::size_t looks);
+use_looks look_at_use(const memory_cgroup& group, use_range wanted, std::size_t looks);
 
 // Looks from a thread of its own, until end().
 class use_record {
 public:
-  explicit use_record(const memory_cgroup& group);
+  use_record(const memory_cgroup& group, use_range wanted);
   ~use_record();
   use_record(const use_record&) = delete;
   use_record& operator=(const use_record&) = delete;
 
-  use_range end();
+  use_looks end();
 
 private:
   std::atomic<bool> ended_{false};
-  use_range seen_; // the thread's until it has ended
+  use_looks looks_; // the thread's until it has ended
   std::thread thread_;
 };
 
