@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,7 +8,9 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <new>
 #include <utility>
 
@@ -41,6 +44,10 @@ constexpr std::size_t taken_bytes_least = 512;
 // these bytes between two sweeps.
 constexpr std::size_t held_per_taken_byte = 16;
 
+// So much the kernel holds for a peer that takes its replies, now and then: it belongs to what a
+// connection is reckoned to cost. More for long is replies that it does not take.
+constexpr std::size_t kernel_bytes_under_way = 4096;
+
 bool is_temporary(int error) noexcept {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
@@ -56,6 +63,7 @@ connection::connection(worker& owner, unique_fd socket, fault refused_with) noex
 connection::~connection() {
   owner_.remove_from_holders(*this);
   owner_.change_held(accounted_bytes_, 0);
+  owner_.change_held_by_kernel(kernel_bytes_, 0);
 }
 
 void connection::start() noexcept {
@@ -295,6 +303,7 @@ bool connection::send(output_buffer& out) noexcept {
   }
   const std::size_t sent = taken < 0 ? 0 : static_cast<std::size_t>(taken);
   owner_.handlers().counters.add(observe::event::bytes_sent, sent);
+  owner_.note_sent(sent);
   if (sent == text.size()) {
     out.clear();
     return true;
@@ -315,6 +324,7 @@ bool connection::keep_for_later(std::string_view rest) noexcept {
   queued_bytes_ = 0;
   enter(phase::sending);
   wait_for(interest::send);
+  ask_kernel(); // its buffer is full
   return true;
 }
 
@@ -404,9 +414,11 @@ bool connection::holds_in_vain() const noexcept {
          owner_.has_stalled(since_ms_) && owner_.is_short_of_memory() && !has_received_more();
 }
 
-bool connection::shed() noexcept {
-  if (phase_ != phase::sending && phase_ != phase::linger) return false;
-  close();
+bool connection::shed(bool at_rest) noexcept {
+  const bool waits = phase_ == phase::sending || phase_ == phase::linger;
+  const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
+  if (!waits && !(at_rest && rests && lies_unread())) return false;
+  drop();
   pending_.release();
   input_.discard();
   input_.shrink();
@@ -423,7 +435,10 @@ void connection::give_memory_back() noexcept {
 void connection::expire() noexcept {
   if (phase_ == phase::flush) return; // how long that takes is not the peer's fault
   if (phase_ != phase::head && phase_ != phase::body) {
-    close();
+    if (phase_ == phase::sending || lies_unread())
+      drop();
+    else
+      close();
     return;
   }
   say_last(phase_ == phase::head ? fault::head_too_slow : fault::body_too_slow);
@@ -462,6 +477,15 @@ void connection::throw_away(std::size_t bytes) noexcept {
 void connection::close() noexcept {
   phase_ = phase::closed;
   socket_.reset();
+  account_kernel(0);
+}
+
+// Closes, and the kernel forgets at once what the peer has not taken. It would otherwise keep that
+// for minutes, in no account, and for as long as the peer likes.
+void connection::drop() noexcept {
+  const linger forget{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &forget, sizeof(forget));
+  close();
 }
 
 bool connection::has_received_more() const noexcept {
@@ -513,10 +537,52 @@ void connection::account() noexcept {
   if (bytes == accounted_bytes_) return;
   owner_.change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
-  if (bytes == sizeof(*this))
+  list_as_holder();
+}
+
+void connection::list_as_holder() noexcept {
+  const bool holds = accounted_bytes_ > sizeof(*this) || kernel_bytes_ > kernel_bytes_under_way;
+  if (!holds)
     owner_.remove_from_holders(*this);
   else if (!is_holder())
     owner_.put_last_of_holders(*this);
 }
+
+// ---- what the kernel holds
+// ----------------------------------------------------------------------------
+
+void connection::look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept {
+  if (phase_ == phase::closed) return;
+  // Without a batch since then, and with nothing there, there is nothing to be seen.
+  if (!all && kernel_bytes_ == 0 && since_ms_ < last_look_ms) return;
+  const std::size_t before = kernel_bytes_;
+  ask_kernel();
+  if (kernel_bytes_ >= before || phase_ == phase::sending) return; // see look_what_is_taken()
+  since_ms_ = owner_.now_ms();
+  if (phase_ == phase::linger) deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::linger));
+  if (is_holder()) owner_.put_last_of_holders(*this);
+}
+
+// While nothing is received, the peer may fill the buffer for that at any moment: it counts whole.
+void connection::ask_kernel() noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> holds{};
+  socklen_t bytes = sizeof(holds);
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_MEMINFO, holds.data(), &bytes) != 0) return;
+  const std::uint32_t received =
+      interest_ == interest::receive
+          ? holds[SK_MEMINFO_RMEM_ALLOC]
+          : std::max(holds[SK_MEMINFO_RMEM_ALLOC], holds[SK_MEMINFO_RCVBUF]);
+  account_kernel(std::size_t{received} + holds[SK_MEMINFO_WMEM_QUEUED]);
+}
+
+void connection::account_kernel(std::size_t bytes) noexcept {
+  if (bytes == kernel_bytes_) return;
+  owner_.change_held_by_kernel(kernel_bytes_, bytes);
+  kernel_bytes_ = bytes;
+  list_as_holder();
+}
+
+// Replies in the kernel that the peer does not take, as far as one can tell.
+bool connection::lies_unread() const noexcept { return kernel_bytes_ > kernel_bytes_under_way; }
 
 } // namespace kvcache::http

@@ -54,10 +54,15 @@ public:
   // Ends at once, without a word.
   void abort() noexcept { close(); }
 
+  // Takes over what the kernel holds for it at the moment, where that may have changed since the
+  // last look at `last_look_ms`; `all`: in any case.
+  void look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept;
+
   // Ends at once, if it waits for its peer only, and gives all that it holds back; true if it did.
-  // Of use where memory is short and the peer makes no use of what is held for it. It is deleted
-  // with the next sweep.
-  bool shed() noexcept;
+  // Of use where memory is short and the peer makes no use of what is held for it. `at_rest`: it is
+  // not being served, and is ended for unread replies in the kernel too. It is deleted with the
+  // next sweep.
+  bool shed(bool at_rest) noexcept;
 
   // Since when it has been in its phase without making good use of what it holds, on the worker's
   // clock; whether it holds more than itself.
@@ -116,12 +121,17 @@ private:
   void end() noexcept;
   void throw_away(std::size_t bytes) noexcept;
   void close() noexcept;
+  void drop() noexcept;
 
   void enter(phase next) noexcept;
   void wait_for(interest what) noexcept;
   bool has_received_more() const noexcept;
   unsigned timeout_ms(phase in) const noexcept;
   void account() noexcept;
+  void ask_kernel() noexcept;
+  void account_kernel(std::size_t bytes) noexcept;
+  void list_as_holder() noexcept;
+  bool lies_unread() const noexcept;
 
   worker& owner_;
   unique_fd socket_;
@@ -135,6 +145,7 @@ private:
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;
   std::size_t accounted_bytes_ = 0;
+  std::size_t kernel_bytes_ = 0; // what the kernel held at the last look, accounted
   std::size_t linger_bytes_left_ = 0;
   std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
 

@@ -87,6 +87,10 @@ public:
   bool has_stalled(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
 
+  // The same of what the kernel holds for it, and bytes that it has just been given to send.
+  void change_held_by_kernel(std::size_t from_bytes, std::size_t to_bytes) noexcept;
+  void note_sent(std::size_t bytes) noexcept { sent_since_look_bytes_ += bytes; }
+
   // Connections that hold more than themselves, those that have got on with their work most
   // recently last.
   void put_last_of_holders(connection& c) noexcept;
@@ -102,7 +106,8 @@ public:
   // Flushes the cache on another thread, then calls `done` here with the number of entries removed.
   void flush_in_background(std::function<void(std::size_t)> done);
 
-  // Deletes the connection if it has finished. Must be the caller's last use of it.
+  // Deletes the connection if it has finished, and looks what the kernel holds if that is due. Must
+  // be the caller's last use of it.
   void retire(connection& c) noexcept;
 
 private:
@@ -114,8 +119,11 @@ private:
   void schedule_sweep();
   std::chrono::steady_clock::duration time_to_sweep() const noexcept;
   void sweep() noexcept;
+  void look_at_kernel(bool all) noexcept;
+  void bury(connection& c) noexcept;
   template <class Predicate>
-  void shed_stalled(Predicate enough) noexcept;
+  void shed_stalled(bool at_rest, Predicate enough) noexcept;
+  void shed_until_under_cap() noexcept;
   void read_clocks() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
@@ -142,8 +150,12 @@ private:
   const std::unique_ptr<access_recorder> access_;
   output_buffer scratch_;
   std::size_t scratch_bytes_ = 0; // of it, accounted
-  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch
+  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch, not by the kernel
   std::size_t held_bytes_peak_ = 0;
+  std::size_t sent_since_look_bytes_ = 0; // at what the kernel holds
+  std::size_t look_after_bytes_ = 0;      // the next look is due when so much has been sent
+  std::uint64_t last_look_ms_ = 0;
+  unsigned sweeps_ = 0;
   block_pool pool_{sizeof(connection)};
   connection_list connections_;
   holder_list holders_;
