@@ -107,7 +107,8 @@ http::load_caps make_load_caps(const config::options& settings,
   caps.connections_most = connections_most(settings, lowest_limit);
   caps.connections_now =
       paced(now.connections, grant / bytes_per_connection, caps.connections_most);
-  caps.buffer_bytes = paced(now.buffer_bytes, grant, lowest_limit / limit_per_buffer_byte);
+  caps.buffer_bytes_most = lowest_limit / limit_per_buffer_byte;
+  caps.buffer_bytes = paced(now.buffer_bytes, grant, caps.buffer_bytes_most);
   return caps;
 }
 

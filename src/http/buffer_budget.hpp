@@ -15,13 +15,21 @@ namespace kvcache::http {
 class buffer_budget {
 public:
   // 0: no cap.
-  explicit buffer_budget(std::size_t limit_bytes) noexcept : limit_bytes_(limit_bytes) {}
+  explicit buffer_budget(std::size_t limit_bytes) noexcept
+      : limit_bytes_(limit_bytes), limit_bytes_most_(limit_bytes) {}
 
   // Whether `bytes` more stay under the cap. Two threads that ask at the same time may pass it
   // together by what each of them then takes.
   bool has_room(std::size_t bytes) const noexcept {
     const std::size_t limit = limit_bytes();
     return limit == 0 || used_bytes() + bytes <= limit;
+  }
+
+  // Whether there never will be room for so much at a time, however long one waits: it would make
+  // memory short all by itself.
+  bool never_has_room(std::size_t bytes) const noexcept {
+    const std::size_t most = limit_bytes_most_.load(std::memory_order_relaxed);
+    return most != 0 && bytes > most / 4 * 3;
   }
 
   // Three quarters of the cap are taken: who holds something for nothing should give it back.
@@ -39,8 +47,10 @@ public:
 
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
 
-  void set_limit_bytes(std::size_t bytes) noexcept {
+  // `most`: what the cap can become where nothing else needs memory; 0: no more than `bytes`.
+  void set_limit_bytes(std::size_t bytes, std::size_t most = 0) noexcept {
     limit_bytes_.store(bytes, std::memory_order_relaxed);
+    limit_bytes_most_.store(most == 0 ? bytes : most, std::memory_order_relaxed);
   }
 
   // Takes over a change of what one owner holds.
@@ -53,6 +63,7 @@ public:
 
 private:
   std::atomic<std::size_t> limit_bytes_;
+  std::atomic<std::size_t> limit_bytes_most_;
   std::atomic<std::size_t> used_bytes_{0};
 };
 

@@ -97,8 +97,8 @@ void connection::on_ready() noexcept {
 }
 
 void connection::receive() noexcept {
-  if (!make_room_to_receive()) {
-    say_last(fault::no_room);
+  if (const fault why = make_room_to_receive(); why != fault::none) {
+    say_last(why);
     return;
   }
   const ssize_t got = ::recv(socket_.get(), input_.free_room(), input_.free_bytes(), 0);
@@ -120,14 +120,20 @@ void connection::on_received(std::size_t bytes) noexcept {
   serve();
 }
 
-bool connection::make_room_to_receive() noexcept {
-  if (input_.empty() && !input_full_) return true;
+fault connection::make_room_to_receive() noexcept {
+  if (input_.empty() && !input_full_) return fault::none;
   input_.compact();
   const std::size_t capacity = input_.capacity();
-  if (input_.free_bytes() == 0)
-    return grow_input(capacity * 2); // the parser limits what a request is
+  if (input_.free_bytes() == 0) {
+    // Not more than the request needs, where that is known, and no sooner than it comes. The parser
+    // limits what a request is.
+    const std::size_t announced = parser_.announced_bytes();
+    const std::size_t wanted = announced != 0 ? std::min(announced, capacity * 2) : capacity * 2;
+    if (owner_.can_never_hold(std::max(announced, wanted))) return fault::beyond_memory;
+    return grow_input(wanted) ? fault::none : fault::no_room;
+  }
   if (input_full_ && capacity < burst_bytes) grow_input(capacity * 2);
-  return true;
+  return fault::none;
 }
 
 bool connection::grow_input(std::size_t to_bytes) noexcept {
@@ -208,6 +214,8 @@ void connection::answer_expectation(output_buffer& out) {
   if (refuse_by_head(x)) {
     ending_ = true;
     tell_access(asked.verb, asked.path, out, before);
+  } else if (owner_.can_never_hold(parser_.announced_bytes())) {
+    refuse_and_end(out, fault::beyond_memory);
   } else {
     out.append(continue_reply);
   }

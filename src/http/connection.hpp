@@ -88,7 +88,7 @@ private:
 
   void receive() noexcept;
   void on_received(std::size_t bytes) noexcept;
-  bool make_room_to_receive() noexcept;
+  fault make_room_to_receive() noexcept;
   bool grow_input(std::size_t to_bytes) noexcept;
   bool holds_in_vain() const noexcept;
 

@@ -7,6 +7,7 @@
 #include <ctime>
 #include <limits>
 #include <new>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -32,7 +33,8 @@ constexpr milliseconds sweep_interval_draining{20};
 // peer may have sent a moment ago is answered, not reset.
 constexpr milliseconds drain_idle_grace{500};
 
-// The scratch output buffer is given back when a large reply has made it larger than this.
+// What the worker writes replies and decoded bodies into is given back when a large one has made it
+// larger than this.
 constexpr std::size_t scratch_bytes_kept = std::size_t{256} << 10;
 
 // The allocator keeps what connections free, page by page; it is asked to return it when they hold
@@ -328,12 +330,20 @@ void worker::sweep() noexcept {
     schedule_sweep();
 }
 
+void worker::account_scratch() noexcept {
+  const std::size_t bytes =
+      scratch_.capacity() + handlers_.body.bytes() + handlers_.query.capacity();
+  if (bytes == scratch_bytes_) return;
+  change_held(scratch_bytes_, bytes);
+  scratch_bytes_ = bytes;
+}
+
 void worker::give_memory_back() noexcept {
+  account_scratch(); // as it has grown: what has been there is what the allocator has
   if (scratch_.capacity() > scratch_bytes_kept) scratch_.release();
-  if (scratch_.capacity() != scratch_bytes_) {
-    change_held(scratch_bytes_, scratch_.capacity());
-    scratch_bytes_ = scratch_.capacity();
-  }
+  for (std::string* decoded : {&handlers_.body.key, &handlers_.body.value, &handlers_.query})
+    if (decoded->capacity() > scratch_bytes_kept) std::string{}.swap(*decoded);
+  account_scratch();
   if (held_bytes_peak_ - held_bytes_ < trim_threshold_bytes) return;
   held_bytes_peak_ = held_bytes_;
 #ifdef __GLIBC__

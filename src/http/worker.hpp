@@ -83,6 +83,7 @@ public:
   // What a connection holds: whether it may hold this much more, whether memory for that is short,
   // and a change of it.
   bool may_hold(std::size_t more_bytes) noexcept;
+  bool can_never_hold(std::size_t bytes) const noexcept { return budget_.never_has_room(bytes); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
   bool has_stalled(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
@@ -127,6 +128,7 @@ private:
   void read_clocks() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
+  void account_scratch() noexcept;
   void give_memory_back() noexcept;
   std::atomic<std::size_t>& count_for(fault refused_with) noexcept;
 
@@ -149,7 +151,7 @@ private:
   handler_context handlers_;
   const std::unique_ptr<access_recorder> access_;
   output_buffer scratch_;
-  std::size_t scratch_bytes_ = 0; // of it, accounted
+  std::size_t scratch_bytes_ = 0; // of it and what the handlers decode into, accounted
   std::size_t held_bytes_ = 0;    // by this worker's connections and scratch, not by the kernel
   std::size_t held_bytes_peak_ = 0;
   std::size_t sent_since_look_bytes_ = 0; // at what the kernel holds

@@ -225,6 +225,7 @@ TEST(load_caps, grant_a_part_of_what_is_free_at_the_fullest_level) {
   const http::load_caps caps = make_load_caps(resolved(), levels, now);
   EXPECT_EQ(caps.connections_now, 1000 + 5 * mib / 12288);
   EXPECT_EQ(caps.buffer_bytes, 7 * mib);
+  EXPECT_EQ(caps.buffer_bytes_most, 25 * mib);
 }
 
 TEST(load_caps, never_grant_more_than_their_share_of_the_limit) {

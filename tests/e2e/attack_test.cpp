@@ -178,6 +178,20 @@ TEST(attack, peers_that_never_read_have_the_kernel_hold_no_more_than_the_share_o
   }
 }
 
+TEST(attack, large_escaped_bodies_leave_nothing_behind) {
+  constexpr std::size_t connections = 8;
+  running_server server{{"--max-value-chars", "1000000"}};
+  const footprint before{server};
+  // Refused for its key when the value has been decoded: so it is not the store that holds it.
+  std::string body = R"({"value":")";
+  for (int i = 0; i < 1'000'000; ++i) body += R"(\uD83D\uDE00)";
+  body += R"(","key":""})";
+  for (std::size_t i = 0; i < connections; ++i)
+    ASSERT_EQ(server.connect().ask(post_request("/put", body)).body,
+              error_body("The key must not be empty."));
+  EXPECT_TRUE(before.comes_back());
+}
+
 TEST(attack, resets_and_floods_of_connections_leave_it_serving) {
   running_server server;
   const footprint before{server};
