@@ -26,6 +26,10 @@ namespace {
 // more.
 constexpr std::size_t burst_bytes = std::size_t{16} << 10;
 
+// An input buffer of this size is not doubled but grows by half: so much more memory may take a few
+// readings to come. And it is not kept for the next request.
+constexpr std::size_t large_input_bytes = std::size_t{1} << 20;
+
 // Replies are sent when this much has been written, though more requests may be in the buffer.
 constexpr std::size_t send_mark_bytes = std::size_t{64} << 10;
 
@@ -88,7 +92,7 @@ void connection::on_ready() noexcept {
   if (phase_ == phase::closed) return; // shed meanwhile
   if (phase_ == phase::sending)
     send_pending();
-  else if (phase_ == phase::flush)
+  else if (interest_ == interest::nothing)
     close(); // nothing is waited for: the socket has failed
   else
     receive();
@@ -98,9 +102,10 @@ void connection::on_ready() noexcept {
 
 void connection::receive() noexcept {
   if (const fault why = make_room_to_receive(); why != fault::none) {
-    say_last(why);
+    if (why != fault::no_room || !wait_for_memory()) say_last(why);
     return;
   }
+  waits_for_memory_ = false;
   const ssize_t got = ::recv(socket_.get(), input_.free_room(), input_.free_bytes(), 0);
   if (got > 0)
     on_received(static_cast<std::size_t>(got));
@@ -128,12 +133,23 @@ fault connection::make_room_to_receive() noexcept {
     // Not more than the request needs, where that is known, and no sooner than it comes. The parser
     // limits what a request is.
     const std::size_t announced = parser_.announced_bytes();
-    const std::size_t wanted = announced != 0 ? std::min(announced, capacity * 2) : capacity * 2;
+    const std::size_t next = capacity < large_input_bytes ? capacity * 2 : capacity / 2 * 3;
+    const std::size_t wanted = announced != 0 ? std::min(announced, next) : next;
     if (owner_.can_never_hold(std::max(announced, wanted))) return fault::beyond_memory;
     return grow_input(wanted) ? fault::none : fault::no_room;
   }
   if (input_full_ && capacity < burst_bytes) grow_input(capacity * 2);
   return fault::none;
+}
+
+// Memory is made for it meanwhile, or will be: the next sweep tries again. False: it has waited
+// long enough.
+bool connection::wait_for_memory() noexcept {
+  if (!waits_for_memory_) since_ms_ = owner_.now_ms();
+  waits_for_memory_ = true;
+  if (owner_.has_stalled(since_ms_)) return false;
+  wait_for(interest::nothing);
+  return true;
 }
 
 bool connection::grow_input(std::size_t to_bytes) noexcept {
@@ -389,6 +405,7 @@ void connection::on_all_sent() noexcept {
 // -------------------------------------------------------------------------------
 
 void connection::wait_for_input() noexcept {
+  if (input_.heap_bytes() > large_input_bytes && input_.empty()) input_.shrink();
   const parse_phase parsing = parser_.phase();
   const phase next = parsing == parse_phase::idle   ? phase::idle
                      : parsing == parse_phase::head ? phase::head
@@ -401,6 +418,7 @@ void connection::wait_for_input() noexcept {
 void connection::sweep() noexcept {
   if (phase_ == phase::closed) return;
   if (phase_ == phase::sending) look_what_is_taken();
+  if (waits_for_memory_) wait_for(interest::receive);
   const bool idle = phase_ == phase::idle && input_.empty();
   if (idle && owner_.idle_ones_must_go()) {
     if (!has_received_more()) close();
@@ -425,7 +443,8 @@ bool connection::holds_in_vain() const noexcept {
 bool connection::shed(bool at_rest) noexcept {
   const bool waits = phase_ == phase::sending || phase_ == phase::linger;
   const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
-  if (!waits && !(at_rest && rests && lies_unread())) return false;
+  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_;
+  if (!waits && !(at_rest && ignores_replies)) return false;
   drop();
   pending_.release();
   input_.discard();
@@ -447,6 +466,10 @@ void connection::expire() noexcept {
       drop();
     else
       close();
+    return;
+  }
+  if (waits_for_memory_) {
+    say_last(fault::no_room);
     return;
   }
   say_last(phase_ == phase::head ? fault::head_too_slow : fault::body_too_slow);

@@ -89,6 +89,7 @@ private:
   void receive() noexcept;
   void on_received(std::size_t bytes) noexcept;
   fault make_room_to_receive() noexcept;
+  bool wait_for_memory() noexcept;
   bool grow_input(std::size_t to_bytes) noexcept;
   bool holds_in_vain() const noexcept;
 
@@ -154,10 +155,11 @@ private:
   const fault refused_with_;
   phase phase_ = phase::serving;
   interest interest_ = interest::nothing;
-  bool flushing_ = false;   // the flush refers to this
-  bool ending_ = false;     // the last reply has been written; nothing after it is processed
-  bool input_full_ = false; // the last receive filled the buffer: there is probably more
-  bool served_ = false;     // a request has been answered
+  bool flushing_ = false;         // the flush refers to this
+  bool ending_ = false;           // the last reply has been written; nothing after it is processed
+  bool input_full_ = false;       // the last receive filled the buffer: there is probably more
+  bool waits_for_memory_ = false; // to receive more of a request
+  bool served_ = false;           // a request has been answered
 };
 
 } // namespace kvcache::http

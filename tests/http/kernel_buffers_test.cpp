@@ -88,6 +88,12 @@ TEST_F(kernel_buffers, count_in_what_connections_hold) {
 
 TEST_F(kernel_buffers, count_as_long_as_there_is_something_in_them) {
   start();
+  // What the worker writes replies into is as large as it gets, and counts.
+  EXPECT_EQ(server().connect().ask(large_question_).status, 200U);
+  EXPECT_TRUE(eventually([&] {
+    return server().counted().connections_now() == 0 &&
+           server().server().buffer_bytes() > large_bytes;
+  }));
   const std::size_t before = server().server().buffer_bytes();
   raw_client peer{server().port(), small_receive_buffer};
   peer.send(large_question_); // all of the reply fits
