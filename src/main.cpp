@@ -28,6 +28,7 @@ int serve(const config::command_line& line) {
   config::signal_waiter signals; // before the first thread
   config::ignore_broken_pipes();
   config::refuse_huge_pages();
+  config::give_large_blocks_back();
   const config::open_file_limit files = config::raise_open_file_limit();
   config::logging log{line.settings.level, line.settings.format};
   for (const std::string& warning : line.warnings) log.warn(warning);

@@ -7,6 +7,10 @@
 #include <csignal>
 #include <system_error>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace kvcache::config {
 
 open_file_limit raise_open_file_limit() {
@@ -32,5 +36,13 @@ std::optional<std::string> find_too_few_files(const open_file_limit& limit,
 void ignore_broken_pipes() noexcept { std::signal(SIGPIPE, SIG_IGN); }
 
 bool refuse_huge_pages() noexcept { return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0; }
+
+void give_large_blocks_back() noexcept {
+#ifdef __GLIBC__
+  constexpr int large_bytes = 256 << 10; // glibc's own mark at start is 128 KiB
+  mallopt(M_MMAP_THRESHOLD, large_bytes);
+  mallopt(M_TRIM_THRESHOLD, large_bytes); // of free room at a heap's end
+#endif
+}
 
 } // namespace kvcache::config

@@ -26,4 +26,9 @@ void ignore_broken_pipes() noexcept;
 // pages are given back. False if the kernel refuses.
 bool refuse_huge_pages() noexcept;
 
+// What is large (the buffers of a large body) goes back to the kernel when it is freed. Left to
+// itself, glibc raises its mark for that with each such block it sees, and then keeps tens of
+// megabytes in each thread's heap for good, where asking it to trim does not reach.
+void give_large_blocks_back() noexcept;
+
 } // namespace kvcache::config

@@ -13,6 +13,14 @@ constexpr std::uint64_t bytes_per_connection = std::uint64_t{12} << 10;
 // All buffers together may take one part in this many of the limit.
 constexpr std::uint64_t limit_per_buffer_byte = 4;
 
+// The kernel's buffers for one connection, of which it takes twice as much: so large that the
+// replies to a batch of requests pass in one go, and a small part of the limit. A few hundred peers
+// that leave their replies unread have filled the cap on all buffers, and are cut.
+constexpr std::uint64_t limit_per_send_byte = 2048;
+constexpr std::uint64_t limit_per_receive_byte = 4096;
+constexpr std::uint64_t least_socket_buffer_bytes = std::uint64_t{16} << 10;
+constexpr std::uint64_t most_socket_buffer_bytes = std::uint64_t{256} << 10;
+
 // Of each cap, one part in this many is granted however little memory is free.
 constexpr std::uint64_t cap_per_minimum = 16;
 
@@ -34,6 +42,11 @@ std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emerge
     least = std::min(least, mark > level.used_bytes ? mark - level.used_bytes : 0);
   }
   return least;
+}
+
+std::size_t socket_buffer_bytes(std::uint64_t memory_limit_bytes, std::uint64_t limit_per_byte) {
+  return std::clamp(memory_limit_bytes / limit_per_byte, least_socket_buffer_bytes,
+                    most_socket_buffer_bytes);
 }
 
 } // namespace
@@ -129,7 +142,8 @@ http::load_caps make_load_caps(const config::options& settings,
   caps.connections_most = connections_most(settings, lowest_limit);
   caps.connections_now =
       paced(now.connections, grant / bytes_per_connection, caps.connections_most);
-  caps.buffer_bytes = paced(now.buffer_bytes, grant, lowest_limit / limit_per_buffer_byte);
+  caps.buffer_bytes_most = lowest_limit / limit_per_buffer_byte;
+  caps.buffer_bytes = paced(now.buffer_bytes, grant, caps.buffer_bytes_most);
   return caps;
 }
 
@@ -141,6 +155,8 @@ http::server_options make_server_options(const config::options& settings,
   made.threads = settings.threads;
   made.max_connections = connections_most(settings, memory_limit_bytes);
   made.max_buffer_bytes = memory_limit_bytes / limit_per_buffer_byte;
+  made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
+  made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
   made.limits.max_key_chars = settings.max_key_chars;
   made.limits.max_value_chars = settings.max_value_chars;
   made.limits.head_bytes = settings.max_head_bytes;

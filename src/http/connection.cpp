@@ -1,5 +1,6 @@
 #include "http/connection.hpp"
 
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -7,6 +8,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <new>
@@ -24,6 +26,10 @@ namespace {
 // Input is received in pieces of up to this size while it keeps coming; a single request may need
 // more.
 constexpr std::size_t burst_bytes = std::size_t{16} << 10;
+
+// An input buffer of this size is not doubled but grows by half: so much more memory may take a few
+// readings to come. And it is not kept for the next request.
+constexpr std::size_t large_input_bytes = std::size_t{1} << 20;
 
 // Replies are sent when this much has been written, though more requests may be in the buffer.
 constexpr std::size_t send_mark_bytes = std::size_t{64} << 10;
@@ -43,6 +49,10 @@ constexpr std::size_t taken_bytes_least = 512;
 // these bytes between two sweeps.
 constexpr std::size_t held_per_taken_byte = 16;
 
+// So much the kernel holds for a peer that takes its replies, now and then: it belongs to what a
+// connection is reckoned to cost. More for long is replies that it does not take.
+constexpr std::size_t kernel_bytes_under_way = 4096;
+
 bool is_temporary(int error) noexcept {
   return error == EAGAIN || error == EWOULDBLOCK || error == EINTR;
 }
@@ -58,6 +68,7 @@ connection::connection(worker& owner, unique_fd socket, fault refused_with) noex
 connection::~connection() {
   owner_.remove_from_holders(*this);
   owner_.change_held(accounted_bytes_, 0);
+  owner_.change_held_by_kernel(kernel_bytes_, 0);
 }
 
 void connection::start() noexcept {
@@ -82,7 +93,7 @@ void connection::on_ready() noexcept {
   if (phase_ == phase::closed) return; // shed meanwhile
   if (phase_ == phase::sending)
     send_pending();
-  else if (phase_ == phase::flush)
+  else if (interest_ == interest::nothing)
     close(); // nothing is waited for: the socket has failed
   else
     receive();
@@ -91,10 +102,11 @@ void connection::on_ready() noexcept {
 }
 
 void connection::receive() noexcept {
-  if (!make_room_to_receive()) {
-    say_last(fault::no_room);
+  if (const fault why = make_room_to_receive(); why != fault::none) {
+    if (why != fault::no_room || !wait_for_memory()) say_last(why);
     return;
   }
+  waits_for_memory_ = false;
   const ssize_t got = ::recv(socket_.get(), input_.free_room(), input_.free_bytes(), 0);
   if (got > 0)
     on_received(static_cast<std::size_t>(got));
@@ -114,13 +126,30 @@ void connection::on_received(std::size_t bytes) noexcept {
   serve();
 }
 
-bool connection::make_room_to_receive() noexcept {
-  if (input_.empty() && !input_full_) return true;
+fault connection::make_room_to_receive() noexcept {
+  if (input_.empty() && !input_full_) return fault::none;
   input_.compact();
   const std::size_t capacity = input_.capacity();
-  if (input_.free_bytes() == 0)
-    return grow_input(capacity * 2); // the parser limits what a request is
+  if (input_.free_bytes() == 0) {
+    // Not more than the request needs, where that is known, and no sooner than it comes. The parser
+    // limits what a request is.
+    const std::size_t announced = parser_.announced_bytes();
+    const std::size_t next = capacity < large_input_bytes ? capacity * 2 : capacity / 2 * 3;
+    const std::size_t wanted = announced != 0 ? std::min(announced, next) : next;
+    if (owner_.can_never_hold(std::max(announced, wanted))) return fault::beyond_memory;
+    return grow_input(wanted) ? fault::none : fault::no_room;
+  }
   if (input_full_ && capacity < burst_bytes) grow_input(capacity * 2);
+  return fault::none;
+}
+
+// Memory is made for it meanwhile, or will be: the next sweep tries again. False: it has waited
+// long enough.
+bool connection::wait_for_memory() noexcept {
+  if (!waits_for_memory_) since_ms_ = owner_.now_ms();
+  waits_for_memory_ = true;
+  if (owner_.has_stalled(since_ms_)) return false;
+  wait_for(interest::nothing);
   return true;
 }
 
@@ -212,6 +241,8 @@ void connection::answer_expectation(output_buffer& out) {
   if (refuse_by_head(x)) {
     ending_ = true;
     tell_access(asked.verb, asked.path, out, before);
+  } else if (owner_.can_never_hold(parser_.announced_bytes())) {
+    refuse_and_end(out, fault::beyond_memory);
   } else {
     out.append(continue_reply);
   }
@@ -307,6 +338,7 @@ bool connection::send(output_buffer& out) noexcept {
   }
   const std::size_t sent = taken < 0 ? 0 : static_cast<std::size_t>(taken);
   owner_.handlers().counters.add(observe::event::bytes_sent, sent);
+  owner_.note_sent(sent);
   if (sent == text.size()) {
     out.clear();
     return true;
@@ -327,6 +359,7 @@ bool connection::keep_for_later(std::string_view rest) noexcept {
   queued_bytes_ = unacknowledged_bytes();
   enter(phase::sending);
   wait_for(interest::send);
+  ask_kernel(); // its buffer is full
   return true;
 }
 
@@ -387,6 +420,7 @@ void connection::on_all_sent() noexcept {
 // -------------------------------------------------------------------------------
 
 void connection::wait_for_input() noexcept {
+  if (input_.heap_bytes() > large_input_bytes && input_.empty()) input_.shrink();
   const parse_phase parsing = parser_.phase();
   const phase next = parsing == parse_phase::idle   ? phase::idle
                      : parsing == parse_phase::head ? phase::head
@@ -400,6 +434,7 @@ void connection::sweep(std::uint64_t late_ms) noexcept {
   if (phase_ == phase::closed) return;
   deadline_ms_ += late_ms;
   if (phase_ == phase::sending) look_what_is_taken();
+  if (waits_for_memory_) wait_for(interest::receive);
   const bool idle = phase_ == phase::idle && input_.empty();
   if (idle && owner_.idle_ones_must_go()) {
     if (!has_received_more()) close();
@@ -421,13 +456,18 @@ bool connection::holds_in_vain() const noexcept {
          owner_.has_stalled(since_ms_) && owner_.is_short_of_memory() && !has_received_more();
 }
 
-bool connection::shed() noexcept {
-  if (phase_ != phase::sending && phase_ != phase::linger) return false;
-  if (phase_ == phase::sending) {
-    look_what_is_taken(); // the last sweep may be long ago
-    if (!owner_.has_stalled(since_ms_)) return false;
-  }
-  close();
+// Looks, since the last sweep may be long ago.
+bool connection::has_stalled() noexcept {
+  if (phase_ == phase::sending) look_what_is_taken();
+  return owner_.has_stalled(since_ms_);
+}
+
+bool connection::shed(bool at_rest) noexcept {
+  const bool waits = phase_ == phase::sending || phase_ == phase::linger;
+  const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
+  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_;
+  if (!waits && !(at_rest && ignores_replies)) return false;
+  drop();
   pending_.release();
   input_.discard();
   input_.shrink();
@@ -444,7 +484,14 @@ void connection::give_memory_back() noexcept {
 void connection::expire() noexcept {
   if (phase_ == phase::flush) return; // how long that takes is not the peer's fault
   if (phase_ != phase::head && phase_ != phase::body) {
-    close();
+    if (phase_ == phase::sending || lies_unread())
+      drop();
+    else
+      close();
+    return;
+  }
+  if (waits_for_memory_) {
+    say_last(fault::no_room);
     return;
   }
   say_last(phase_ == phase::head ? fault::head_too_slow : fault::body_too_slow);
@@ -483,6 +530,15 @@ void connection::throw_away(std::size_t bytes) noexcept {
 void connection::close() noexcept {
   phase_ = phase::closed;
   socket_.reset();
+  account_kernel(0);
+}
+
+// Closes, and the kernel forgets at once what the peer has not taken. It would otherwise keep that
+// for minutes, in no account, and for as long as the peer likes.
+void connection::drop() noexcept {
+  const linger forget{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &forget, sizeof(forget));
+  close();
 }
 
 bool connection::has_received_more() const noexcept {
@@ -534,10 +590,52 @@ void connection::account() noexcept {
   if (bytes == accounted_bytes_) return;
   owner_.change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
-  if (bytes == sizeof(*this))
+  list_as_holder();
+}
+
+void connection::list_as_holder() noexcept {
+  const bool holds = accounted_bytes_ > sizeof(*this) || kernel_bytes_ > kernel_bytes_under_way;
+  if (!holds)
     owner_.remove_from_holders(*this);
   else if (!is_holder())
     owner_.put_last_of_holders(*this);
 }
+
+// ---- what the kernel holds
+// ----------------------------------------------------------------------------
+
+void connection::look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept {
+  if (phase_ == phase::closed) return;
+  // Without a batch since then, and with nothing there, there is nothing to be seen.
+  if (!all && kernel_bytes_ == 0 && since_ms_ < last_look_ms) return;
+  const std::size_t before = kernel_bytes_;
+  ask_kernel();
+  if (kernel_bytes_ >= before || phase_ == phase::sending) return; // see look_what_is_taken()
+  since_ms_ = owner_.now_ms();
+  if (phase_ == phase::linger) deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::linger));
+  if (is_holder()) owner_.put_last_of_holders(*this);
+}
+
+// While nothing is received, the peer may fill the buffer for that at any moment: it counts whole.
+void connection::ask_kernel() noexcept {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> holds{};
+  socklen_t bytes = sizeof(holds);
+  if (::getsockopt(socket_.get(), SOL_SOCKET, SO_MEMINFO, holds.data(), &bytes) != 0) return;
+  const std::uint32_t received =
+      interest_ == interest::receive
+          ? holds[SK_MEMINFO_RMEM_ALLOC]
+          : std::max(holds[SK_MEMINFO_RMEM_ALLOC], holds[SK_MEMINFO_RCVBUF]);
+  account_kernel(std::size_t{received} + holds[SK_MEMINFO_WMEM_QUEUED]);
+}
+
+void connection::account_kernel(std::size_t bytes) noexcept {
+  if (bytes == kernel_bytes_) return;
+  owner_.change_held_by_kernel(kernel_bytes_, bytes);
+  kernel_bytes_ = bytes;
+  list_as_holder();
+}
+
+// Replies in the kernel that the peer does not take, as far as one can tell.
+bool connection::lies_unread() const noexcept { return kernel_bytes_ > kernel_bytes_under_way; }
 
 } // namespace kvcache::http

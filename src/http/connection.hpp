@@ -48,18 +48,25 @@ public:
   // The socket can be read from or written to, whichever is waited for, or has failed.
   void on_ready() noexcept;
 
-  // Enforces the deadline and gives unused memory back. Called by the worker every now and then, and
-  // told by how much it comes late: that time is not the peer's.
+  // Enforces the deadline and gives unused memory back. Called by the worker every now and then,
+  // and told by how much it comes late: that time is not the peer's.
   void sweep(std::uint64_t late_ms) noexcept;
 
   // Ends at once, without a word.
   void abort() noexcept { close(); }
 
-  // Ends at once, if it waits for its peer only and that has stalled, and gives all that it holds
-  // back; true if it did.
-  // Of use where memory is short and the peer makes no use of what is held for it. It is deleted
-  // with the next sweep.
-  bool shed() noexcept;
+  // Takes over what the kernel holds for it at the moment, where that may have changed since the
+  // last look at `last_look_ms`; `all`: in any case.
+  void look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept;
+
+  // Ends at once, if it waits for its peer only, and gives all that it holds back; true if it did.
+  // Of use where memory is short and the peer makes no use of what is held for it. `at_rest`: it is
+  // not being served, and is ended for unread replies in the kernel too. It is deleted with the
+  // next sweep.
+  bool shed(bool at_rest) noexcept;
+
+  // Whether it has not got on for a while.
+  bool has_stalled() noexcept;
 
   // Since when it has been in its phase without making good use of what it holds, on the worker's
   // clock; whether it holds more than itself.
@@ -85,7 +92,8 @@ private:
 
   void receive() noexcept;
   void on_received(std::size_t bytes) noexcept;
-  bool make_room_to_receive() noexcept;
+  fault make_room_to_receive() noexcept;
+  bool wait_for_memory() noexcept;
   bool grow_input(std::size_t to_bytes) noexcept;
   bool holds_in_vain() const noexcept;
 
@@ -120,12 +128,17 @@ private:
   void end() noexcept;
   void throw_away(std::size_t bytes) noexcept;
   void close() noexcept;
+  void drop() noexcept;
 
   void enter(phase next) noexcept;
   void wait_for(interest what) noexcept;
   bool has_received_more() const noexcept;
   unsigned timeout_ms(phase in) const noexcept;
   void account() noexcept;
+  void ask_kernel() noexcept;
+  void account_kernel(std::size_t bytes) noexcept;
+  void list_as_holder() noexcept;
+  bool lies_unread() const noexcept;
 
   worker& owner_;
   unique_fd socket_;
@@ -139,6 +152,7 @@ private:
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;
   std::size_t accounted_bytes_ = 0;
+  std::size_t kernel_bytes_ = 0; // what the kernel held at the last look, accounted
   std::size_t linger_bytes_left_ = 0;
   std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
 
@@ -147,10 +161,11 @@ private:
   const fault refused_with_;
   phase phase_ = phase::serving;
   interest interest_ = interest::nothing;
-  bool flushing_ = false;   // the flush refers to this
-  bool ending_ = false;     // the last reply has been written; nothing after it is processed
-  bool input_full_ = false; // the last receive filled the buffer: there is probably more
-  bool served_ = false;     // a request has been answered
+  bool flushing_ = false;         // the flush refers to this
+  bool ending_ = false;           // the last reply has been written; nothing after it is processed
+  bool input_full_ = false;       // the last receive filled the buffer: there is probably more
+  bool waits_for_memory_ = false; // to receive more of a request
+  bool served_ = false;           // a request has been answered
 };
 
 } // namespace kvcache::http

@@ -90,6 +90,9 @@ constexpr std::array<row, fault_count> rows{{
     {fault::body_too_large, "body_too_large", 413, close, "The request body exceeds # bytes.",
      &http_limits::body_bytes},
 
+    {fault::beyond_memory, "beyond_memory", 413, close,
+     "The request is larger than this server's memory limit allows."},
+
     {fault::head_too_slow, "head_too_slow", 408, close, "The request head did not arrive in time."},
     {fault::body_too_slow, "body_too_slow", 408, close, "The request body did not arrive in time."},
 

@@ -50,6 +50,9 @@ enum class fault : std::uint8_t {
   too_many_trailers,
   body_too_large,
 
+  // ---- what its bytes take in memory (connection)
+  beyond_memory,
+
   // ---- deadlines (connection)
   head_too_slow,
   body_too_slow,

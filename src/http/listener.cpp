@@ -87,10 +87,20 @@ listener::listener(const server_options& options, const fault_table& faults,
   acceptor_.open(wanted.protocol());
   acceptor_.set_option(asio::socket_base::reuse_address(true)); // past connections in TIME_WAIT
   if (wanted.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(false));
+  bound_buffers(options);
   acceptor_.bind(wanted);
   acceptor_.listen(backlog);
   acceptor_.non_blocking(true);
   local_endpoint_ = acceptor_.local_endpoint();
+}
+
+// Every connection inherits them, and the kernel no longer lets its buffers grow to megabytes. What
+// a peer may have under way is told in the handshake: so before listening.
+void listener::bound_buffers(const server_options& options) {
+  acceptor_.set_option(
+      asio::socket_base::send_buffer_size(static_cast<int>(options.send_buffer_bytes)));
+  acceptor_.set_option(
+      asio::socket_base::receive_buffer_size(static_cast<int>(options.receive_buffer_bytes)));
 }
 
 void listener::start() {

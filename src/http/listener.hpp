@@ -68,6 +68,7 @@ private:
 
   enum class accepted : std::uint8_t { some, queue_empty, failed };
 
+  void bound_buffers(const server_options& options);
   void wait();
   void accept_more();
   accepted accept_one();

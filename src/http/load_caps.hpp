@@ -16,8 +16,11 @@ struct load_caps {
   // not take memory faster than it can be made.
   std::size_t connections_now = std::numeric_limits<std::size_t>::max();
 
-  // What all connections may hold in buffers; 0 means no cap.
+  // What all connections may hold in buffers at the moment; 0 means no cap. And what that can
+  // become where nothing else needs memory: a request that is too large even for that is refused
+  // for good; 0 means no more than at the moment.
   std::size_t buffer_bytes = 0;
+  std::size_t buffer_bytes_most = 0;
 };
 
 } // namespace kvcache::http

@@ -261,6 +261,11 @@ parse_result request_parser::core::parse(std::string_view input) {
   return {parse_status::complete, fault::none, consumed_};
 }
 
+std::size_t request_parser::core::announced_bytes() const noexcept {
+  const bool announced = stage_ == stage::body && framing_ == body_framing::content_length;
+  return announced ? head_end_ + content_length_ : 0;
+}
+
 // RFC 9112 §2.2.
 fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
   std::string_view rest = input.substr(start_);

@@ -65,6 +65,10 @@ public:
 
   parse_phase phase() const noexcept;
 
+  // After need_more, where the head says how long the body is: the request's bytes, all of them,
+  // leading empty lines included. Else 0.
+  std::size_t announced_bytes() const noexcept { return core_->announced_bytes(); }
+
   // True once, after need_more, if the client waits for "100 Continue" before it sends its body.
   // All limits that the head can break have been checked by then.
   bool take_100_continue() noexcept;
@@ -103,6 +107,7 @@ private:
     void describe(std::string_view input, request& out) const noexcept;
     parse_phase phase() const noexcept;
     bool take_100_continue() noexcept;
+    std::size_t announced_bytes() const noexcept;
     std::size_t head_end() const noexcept { return head_end_; }
     std::string_view content_length_text() const noexcept { return at(content_length_text_); }
 

@@ -68,7 +68,7 @@ void server::stop() noexcept {
 
 void server::set_caps(const load_caps& caps) noexcept {
   listener_.set_caps(caps);
-  budget_.set_limit_bytes(caps.buffer_bytes);
+  budget_.set_limit_bytes(caps.buffer_bytes, caps.buffer_bytes_most);
 }
 
 std::size_t server::connection_count() const noexcept {

@@ -51,11 +51,18 @@ struct server_options {
   // and one largest reply when busy.
   std::size_t max_connections = 10'000;
 
-  // Bytes that all connections together may hold in buffers, likewise; 0 means no cap. Near it,
+  // Bytes that all connections together may hold in buffers, the kernel's included, likewise; 0
+  // means no cap. Near it,
   // peers that make no use of what is held for them are cut; a request that needs more when it is
   // reached is answered 503 and its connection closed. Raising it lets more large requests
   // come in at the same time and takes the room from the entries.
   std::size_t max_buffer_bytes = 0;
+
+  // What the kernel may hold for each connection: of replies that the peer has not taken, and of
+  // requests that have not been read. It takes up to twice as much memory for them. Raising them
+  // lets faster peers far away have more under way, and those that never read hold more.
+  std::size_t send_buffer_bytes = std::size_t{128} << 10;
+  std::size_t receive_buffer_bytes = std::size_t{64} << 10;
 
   http_limits limits;
   deadlines timeouts;

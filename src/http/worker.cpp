@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <ctime>
+#include <limits>
 #include <new>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -33,7 +35,8 @@ constexpr milliseconds sweep_interval_draining{20};
 // peer may have sent a moment ago is answered, not reset.
 constexpr milliseconds drain_idle_grace{500};
 
-// The scratch output buffer is given back when a large reply has made it larger than this.
+// What the worker writes replies and decoded bodies into is given back when a large one has made it
+// larger than this.
 constexpr std::size_t scratch_bytes_kept = std::size_t{256} << 10;
 
 // The allocator keeps what connections free, page by page; it is asked to return it when they hold
@@ -42,6 +45,15 @@ constexpr std::size_t trim_threshold_bytes = std::size_t{1} << 20;
 
 // Who has not got on for so long, and holds memory that is short, may be cut.
 constexpr std::uint64_t stalled_ms = 500;
+
+// A look at what the kernel holds is due whenever one part in this many of the cap on all buffers
+// has been sent since the last one, besides at each sweep: so much at most can be there unseen.
+constexpr std::size_t cap_per_look = 16;
+
+// A look is at connections only that have sent something since the last one, or held something at
+// it; in one sweep of so many it is at all, for what a peer sends out of order, which stays with
+// the kernel too.
+constexpr unsigned sweeps_per_full_look = 16;
 
 // Before trying again to post what cannot be dropped.
 constexpr milliseconds out_of_memory_pause{10};
@@ -162,7 +174,11 @@ bool worker::insert(unique_fd peer, fault refused_with) noexcept {
 }
 
 void worker::retire(connection& c) noexcept {
-  if (!c.finished()) return;
+  if (c.finished()) bury(c);
+  if (sent_since_look_bytes_ > look_after_bytes_) look_at_kernel(false);
+}
+
+void worker::bury(connection& c) noexcept {
   if (c.was_refused()) {
     refused_count_.fetch_sub(1, std::memory_order_relaxed);
   } else {
@@ -192,19 +208,39 @@ void worker::finish_if_drained() noexcept {
 
 bool worker::may_hold(std::size_t more_bytes) noexcept {
   if (budget_.has_room(more_bytes)) return true;
-  shed_stalled([&] { return budget_.has_room(more_bytes); });
+  shed_stalled(false, [&] { return budget_.has_room(more_bytes); });
   return budget_.has_room(more_bytes);
 }
 
 // Cuts those that have not got on for the longest time until that is enough; those that wait for a
 // peer to read come first, the others hold little. Deletes none: events for them may be under way.
 template <class Predicate>
-void worker::shed_stalled(Predicate enough) noexcept {
+void worker::shed_stalled(bool at_rest, Predicate enough) noexcept {
   for (auto next = holders_.begin(); next != holders_.end() && !enough();) {
     connection& c = *next++;
     if (!has_stalled(c.since_ms())) return; // nor have the others
-    if (c.shed()) handlers_.counters.add(observe::event::connection_shed);
+    if (c.has_stalled() && c.shed(at_rest)) handlers_.counters.add(observe::event::connection_shed);
   }
+}
+
+// The same without patience. REQUIRES: no connection is being served.
+void worker::shed_until_under_cap() noexcept {
+  for (auto next = holders_.begin(); next != holders_.end() && budget_.is_over();) {
+    connection& c = *next++;
+    if (c.shed(true)) handlers_.counters.add(observe::event::connection_shed);
+  }
+}
+
+// What peers leave unread in the kernel counts like what they leave unread here. REQUIRES: no
+// connection is being served.
+void worker::look_at_kernel(bool all) noexcept {
+  for (connection& each : connections_) each.look_at_kernel(last_look_ms_, all);
+  last_look_ms_ = now_ms_;
+  shed_stalled(true, [this] { return !budget_.is_short(); });
+  shed_until_under_cap();
+  const std::size_t cap = budget_.limit_bytes();
+  look_after_bytes_ = cap == 0 ? std::numeric_limits<std::size_t>::max() : cap / cap_per_look;
+  sent_since_look_bytes_ = 0;
 }
 
 bool worker::has_stalled(std::uint64_t since_ms) const noexcept {
@@ -224,6 +260,12 @@ void worker::change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept 
   held_bytes_ += to_bytes - from_bytes; // wraps when it shrinks
   held_bytes_peak_ = std::max(held_bytes_peak_, held_bytes_);
   budget_.change(from_bytes, to_bytes);
+}
+
+void worker::change_held_by_kernel(std::size_t from_bytes, std::size_t to_bytes) noexcept {
+  budget_.change(from_bytes, to_bytes);
+  if (to_bytes > from_bytes && budget_.is_over())
+    sent_since_look_bytes_ = std::numeric_limits<std::size_t>::max() / 2; // the next one is due
 }
 
 void worker::flush_in_background(std::function<void(std::size_t)> done) {
@@ -286,7 +328,7 @@ steady_clock::duration worker::time_to_sweep() const noexcept {
 
 void worker::sweep() noexcept {
   const std::uint64_t late_ms = read_clocks_late();
-  shed_stalled([this] { return !budget_.is_short(); });
+  look_at_kernel(++sweeps_ % sweeps_per_full_look == 0);
   for (auto next = connections_.begin(); next != connections_.end();) {
     connection& c = *next++;
     c.sweep(late_ms);
@@ -300,12 +342,20 @@ void worker::sweep() noexcept {
     schedule_sweep();
 }
 
+void worker::account_scratch() noexcept {
+  const std::size_t bytes =
+      scratch_.capacity() + handlers_.body.bytes() + handlers_.query.capacity();
+  if (bytes == scratch_bytes_) return;
+  change_held(scratch_bytes_, bytes);
+  scratch_bytes_ = bytes;
+}
+
 void worker::give_memory_back() noexcept {
+  account_scratch(); // as it has grown: what has been there is what the allocator has
   if (scratch_.capacity() > scratch_bytes_kept) scratch_.release();
-  if (scratch_.capacity() != scratch_bytes_) {
-    change_held(scratch_bytes_, scratch_.capacity());
-    scratch_bytes_ = scratch_.capacity();
-  }
+  for (std::string* decoded : {&handlers_.body.key, &handlers_.body.value, &handlers_.query})
+    if (decoded->capacity() > scratch_bytes_kept) std::string{}.swap(*decoded);
+  account_scratch();
   if (held_bytes_peak_ - held_bytes_ < trim_threshold_bytes) return;
   held_bytes_peak_ = held_bytes_;
 #ifdef __GLIBC__

@@ -83,9 +83,14 @@ public:
   // What a connection holds: whether it may hold this much more, whether memory for that is short,
   // and a change of it.
   bool may_hold(std::size_t more_bytes) noexcept;
+  bool can_never_hold(std::size_t bytes) const noexcept { return budget_.never_has_room(bytes); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
   bool has_stalled(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
+
+  // The same of what the kernel holds for it, and bytes that it has just been given to send.
+  void change_held_by_kernel(std::size_t from_bytes, std::size_t to_bytes) noexcept;
+  void note_sent(std::size_t bytes) noexcept { sent_since_look_bytes_ += bytes; }
 
   // Connections that hold more than themselves, those that have got on with their work most
   // recently last.
@@ -102,7 +107,8 @@ public:
   // Flushes the cache on another thread, then calls `done` here with the number of entries removed.
   void flush_in_background(std::function<void(std::size_t)> done);
 
-  // Deletes the connection if it has finished. Must be the caller's last use of it.
+  // Deletes the connection if it has finished, and looks what the kernel holds if that is due. Must
+  // be the caller's last use of it.
   void retire(connection& c) noexcept;
 
 private:
@@ -114,12 +120,16 @@ private:
   void schedule_sweep();
   std::chrono::steady_clock::duration time_to_sweep() const noexcept;
   void sweep() noexcept;
+  void look_at_kernel(bool all) noexcept;
+  void bury(connection& c) noexcept;
   template <class Predicate>
-  void shed_stalled(Predicate enough) noexcept;
+  void shed_stalled(bool at_rest, Predicate enough) noexcept;
+  void shed_until_under_cap() noexcept;
   void read_clocks() noexcept;
   std::uint64_t read_clocks_late() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
+  void account_scratch() noexcept;
   void give_memory_back() noexcept;
   std::atomic<std::size_t>& count_for(fault refused_with) noexcept;
 
@@ -142,9 +152,13 @@ private:
   handler_context handlers_;
   const std::unique_ptr<access_recorder> access_;
   output_buffer scratch_;
-  std::size_t scratch_bytes_ = 0; // of it, accounted
-  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch
+  std::size_t scratch_bytes_ = 0; // of it and what the handlers decode into, accounted
+  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch, not by the kernel
   std::size_t held_bytes_peak_ = 0;
+  std::size_t sent_since_look_bytes_ = 0; // at what the kernel holds
+  std::size_t look_after_bytes_ = 0;      // the next look is due when so much has been sent
+  std::uint64_t last_look_ms_ = 0;
+  unsigned sweeps_ = 0;
   block_pool pool_{sizeof(connection)};
   connection_list connections_;
   holder_list holders_;

@@ -95,7 +95,8 @@ void write_memory(metrics_writer& metrics, const service_snapshot& snapshot) {
   metrics.sample({{"use", "free"}}, snapshot.store.free_bytes);
   metrics.sample({{"use", "index"}}, snapshot.store.index_bytes);
   metrics.single("keyvalue_cache_connection_buffer_bytes", metric_type::gauge,
-                 "Memory that all connections hold in buffers.", snapshot.buffer_bytes);
+                 "Memory that all connections hold, unread replies in the kernel included.",
+                 snapshot.buffer_bytes);
   metrics.single("keyvalue_cache_allowance_bytes", metric_type::gauge,
                  "Bytes of live entries and index above which entries are evicted.",
                  snapshot.eviction.allowance_bytes);

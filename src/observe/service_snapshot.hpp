@@ -97,7 +97,7 @@ struct service_snapshot {
   process_facts process;
   cache_stats store;
   std::uint64_t hold_limit_bytes = 0; // what the store may hold from the kernel; 0: unlimited
-  std::uint64_t buffer_bytes = 0;     // what all connections hold in buffers
+  std::uint64_t buffer_bytes = 0;     // what all connections hold, the kernel's buffers too
   memory_reading memory;              // limit_bytes 0: not read yet
   eviction_facts eviction;
   counters_report counters;

@@ -74,7 +74,9 @@ std::set<told> documented_refusals() {
 constexpr http::fault never_documented[] = {
     http::fault::unknown_path,        // belongs to no path; the document's description tells it
     http::fault::precondition_failed, // of conditional writes, which no endpoint offers
-    http::fault::entry_too_large, // the limits on requests end far below what the cache can hold
+    // The limits on requests end far below what the cache can hold, and what it can take in.
+    http::fault::entry_too_large,
+    http::fault::beyond_memory,
 };
 
 std::set<told> possible_refusals() {

@@ -158,6 +158,23 @@ TEST(room_options, let_connections_have_a_part_of_the_memory_limit_only) {
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_buffer_bytes, 16 * mib);
 }
 
+TEST(room_options, let_the_kernel_hold_less_for_a_connection_where_memory_is_small) {
+  constexpr std::size_t kib = 1024;
+  const config::options settings = resolved();
+  const auto sends = [&](std::uint64_t limit) {
+    return make_server_options(settings, limit).send_buffer_bytes;
+  };
+  const auto receives = [&](std::uint64_t limit) {
+    return make_server_options(settings, limit).receive_buffer_bytes;
+  };
+  EXPECT_EQ(sends(16 * mib), 16 * kib);
+  EXPECT_EQ(sends(64 * mib), 32 * kib);
+  EXPECT_EQ(sends(2048 * mib), 256 * kib);
+  EXPECT_EQ(receives(64 * mib), 16 * kib);
+  EXPECT_EQ(receives(256 * mib), 64 * kib);
+  EXPECT_EQ(receives(2048 * mib), 256 * kib);
+}
+
 TEST(room_options, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
   const config::options settings = resolved();
   EXPECT_EQ(find_fewer_connections(settings, 2048 * mib), std::nullopt);
@@ -275,6 +292,7 @@ TEST(load_caps, grant_a_part_of_what_is_free_at_the_fullest_level) {
   const http::load_caps caps = make_load_caps(resolved(), levels, now);
   EXPECT_EQ(caps.connections_now, 1000 + 5 * mib / 12288);
   EXPECT_EQ(caps.buffer_bytes, 7 * mib);
+  EXPECT_EQ(caps.buffer_bytes_most, 25 * mib);
 }
 
 TEST(load_caps, never_grant_more_than_their_share_of_the_limit) {

@@ -21,6 +21,32 @@ std::string times(std::size_t count, std::string_view text) {
   return all;
 }
 
+// The longest value in its longest spelling is twelve megabytes: fewer than three quarters of the
+// sixteen that all buffers may have in 64 MiB.
+std::string longest_put() {
+  std::string body = R"({"key":"long","value":")";
+  for (int i = 0; i < 1'000'000; ++i) body += R"(\uD83D\uDE00)";
+  return post_request("/put", body + "\"}");
+}
+
+TEST(api, takes_the_longest_value_in_its_longest_spelling_in_64_mib) {
+  running_server server{{"--memory-limit", "64M", "--max-value-chars", "1000000"}};
+  raw_client client = server.connect();
+  ASSERT_EQ(client.ask(longest_put()).status, 200U);
+  EXPECT_GT(client.ask(get_request("/get?key=long")).body.size(), 4'000'000U);
+}
+
+TEST(api, refuses_for_good_what_32_mib_can_never_take) {
+  running_server server{{"--memory-limit", "32M", "--max-value-chars", "1000000"}};
+  raw_client client = server.connect();
+  client.send(longest_put().substr(0, 10'000));
+  const http_reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 413U);
+  EXPECT_EQ(reply.body,
+            error_body("The request is larger than this server's memory limit allows."));
+  EXPECT_TRUE(client.ends());
+}
+
 TEST(api, stores_and_gives_back) {
   running_server server;
   raw_client client = server.connect();

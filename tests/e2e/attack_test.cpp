@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "e2e/binary.hpp"
+#include "support/socket_queues.hpp"
 
 namespace kvcache::test {
 namespace {
@@ -153,6 +154,44 @@ TEST(attack, peers_that_never_read_cost_bounded_memory_and_are_ended) {
   EXPECT_TRUE(before.grew_by_less_than(50 * 150'000));
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 200U);
   EXPECT_TRUE(before.comes_back()); // they are still there, and have read nothing
+}
+
+// Not counted as the server's own memory, but in a container as its use.
+TEST(attack, peers_that_never_read_have_the_kernel_hold_no_more_than_the_share_of_buffers) {
+  constexpr std::size_t mib = std::size_t{1} << 20;
+  constexpr std::size_t share_bytes = 64 * mib / 4;
+  constexpr std::size_t most_under_way = share_bytes / 2; // between two looks at it
+  constexpr std::size_t peers = 500; // with a hundred kilobytes each that were three times as much
+  running_server server{{"--memory-limit", "64M"}};
+  raw_client friendly = server.connect();
+  friendly.ask(put_request("a", std::string(256, 'v')));
+  std::string requests;
+  for (int i = 0; i < 500; ++i) requests += get_request("/get?key=a");
+  allow_many_files();
+  std::vector<raw_client> greedy;
+  for (std::size_t i = 0; i < peers; ++i) {
+    greedy.emplace_back(server.port(), 4096);
+    while (greedy.back().send_some(requests) > 0) {
+    }
+    ASSERT_EQ(friendly.ask(get_request("/get?key=a")).status, 200U);
+    const socket_queues held = queues_of(server.port());
+    ASSERT_LE(held.to_send + held.received, share_bytes + most_under_way) << i;
+    ASSERT_LE(held.most_to_send + held.most_received, 200'000U) << i;
+  }
+}
+
+TEST(attack, large_escaped_bodies_leave_nothing_behind) {
+  constexpr std::size_t connections = 8;
+  running_server server{{"--max-value-chars", "1000000"}};
+  const footprint before{server};
+  // Refused for its key when the value has been decoded: so it is not the store that holds it.
+  std::string body = R"({"value":")";
+  for (int i = 0; i < 1'000'000; ++i) body += R"(\uD83D\uDE00)";
+  body += R"(","key":""})";
+  for (std::size_t i = 0; i < connections; ++i)
+    ASSERT_EQ(server.connect().ask(post_request("/put", body)).body,
+              error_body("The key must not be empty."));
+  EXPECT_TRUE(before.comes_back());
 }
 
 TEST(attack, resets_and_floods_of_connections_leave_it_serving) {

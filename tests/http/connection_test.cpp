@@ -374,10 +374,56 @@ TEST(connection, holds_little_while_idle_and_gives_a_bursts_buffers_back) {
   EXPECT_TRUE(eventually([&] { return server.server().buffer_bytes() <= alone + 100 * 4096; }));
 }
 
-TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
+TEST(connection, counts_what_a_large_body_was_decoded_into_and_gives_it_back) {
+  constexpr std::size_t kept_chars = 200'000;  // ASCII, so as many bytes
+  constexpr std::size_t large_chars = 400'000; // more than is kept for the next one
+  http::server_options options;
+  options.limits.max_value_chars = large_chars;
+  options.limits = options.limits.raised_for_characters();
+  test_server server{options};
+  const std::size_t before = server.server().buffer_bytes();
+  const auto put_escaped = [&](std::size_t chars) {
+    const std::string body = R"({"key":"a","value":"\t)" + std::string(chars - 1, 'v') + R"("})";
+    EXPECT_EQ(server.connect().ask(post_request("/put", body)).status, 200U);
+    EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
+  };
+  put_escaped(kept_chars);
+  EXPECT_TRUE(eventually([&] {
+    return server.server().buffer_bytes() >= before + kept_chars &&
+           server.server().buffer_bytes() < before + kept_chars * 2;
+  }));
+  put_escaped(large_chars);
+  EXPECT_TRUE(eventually([&] { return server.server().buffer_bytes() < before + kept_chars; }));
+}
+
+TEST(connection, refuses_for_good_what_the_cap_on_all_buffers_can_never_hold) {
   http::server_options options;
   options.max_buffer_bytes = 16'384;
   test_server server{options};
+  raw_client announcing = server.connect();
+  announcing.send(post_request("/put", std::string(16'000, ' ')).substr(0, 2000));
+  EXPECT_EQ(announcing.read_reply().status, 413U);
+  EXPECT_TRUE(announcing.ends());
+
+  raw_client asking = server.connect();
+  asking.send(
+      "POST /put HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 16000\r\n\r\n");
+  EXPECT_EQ(asking.read_reply().status, 413U);
+  EXPECT_TRUE(asking.ends());
+}
+
+TEST(connection, takes_a_large_body_into_no_more_memory_than_it_needs) {
+  constexpr std::size_t body_bytes = 9000; // twice 8192 would not fit
+  http::server_options options;
+  options.max_buffer_bytes = 16'384;
+  test_server server{options};
+  const http_reply reply = server.connect().ask(post_request("/put", std::string(body_bytes, ' ')));
+  EXPECT_EQ(reply.status, 400U); // the body was read
+}
+
+TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
+  test_server server;
+  server.server().set_caps({.buffer_bytes = 16'384, .buffer_bytes_most = 1'000'000});
   raw_client client = server.connect();
   const http_reply reply = client.ask(post_request("/put", std::string(16'000, ' ')));
   EXPECT_EQ(reply.status, 503U);

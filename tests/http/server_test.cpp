@@ -108,7 +108,7 @@ TEST(server, follows_caps_that_change_while_it_runs) {
   server.server().set_caps({.connections_most = 2});
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 
-  server.server().set_caps({.buffer_bytes = 16'384});
+  server.server().set_caps({.buffer_bytes = 16'384, .buffer_bytes_most = 1'000'000});
   raw_client large = server.connect();
   EXPECT_EQ(large.ask(post_request("/put", std::string(16'000, ' '))).status, 503U);
   server.server().set_caps({});
