@@ -320,23 +320,23 @@ constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 // operations in the table and exclusively by whoever replaces it; all but the count belong to it.
 struct alignas(64) entry_index::segment {
   announced_lock lock;
+  std::uint8_t depth = 0;
+  std::atomic<std::uint8_t> shape{0}; // of `slots`; see `buckets`
   std::atomic<std::uint32_t> count{0};
   std::uint32_t grow_at = 0;
   std::uint32_t prefix = 1; // with a mask of 0: covers nothing
   std::uint32_t mask = 0;   // the low `depth` bits
-  std::uint32_t depth = 0;
-  table slots; // its map is null while the segment is unused
+  table slots;              // its map is null while the segment is unused
   // Where `slots` lie, to prefetch from; null: too small for that. Read without the lock too: what
   // does not belong together, or is gone, costs the gain and nothing else.
   std::atomic<const std::byte*> buckets{nullptr};
   std::atomic<const std::byte*> locks{nullptr};
-  std::atomic<unsigned> shape{0};
   segment* next_unused = nullptr;
 
   bool covers(unsigned bits) const noexcept { return (bits & mask) == prefix; }
   void cover(unsigned new_prefix, unsigned new_depth) noexcept {
     prefix = new_prefix;
-    depth = new_depth;
+    depth = static_cast<std::uint8_t>(new_depth);
     mask = (1U << new_depth) - 1;
   }
   void leave_unused() noexcept {
@@ -347,7 +347,7 @@ struct alignas(64) entry_index::segment {
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
     with_table(fresh.map, fresh.shape, [this, &fresh](const auto& t) {
-      shape.store(fresh.shape, std::memory_order_relaxed);
+      shape.store(static_cast<std::uint8_t>(fresh.shape), std::memory_order_relaxed);
       locks.store(t.account.locks, std::memory_order_relaxed);
       buckets.store(fresh.shape < smallest_prefetched ? nullptr : t.account.buckets,
                     std::memory_order_relaxed);
@@ -408,6 +408,7 @@ entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& 
       source_(source),
       limits_(limits),
       last_position_((1U << limits.initial_depth) - 1) {
+  static_assert(sizeof(segment) == 64, "one line of the processor's cache");
   assert(limits.initial_depth <= limits.largest_depth && limits.largest_depth <= max_depth);
   assert(limits.largest_shape > 0 && limits.largest_shape <= last_shape);
   directory_ = static_cast<std::atomic<segment*>*>(source_.map(round_up_to_pages(directory_bytes)));

@@ -20,6 +20,7 @@ server::server(server_options options, cache& store, const coarse_clock& clock,
       shared_{store, clock, options_, faults_, services_, draining_},
       budget_(options_.max_buffer_bytes),
       workers_(make_workers(counters)),
+      begun_(static_cast<std::ptrdiff_t>(workers_.size())),
       listener_(options_, faults_, workers_, counters.worker(0)) {}
 
 server::~server() {
@@ -41,12 +42,13 @@ std::vector<std::unique_ptr<worker>> server::make_workers(observe::registry& cou
 void server::start(std::function<void()> ended) {
   ended_ = std::move(ended);
   running_ = workers_.size();
-  listener_.start();
   for (const auto& each : workers_)
     threads_.emplace_back([this, &serve = *each] {
-      serve.run();
+      serve.run(begun_);
       if (running_.fetch_sub(1) == 1 && ended_) ended_();
     });
+  begun_.wait(); // what a thread needs to begin is had before anybody is let in
+  listener_.start();
 }
 
 void server::begin_drain() noexcept {

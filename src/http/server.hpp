@@ -17,6 +17,7 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -79,6 +80,7 @@ private:
   buffer_budget budget_;
   boost::asio::thread_pool background_{1}; // flushes
   std::vector<std::unique_ptr<worker>> workers_;
+  std::latch begun_; // workers that wait for connections
   listener listener_;
 
   std::vector<std::thread> threads_;

@@ -71,19 +71,6 @@ std::unique_ptr<access_recorder> make_recorder(const shared_state& shared) {
                                            shared.options.access_log_sample);
 }
 
-// What runs in a worker handles its own failures; only Asio itself can lack memory, and goes on
-// later.
-template <class Work>
-void until_done(Work work) noexcept {
-  for (;;) {
-    try {
-      work();
-      return;
-    } catch (const std::bad_alloc&) {
-    }
-  }
-}
-
 } // namespace
 
 worker::worker(const shared_state& shared, observe::worker_counters& counters,
@@ -103,12 +90,15 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
 
 worker::~worker() { change_held(scratch_bytes_, 0); }
 
-void worker::run() noexcept {
-  until_done([this] {
+// What runs in a worker handles its own failures; only Asio itself can lack memory, and goes on
+// later.
+void worker::run(std::latch& begun) noexcept {
+  until_there_is_memory([this] {
     schedule_sweep();
     sockets_.watch();
   });
-  until_done([this] { context_.run(); });
+  begun.count_down();
+  until_there_is_memory([this] { context_.run(); });
 }
 
 // ---- from other threads

@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <latch>
 #include <memory>
 
 #include "http/access_recorder.hpp"
@@ -44,8 +45,9 @@ public:
 
   boost::asio::io_context& context() noexcept { return context_; }
 
-  // Returns after stop(), or after begin_drain() when the last connection has ended.
-  void run() noexcept;
+  // Returns after stop(), or after begin_drain() when the last connection has ended. Counts `begun`
+  // down once it waits for connections, for which it may have had to wait for memory.
+  void run(std::latch& begun) noexcept;
 
   // Takes the connection over; it counts at once. `refused_with`: none, or what to answer unasked.
   void adopt(unique_fd peer, fault refused_with = fault::none);

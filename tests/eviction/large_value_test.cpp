@@ -71,8 +71,9 @@ TEST_P(a_large_value, is_stored_into_a_full_cache_at_once_for_about_its_own_size
     ASSERT_EQ(entries.put("large" + std::to_string(i), std::string(p.value_bytes, 'l'), never),
               put_outcome::inserted)
         << i;
-    // It is live itself now; a slab is the least that helps.
-    EXPECT_LE(live, entries.live_bytes() + p.value_bytes / 4 + slab_bytes) << i;
+    // It is live itself now; a slab is the least that helps, and one more may be the last call's
+    // that evicts.
+    EXPECT_LE(live, entries.live_bytes() + p.value_bytes / 4 + 2 * slab_bytes) << i;
     EXPECT_LE(entries.stats().entries_moved - moved, 4096 + p.value_bytes / 16 + 1) << i;
     EXPECT_LE(entries.held_bytes(), entries.hold_limit_bytes() + 4096) << i; // bookkeeping
     for (int k = 0; k < 200; ++k) ASSERT_TRUE(put_number(entries, number++, small()));

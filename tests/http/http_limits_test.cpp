@@ -94,7 +94,7 @@ TEST(http_limits, still_hold_what_is_no_body_to_a_small_part_of_it) {
   http_limits limits;
   limits.max_value_chars = 100'000;
   limits = limits.raised_for_characters();
-  EXPECT_LE(limits.chunk_overhead_bytes, limits.body_bytes / 50);
+  EXPECT_LE(limits.chunk_overhead_bytes, limits.body_bytes / 16);
   request_parser parser(limits);
   EXPECT_EQ(parser.parse(in_chunks(longest_body(limits), 16)).why, fault::chunk_overhead_too_large);
 }
