@@ -63,6 +63,9 @@ constexpr std::size_t shed_factor = 2;
 // whole slab of them can be emptied.
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
 
+// Used lately: in the last third of a turnover (an epoch is 1/96 of one).
+constexpr epoch lately_epochs = 32;
+
 // Entries moved between two looks at the clock.
 constexpr std::size_t moves_per_step = 64;
 
@@ -370,10 +373,12 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   if (arena_.free_bytes() < wanted_bytes && effort.asked != effort.asks) return false;
   std::size_t gained = 0;
   entry_arena::urgency how = entry_arena::urgency::pressing;
+  // A small write has other ways to try; a large one needs whole slabs.
+  const bool sparing = wanted_bytes <= slab_bytes && effort.asked != effort.asks;
   while (gained < wanted_bytes && effort.moves != 0) {
     const compactor::result step =
         how == entry_arena::urgency::clearing
-            ? compactor_.clear_slab([&](entry_ref ref) { return evict_for_room(ref); })
+            ? compactor_.clear_slab([&](entry_ref ref) { return evict_for_room(ref, sparing); })
             : compactor_.step(how, effort.moves);
     effort.moves -= std::min(effort.moves, step.moved);
     if (step.outcome == compactor::progress::slab_given_back) {
@@ -390,8 +395,13 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   return gained >= wanted_bytes;
 }
 
-bool store::evict_for_room(entry_ref ref) noexcept {
-  return evict(ref, eviction_cause::lru, [](const entry_state&) { return true; }) != 0;
+// What lies in a slab is of any age. `sparing`: what was used lately stays.
+bool store::evict_for_room(entry_ref ref, bool sparing) noexcept {
+  const epoch now = current_epoch();
+  const auto may_go = [&](const entry_state& e) {
+    return !sparing || e.meta.age(now) >= lately_epochs;
+  };
+  return evict(ref, eviction_cause::lru, may_go) != 0;
 }
 
 bool store::maintain(unsigned budget_us, bool urgently) noexcept {

@@ -156,7 +156,7 @@ private:
   bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
   bool reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept;
-  bool evict_for_room(entry_ref ref) noexcept;
+  bool evict_for_room(entry_ref ref, bool sparing) noexcept;
 
   const keyed_hash hash_;
   budget budget_;

@@ -213,8 +213,15 @@ void worker::shed_stalled(bool at_rest, Predicate enough) noexcept {
   }
 }
 
-// The same without patience. REQUIRES: no connection is being served.
+// The same without patience; but who has just read on is not among the first. REQUIRES: no
+// connection is being served.
 void worker::shed_until_under_cap() noexcept {
+  if (!budget_.is_over()) return;
+  auto looked_at = holders_.begin();
+  for (std::size_t left = holders_.size(); left > 0; --left) {
+    connection& c = *looked_at++;
+    c.has_stalled(); // looks; where it has not, it goes to the end
+  }
   for (auto next = holders_.begin(); next != holders_.end() && budget_.is_over();) {
     connection& c = *next++;
     if (c.shed(true)) handlers_.counters.add(observe::event::connection_shed);

@@ -461,6 +461,8 @@ protected:
   http::server_options options_ = [] {
     http::server_options options;
     options.max_buffer_bytes = cap_bytes;
+    options.send_buffer_bytes = cap_bytes / 64; // as far below the cap as the daemon has it
+    options.receive_buffer_bytes = cap_bytes / 64;
     return options;
   }();
   test_server server_{options_};
