@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "eviction/evictor.hpp"
+#include "eviction/cache_alone.hpp"
 #include "eviction/store_fixture.hpp"
 
 namespace kvcache {
@@ -61,31 +61,6 @@ TEST(expired_first, a_longer_life_is_respected) {
   entries.advance_clock(20);
   EXPECT_NE(hand.evict_one().bytes, 0U);
 }
-
-// A store and its evictor on a machine that nobody else uses.
-struct cache_alone {
-  explicit cache_alone(std::uint64_t limit_bytes, const cache_options& options)
-      : limit(limit_bytes), entries(options) {
-    entries.set_room_maker(&evict);
-    evict.run();
-  }
-  ~cache_alone() { entries.set_room_maker(nullptr); }
-
-  std::uint64_t limit;
-  memory_report report;
-  store entries;
-  evictor evict{entries,
-                {},
-                {.read_memory = [this](std::uint64_t own) -> const memory_report& {
-                   report.levels = {{.used_bytes = own, .limit_bytes = limit, .source = "fake"}};
-                   return report;
-                 },
-                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
-                 .buffer_bytes = {},
-                 .wake = {},
-                 .on_tier_change = {},
-                 .on_estimate = {}}};
-};
 
 // Entries that live for ever, then ten seconds of a stream of entries that live for one: as many
 // live at once as half of what fits, but ten times as many are put. `runs`: the evictor keeps up.

@@ -4,8 +4,7 @@
 
 #include <random>
 
-#include "eviction/evictor.hpp"
-#include "eviction/store_fixture.hpp"
+#include "eviction/cache_alone.hpp"
 
 namespace kvcache {
 namespace {
@@ -24,35 +23,19 @@ struct large_value {
 
 class a_large_value : public testing::TestWithParam<large_value> {
 protected:
-  ~a_large_value() override { entries.set_room_maker(nullptr); }
-
   std::uint64_t evicted() const {
     std::uint64_t sum = 0;
     for (const std::uint64_t count : entries.stats().evictions) sum += count;
     return sum;
   }
 
-  memory_report report;
-  store entries{repeatable_options()};
-  evictor evict{entries,
-                {},
-                {.read_memory = [this](std::uint64_t own) -> const memory_report& {
-                   report.levels = {{.used_bytes = own,
-                                     .limit_bytes = GetParam().limit_mib * mib,
-                                     .source = "fake"}};
-                   return report;
-                 },
-                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
-                 .buffer_bytes = {},
-                 .wake = {},
-                 .on_tier_change = {},
-                 .on_estimate = {}}};
+  cache_alone cache{GetParam().limit_mib * mib};
+  store& entries = cache.entries;
+  evictor& evict = cache.evict;
 };
 
 TEST_P(a_large_value, is_stored_into_a_full_cache_at_once_for_about_its_own_size_of_entries) {
   const large_value p = GetParam();
-  entries.set_room_maker(&evict);
-  evict.run();
   std::mt19937_64 random{5}; // NOLINT(bugprone-random-generator-seed): repeatable
   const auto small = [&] {
     return p.small_bytes == any_length ? 1 + random() % 1000 : p.small_bytes;

@@ -6,8 +6,7 @@
 #include <random>
 #include <vector>
 
-#include "eviction/evictor.hpp"
-#include "eviction/store_fixture.hpp"
+#include "eviction/cache_alone.hpp"
 
 namespace kvcache {
 namespace {
@@ -29,35 +28,18 @@ struct size_change {
 
 class stranded_room : public testing::TestWithParam<size_change> {
 protected:
-  ~stranded_room() override { entries.set_room_maker(nullptr); }
-
   double percent(std::uint64_t bytes) const {
     return 100.0 * static_cast<double>(bytes) / static_cast<double>(GetParam().limit_mib * mib);
   }
   double effective_percent() const { return percent(entries.live_bytes() + entries.index_bytes()); }
 
-  unsigned wakes = 0;
-  memory_report report;
-  store entries{repeatable_options()};
-  evictor evict{entries,
-                {},
-                {.read_memory = [this](std::uint64_t own) -> const memory_report& {
-                   report.levels = {{.used_bytes = own,
-                                     .limit_bytes = GetParam().limit_mib * mib,
-                                     .source = "fake"}};
-                   return report;
-                 },
-                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
-                 .buffer_bytes = {},
-                 .wake = [this] { ++wakes; },
-                 .on_tier_change = {},
-                 .on_estimate = {}}};
+  cache_alone cache{GetParam().limit_mib * mib};
+  store& entries = cache.entries;
+  evictor& evict = cache.evict;
 };
 
 TEST_P(stranded_room, costs_no_entry_below_seventy_percent) {
   const size_change p = GetParam();
-  entries.set_room_maker(&evict);
-  evict.run();
   std::vector<std::size_t> numbers(p.small);
   for (std::size_t i = 0; i < p.small; ++i) {
     numbers[i] = i;
