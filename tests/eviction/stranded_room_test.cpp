@@ -62,12 +62,14 @@ TEST_P(stranded_room, costs_no_entry_below_seventy_percent) {
   EXPECT_EQ(entries.size(), p.small - p.erased + p.larger);
 }
 
-INSTANTIATE_TEST_SUITE_P(sizes, stranded_room,
-                         testing::Values(size_change{128, 800'000, 320'000, 30, 135'000, 250,
-                                                     20'000},
-                                         size_change{128, 800'000, 320'000, 30, 135'000, 250, 0},
-                                         size_change{64, 400'000, 160'000, 30, 65'000, 250, 0},
-                                         size_change{64, 600'000, 400'000, 10, 60'000, 250, 0}));
+INSTANTIATE_TEST_SUITE_P(
+    sizes, stranded_room,
+    testing::Values(size_change{128, 800'000, 320'000, 30, 135'000, 250, 20'000},
+                    size_change{128, 800'000, 320'000, 30, 135'000, 250, 0},
+                    size_change{64, 400'000, 160'000, 30, 65'000, 250, 0},
+                    size_change{64, 600'000, 400'000, 10, 60'000, 250, 0},
+                    size_change{64, 600'000, 400'000, 10, 85'000, 250, 0},
+                    size_change{64, 600'000, 400'000, 10, 85'000, 250, 20'000}));
 
 } // namespace
 } // namespace kvcache
