@@ -46,6 +46,7 @@ struct entry_shape {
   constexpr std::size_t total_bytes() const noexcept {
     return header_bytes() + key_bytes + value_bytes;
   }
+  friend constexpr bool operator==(const entry_shape&, const entry_shape&) noexcept = default;
 };
 
 class entry {
@@ -120,15 +121,28 @@ public:
     return m.has_expiry() ? word(header_bytes(m) - 4).load(std::memory_order_relaxed) : never;
   }
 
-  // True if an entry of the new shape has its key at the same place; then assign_value() may
-  // follow, provided the block is large enough.
+  // True if an entry of the new shape has its key at the same place; then store_lengths() and
+  // assign_value() may follow, provided the block is large enough.
   bool same_layout(entry_meta m, const entry_shape& s) const noexcept {
     return m.extended() == s.extended() && m.has_expiry() == s.has_expiry;
   }
-  void assign_value(const entry_shape& s, std::string_view value, tick expires_at) noexcept {
-    store_lengths(s);
-    if (s.has_expiry) word(s.header_bytes() - 4).store(expires_at, std::memory_order_relaxed);
-    copy_bytes(block_ + s.header_bytes() + s.key_bytes, value);
+  void store_lengths(const entry_shape& s) noexcept {
+    if (!s.extended()) {
+      word(lengths_at)
+          .store(static_cast<std::uint32_t>((s.key_bytes << entry_shape::value_length_bits) |
+                                            s.value_bytes),
+                 std::memory_order_relaxed);
+      return;
+    }
+    word(8).store(static_cast<std::uint32_t>(s.key_bytes), std::memory_order_relaxed);
+    word(12).store(static_cast<std::uint32_t>(s.value_bytes), std::memory_order_relaxed);
+  }
+  // Of the length that was stored last.
+  void assign_value(entry_meta m, std::size_t key_bytes, std::string_view value,
+                    tick expires_at) noexcept {
+    const std::size_t header = header_bytes(m);
+    if (m.has_expiry()) word(header - 4).store(expires_at, std::memory_order_relaxed);
+    copy_bytes(block_ + header + key_bytes, value);
   }
 
   // ---- a free block -------------------------------------------------------------------
@@ -151,17 +165,6 @@ private:
   }
   static void copy_bytes(std::byte* to, std::string_view from) noexcept {
     if (!from.empty()) std::memcpy(to, from.data(), from.size());
-  }
-  void store_lengths(const entry_shape& s) noexcept {
-    if (!s.extended()) {
-      word(lengths_at)
-          .store(static_cast<std::uint32_t>((s.key_bytes << entry_shape::value_length_bits) |
-                                            s.value_bytes),
-                 std::memory_order_relaxed);
-      return;
-    }
-    word(8).store(static_cast<std::uint32_t>(s.key_bytes), std::memory_order_relaxed);
-    word(12).store(static_cast<std::uint32_t>(s.value_bytes), std::memory_order_relaxed);
   }
   std::atomic_ref<std::uint32_t> word(std::size_t offset) const noexcept {
     return std::atomic_ref<std::uint32_t>{*reinterpret_cast<std::uint32_t*>(block_ + offset)};

@@ -386,11 +386,11 @@ public:
   shared_segment(const entry_index& index, std::uint32_t hash) noexcept {
     for (;;) {
       segment_ = &index.segment_of(hash);
+      segment_->prefetch(hash); // as early as can be
       segment_->lock.lock_shared();
       if (segment_->covers(directory_bits(hash))) break;
       segment_->lock.unlock_shared(); // it was split or merged meanwhile: look again
     }
-    segment_->prefetch(hash);
   }
   ~shared_segment() { segment_->lock.unlock_shared(); }
   shared_segment(const shared_segment&) = delete;

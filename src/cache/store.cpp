@@ -146,21 +146,22 @@ void store::collect_expired(std::uint32_t hash, std::string_view key) noexcept {
 // ---- writing --------------------------------------------------------------------------
 
 put_outcome store::put(std::string_view key, std::string_view value, tick expires_at) noexcept {
-  return write({key, value, expires_at});
+  return write<condition::always>({key, value, expires_at});
 }
 
 put_outcome store::put_if_absent(std::string_view key, std::string_view value,
                                  tick expires_at) noexcept {
-  return write({key, value, expires_at, condition::if_absent});
+  return write<condition::if_absent>({key, value, expires_at, condition::if_absent});
 }
 
 put_outcome store::compare_and_swap(std::string_view key, std::string_view expected,
                                     std::string_view desired, tick expires_at) noexcept {
-  return write({key, desired, expires_at, condition::if_equal, expected});
+  return write<condition::if_equal>({key, desired, expires_at, condition::if_equal, expected});
 }
 
+// The condition is known when this is compiled, so that an ordinary overwrite pays for none.
+template <store::condition When>
 put_outcome store::write(write_request request) noexcept {
-  accesses_.count_access();
   if (std::max(request.key.size(), request.value.size()) > cache::max_item_bytes) {
     return put_outcome::too_large;
   }
@@ -172,22 +173,23 @@ put_outcome store::write(write_request request) noexcept {
   index_.visit(request.hash, request.key, [&](entry_handle& handle) {
     const entry present = arena_.at(handle);
     const entry_meta meta = present.meta();
-    found = examine(request, present, meta);
+    found = examine(When, request, present, meta);
     done = found.allowed && overwrite_in_place(request, present, meta);
     if (done && request.expires_at != never) arena_.note_expiry(handle, request.expires_at);
     return entry_index::fate::keep;
   });
-  if (!found.present) found.allowed = request.when != condition::if_equal;
+  accesses_.count_access();
+  if (!found.present) found.allowed = When != condition::if_equal;
   if (done || !found.allowed) return outcome_of(request, found);
   if (!found.present && !reserve_entry()) return put_outcome::no_room;
   return write_new_block(request);
 }
 
 // REQUIRES: the bucket's lock is held.
-store::finding store::examine(const write_request& request, entry e,
-                              entry_meta meta) const noexcept {
+inline store::finding store::examine(condition when, const write_request& request, entry e,
+                                     entry_meta meta) const noexcept {
   finding f{.present = true, .expired = has_expired(e, meta)};
-  switch (request.when) {
+  switch (when) {
   case condition::always:
     f.allowed = true;
     break;
@@ -203,18 +205,18 @@ store::finding store::examine(const write_request& request, entry e,
 
 // REQUIRES: the bucket's lock is held.
 bool store::overwrite_in_place(const write_request& request, entry e, entry_meta meta) noexcept {
-  if (request.value.size() > max_in_place_bytes || !e.same_layout(meta, request.shape)) {
-    return false;
+  if (request.value.size() > max_in_place_bytes) return false;
+  if (const entry_shape present = e.shape(meta); present != request.shape) {
+    // The same block size, not just a sufficient one: a shorter value gives its room back. An
+    // entry's block always is of the size for what it holds.
+    if (!e.same_layout(meta, request.shape) ||
+        entry_arena::block_bytes_for(present.total_bytes()) !=
+            entry_arena::block_bytes_for(request.shape.total_bytes())) {
+      return false;
+    }
+    e.store_lengths(request.shape);
   }
-  // The same block size, not just a sufficient one: a shorter value gives its room back. An entry's
-  // block always is of the size for what it holds.
-  const entry_shape present = e.shape(meta);
-  if (present.value_bytes != request.shape.value_bytes &&
-      entry_arena::block_bytes_for(present.total_bytes()) !=
-          entry_arena::block_bytes_for(request.shape.total_bytes())) {
-    return false;
-  }
-  e.assign_value(request.shape, request.value, request.expires_at);
+  e.assign_value(meta, request.key.size(), request.value, request.expires_at);
   e.touch(meta, current_epoch());
   return true;
 }
@@ -257,7 +259,7 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
   const auto replace = [&](entry_handle& handle) {
     const entry present = arena_.at(handle);
     const entry_meta before = present.meta();
-    found = examine(request, present, before);
+    found = examine(request.when, request, present, before);
     if (!found.allowed) return entry_index::fate::keep;
     entry e = arena_.at(fresh);
     if (!found.expired) {

@@ -138,11 +138,13 @@ private:
     std::size_t moves = 0; // of entries
   };
 
+  template <condition When>
   put_outcome write(write_request request) noexcept;
   put_outcome write_new_block(const write_request& request) noexcept;
   put_outcome link_block(const write_request& request, entry_handle fresh,
                          room_effort& effort) noexcept;
-  finding examine(const write_request& request, entry e, entry_meta meta) const noexcept;
+  finding examine(condition when, const write_request& request, entry e,
+                  entry_meta meta) const noexcept;
   bool overwrite_in_place(const write_request& request, entry e, entry_meta meta) noexcept;
   put_outcome outcome_of(const write_request& request, const finding& f) noexcept;
 

@@ -61,7 +61,8 @@ TEST(entry, assigning_a_value_keeps_the_key) {
   e.publish(meta);
   const entry_shape shape{3, 6, true};
   ASSERT_TRUE(e.same_layout(meta, shape));
-  e.assign_value(shape, "second", tick{10});
+  e.store_lengths(shape);
+  e.assign_value(meta, 3, "second", tick{10});
   EXPECT_EQ(e.key(meta), "key");
   EXPECT_EQ(e.value(meta), "second");
   EXPECT_EQ(e.expires_at(meta), 10U);
