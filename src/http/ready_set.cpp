@@ -21,7 +21,7 @@ constexpr int round_size = 128;
 
 // While it serves one, others become ready: it looks again until none is, since waiting goes by way
 // of Asio and costs three calls. Bounded, since Asio's timers and posted work wait meanwhile.
-constexpr int rounds_at_most = 16;
+constexpr int rounds_at_most = 4;
 
 int make_epoll() {
   const int fd = ::epoll_create1(EPOLL_CLOEXEC);
