@@ -155,16 +155,16 @@ void load_worker::top_up(connection& peer) {
   flush(peer);
 }
 
-// Sends all that is due, each to a connection of its own while there are free ones.
+// Sends all that is due, each to the connection that has been free longest: all are used alike, and
+// so are the server's threads that serve them.
 void load_worker::send_due() {
   while (!exhausted_ && next_due_ns_ <= static_cast<double>(now_ns_) && !free_.empty()) {
-    connection& peer = *free_.back();
+    connection& peer = *free_.front();
+    free_.pop_front();
     issue(peer, static_cast<std::uint64_t>(next_due_ns_));
     next_due_ns_ += interval_ns_;
-    if (peer.asked.size() >= options_.window) {
-      peer.in_free_list = false;
-      free_.pop_back();
-    }
+    peer.in_free_list = peer.asked.size() < options_.window;
+    if (peer.in_free_list) free_.push_back(&peer);
     flush(peer);
   }
 }

@@ -83,7 +83,7 @@ private:
   const workload& work_;
   request_source source_;
   std::vector<std::unique_ptr<connection>> connections_;
-  std::vector<connection*> free_; // open loop: those with room in their window
+  std::deque<connection*> free_; // open loop: those with room in their window, longest first
   std::vector<epoll_event> events_;
   std::string key_;
   load_result result_;
