@@ -3,9 +3,10 @@
 // must still tell early ones from late ones, and an idle hour must age nothing.
 //
 // Thread-safety: every member may be called by any thread at any time. Each thread counts on a line
-// of its own (as long as there are as many stripes) and passes its count on in batches, so an
-// access writes no line that others read. Counts lost to threads that share a stripe, or to a race
-// at the end of an epoch, make the clock a little slow and nothing else.
+// of its own (as long as there are no more than twice as many as stripes: the workers, and others
+// beside them) and passes its count on in batches, so an access writes no line that others read.
+// Counts lost to threads that share a stripe, or to a race at the end of an epoch, make the clock a
+// little slow and nothing else.
 #pragma once
 
 #include <algorithm>
@@ -17,15 +18,15 @@
 #include <memory>
 
 #include "cache/entry_meta.hpp"
-#include "cache/striped_counter.hpp"
+#include "cache/thread_number.hpp"
 
 namespace kvcache {
 
 class access_clock {
 public:
   explicit access_clock(unsigned stripes)
-      : cells_(std::make_unique<cell[]>(std::bit_ceil(std::max(stripes, 1U)))),
-        mask_(std::bit_ceil(std::max(stripes, 1U)) - 1) {
+      : mask_(2 * std::bit_ceil(std::max(stripes, 1U)) - 1),
+        cells_(std::make_unique<cell[]>(mask_ + 1)) {
     set_epoch_accesses(default_epoch_accesses);
   }
   access_clock(const access_clock&) = delete;
@@ -52,7 +53,7 @@ public:
   void set_epoch_accesses(std::uint32_t accesses) noexcept {
     const std::uint32_t length = std::max(accesses, 1U);
     length_.store(length, std::memory_order_relaxed);
-    batch_.store(std::clamp(length / (4 * (mask_ + 1)), 1U, max_batch), std::memory_order_relaxed);
+    batch_.store(std::clamp(length / (2 * (mask_ + 1)), 1U, max_batch), std::memory_order_relaxed);
   }
 
 private:
@@ -70,8 +71,8 @@ private:
     advance();
   }
 
-  std::unique_ptr<cell[]> cells_;
   unsigned mask_;
+  std::unique_ptr<cell[]> cells_;
   // On lines of their own by distance, not by alignas: a store may live on the stack, and gcc's
   // stack for AddressSanitizer honours no alignment above 32.
   static constexpr std::size_t line_bytes = 64;

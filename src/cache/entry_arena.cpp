@@ -5,7 +5,7 @@
 #include <cassert>
 #include <new>
 
-#include "cache/striped_counter.hpp"
+#include "cache/thread_number.hpp"
 
 namespace kvcache {
 namespace {

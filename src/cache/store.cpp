@@ -88,7 +88,7 @@ store::store(const cache_options& options, memory_source& source, const table_li
                                             : std::min(options.max_entries, index_.max_entries())),
       entries_limited_(options.max_entries != 0),
       compactor_(arena_, index_, hash_),
-      entries_(std::max(options.stripes, 1U)),
+      entries_(2 * std::max(options.stripes, 1U)), // the workers, and others beside them
       accesses_(options.stripes) {}
 
 // ---- reading --------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// A sum that many threads add to without sharing a cache line, and which threads use which stripe.
+// A sum that many threads add to without sharing a cache line.
 //
 // Thread-safety: every member may be called by any thread at any time. value() is exact when nobody
 // is adding; while others add it may lag by the additions under way.
@@ -9,20 +9,9 @@
 #include <cstdint>
 #include <memory>
 
+#include "cache/thread_number.hpp"
+
 namespace kvcache {
-
-namespace detail {
-// 0 until the thread first asks. Initialised at compile time, so that reading it is one load.
-extern constinit thread_local unsigned thread_number_plus_one;
-unsigned draw_thread_number() noexcept;
-} // namespace detail
-
-// A small number for each thread, counted up as threads first ask: threads that started one after
-// the other land on different stripes of anything striped.
-inline unsigned this_thread_number() noexcept {
-  const unsigned drawn = detail::thread_number_plus_one;
-  return drawn != 0 ? drawn - 1 : detail::draw_thread_number();
-}
 
 class striped_counter {
 public:

@@ -2,13 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <barrier>
 #include <thread>
 #include <vector>
 
 #include "cache/budget.hpp"
 #include "cache/spin_lock.hpp"
 #include "cache/striped_counter.hpp"
+#include "cache/thread_number.hpp"
 
 namespace kvcache {
 namespace {
@@ -171,6 +175,26 @@ TEST(striped_counter, adds_up_what_all_threads_added) {
     for (int i = 0; i < 1000; ++i) counter.add(i % 2 == 0 ? 3 : -1);
   });
   EXPECT_EQ(counter.value(), 5000U);
+}
+
+TEST(thread_number, threads_that_live_at_the_same_time_have_different_ones) {
+  std::barrier all_have_drawn{8};
+  std::array<unsigned, 8> numbers{};
+  in_threads(8, [&](unsigned i) {
+    numbers[i] = this_thread_number();
+    all_have_drawn.arrive_and_wait();
+    EXPECT_EQ(this_thread_number(), numbers[i]);
+  });
+  std::sort(numbers.begin(), numbers.end());
+  EXPECT_EQ(std::adjacent_find(numbers.begin(), numbers.end()), numbers.end());
+}
+
+TEST(thread_number, is_given_to_the_next_thread_once_its_own_has_ended) {
+  unsigned first = 0;
+  in_threads(1, [&](unsigned) { first = this_thread_number(); });
+  for (int later = 0; later < 2000; ++later) { // more than there are numbers
+    in_threads(1, [&](unsigned) { EXPECT_EQ(this_thread_number(), first); });
+  }
 }
 
 } // namespace
