@@ -104,8 +104,8 @@ constexpr std::size_t bucket_bytes(unsigned shape) {
   return (is_wide(shape) ? wide_slots : narrow_slots) * (8 + 1 + 1);
 }
 
-// Arrays from this size on are mapped, so that freeing them returns them to the kernel.
-constexpr std::size_t map_threshold_bytes = std::size_t{16} << 10;
+// Arrays from this size on, a page, are mapped, so that freeing them returns them to the kernel.
+constexpr std::size_t map_threshold_bytes = std::size_t{4} << 10;
 
 struct table_account {
   memory_source* source;

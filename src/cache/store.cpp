@@ -170,13 +170,12 @@ put_outcome store::write(write_request request) noexcept {
 
   finding found;
   bool done = false;
-  index_.visit(request.hash, request.key, [&](entry_handle& handle) {
+  index_.find(request.hash, request.key, [&](entry_handle handle) {
     const entry present = arena_.at(handle);
     const entry_meta meta = present.meta();
     found = examine(When, request, present, meta);
-    done = found.allowed && overwrite_in_place(request, present, meta);
+    done = found.allowed && overwrite_in_place(request, present, meta, found.expired);
     if (done && request.expires_at != never) arena_.note_expiry(handle, request.expires_at);
-    return entry_index::fate::keep;
   });
   accesses_.count_access();
   if (!found.present) found.allowed = When != condition::if_equal;
@@ -204,7 +203,8 @@ inline store::finding store::examine(condition when, const write_request& reques
 }
 
 // REQUIRES: the bucket's lock is held.
-bool store::overwrite_in_place(const write_request& request, entry e, entry_meta meta) noexcept {
+bool store::overwrite_in_place(const write_request& request, entry e, entry_meta meta,
+                               bool expired) noexcept {
   if (request.value.size() > max_in_place_bytes) return false;
   if (const entry_shape present = e.shape(meta); present != request.shape) {
     // The same block size, not just a sufficient one: a shorter value gives its room back. An
@@ -217,7 +217,11 @@ bool store::overwrite_in_place(const write_request& request, entry e, entry_meta
     e.store_lengths(request.shape);
   }
   e.assign_value(meta, request.key.size(), request.value, request.expires_at);
-  e.touch(meta, current_epoch());
+  if (expired) { // what was there counts as gone, and so do its accesses
+    e.store_meta(entry_meta::for_new_entry(current_epoch(), meta.has_expiry(), meta.extended()));
+  } else {
+    e.touch(meta, current_epoch());
+  }
   return true;
 }
 

@@ -96,6 +96,8 @@ public:
 
   // ---- figures, each a few relaxed loads ----------------------------------------------
   std::size_t size() const noexcept;
+  // Whether the options limit the entries.
+  bool entries_limited() const noexcept { return entries_limited_; }
   // At least what the index has places for, whatever the options say.
   std::size_t max_entries() const noexcept { return max_entries_; }
   std::size_t live_bytes() const noexcept { return arena_.live_bytes(); }
@@ -145,7 +147,8 @@ private:
                          room_effort& effort) noexcept;
   finding examine(condition when, const write_request& request, entry e,
                   entry_meta meta) const noexcept;
-  bool overwrite_in_place(const write_request& request, entry e, entry_meta meta) noexcept;
+  bool overwrite_in_place(const write_request& request, entry e, entry_meta meta,
+                          bool expired) noexcept;
   put_outcome outcome_of(const write_request& request, const finding& f) noexcept;
 
   bool has_expired(entry e, entry_meta meta) const noexcept;

@@ -47,6 +47,12 @@ constexpr std::size_t smallest_index_bytes = 64 << 10;
 // What is evicted for one reading at most, in some 50 ms: a limit may rise meanwhile.
 constexpr std::size_t max_evictions_per_reading = 65'536;
 
+// While content is less than one in so many of what may be held, nothing is going to be evicted by
+// its age soon, and an epoch lasts so many accesses at least: those of a small cache would else
+// all write the line that the workers share.
+constexpr std::uint64_t ages_matter_from_one_in = 16;
+constexpr std::uint32_t epoch_accesses_meanwhile = 1024;
+
 // Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
 // large value as often as so many entries may have to go for it.
 constexpr unsigned max_evictions_per_call = 128;
@@ -56,6 +62,11 @@ constexpr unsigned max_evictions_per_call = 128;
 constexpr std::uint64_t room_making_ns = 200 * ns_per_us;
 constexpr unsigned evictions_between_looks = 8;
 constexpr std::size_t max_entries_per_call = 16;
+
+pressure_tier tier_of(eviction_cause cause, pressure_tier as_read) {
+  const bool for_bytes = cause == eviction_cause::lru || cause == eviction_cause::clock;
+  return for_bytes && as_read == pressure_tier::normal ? pressure_tier::pressure : as_read;
+}
 
 } // namespace
 
@@ -82,7 +93,7 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
 // -------------------------------------------------------------------------------
 
 void evictor::run() noexcept {
-  store_.set_epoch_accesses(epoch_accesses_for(store_.size()));
+  store_.set_epoch_accesses(epoch_accesses());
   try {
     obey_law();
   } catch (const std::bad_alloc&) {
@@ -106,6 +117,7 @@ void evictor::obey_law() {
     // What was given back while the reading was taken must not look like the use of others.
     own.held = std::max(own.held, held_before);
 
+    told_of_mark_.store(false, std::memory_order_relaxed);
     const pressure_verdict verdict =
         decide_for_all(report.levels, own, options_.pressure, histories_);
     const pressure_decision& decision = verdict.decision;
@@ -128,6 +140,13 @@ void evictor::obey_law() {
     const bool done = evict(decision.evict_bytes);
     again = decision.confirm || (!done && decision.tier == pressure_tier::emergency);
   } while (again);
+}
+
+std::uint32_t evictor::epoch_accesses() const noexcept {
+  const std::uint32_t fine = epoch_accesses_for(store_.size());
+  const bool ages_matter = store_.entries_limited() ||
+                           content_bytes() >= store_.hold_limit_bytes() / ages_matter_from_one_in;
+  return ages_matter ? fine : std::max(fine, epoch_accesses_meanwhile);
 }
 
 own_bytes evictor::measure_own() const noexcept {
@@ -265,17 +284,26 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   const std::size_t limit_bytes = store_.hold_limit_bytes(); // 0: none
   if (limit_bytes != 0 && wanted_bytes > limit_bytes / 2) return false;
   bool grown = false;
+  bool some_lived = false; // of those that were evicted
   const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
     const std::size_t block = expired_.evict_one().bytes;
     if (block != 0) return block;
     grown = grow_into_free_room(missing_bytes);
-    return grown ? 0 : evict_least_recent();
+    if (grown) return 0;
+    some_lived = true;
+    return evict_least_recent();
   };
   std::size_t freed = evict_one(wanted_bytes);
   if (grown) return true;
-  // In an emergency each reading counts: it tells whether a purge is due, or the worst is over.
-  const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
-  if ((emergency || freed == 0) && surroundings_.wake) surroundings_.wake();
+  // In an emergency each reading counts: it tells whether a purge is due, or the worst is over. A
+  // PUT that stands at the mark in normal times is ahead of the reading that will tell of pressure.
+  const pressure_tier tier = tier_.load(std::memory_order_relaxed);
+  const bool first_at_mark = some_lived && tier == pressure_tier::normal &&
+                             !told_of_mark_.load(std::memory_order_relaxed) &&
+                             !told_of_mark_.exchange(true, std::memory_order_relaxed);
+  if ((tier == pressure_tier::emergency || freed == 0 || first_at_mark) && surroundings_.wake) {
+    surroundings_.wake();
+  }
   if (freed == 0) return false;
   if (freed >= wanted_bytes) return true; // mostly: no clock is read for it
   const std::uint64_t end_ns = surroundings_.thread_cpu_ns() + room_making_ns;
@@ -317,14 +345,16 @@ std::size_t evictor::evict_least_recent() noexcept {
 }
 
 // The store counts everything that leaves, whoever finds it, and by cause only: what has come since
-// the tier changed belongs to the tier there is.
+// the tier changed belongs to the tier there is. But what leaves for its bytes while it lives does
+// so under pressure, even where a PUT knew of it before a reading did.
 tier_cause_counts evictor::evictions_by_tier() const noexcept {
   tier_cause_counts counts = status_.evictions;
   const cache_stats now = store_.stats();
   for (std::size_t cause = 0; cause < eviction_cause_count; ++cause) {
     std::uint64_t before = 0;
     for (const auto& of_tier : counts) before += of_tier[cause];
-    counts[static_cast<std::size_t>(status_.tier)][cause] += now.evictions[cause] - before;
+    counts[static_cast<std::size_t>(tier_of(static_cast<eviction_cause>(cause), status_.tier))]
+          [cause] += now.evictions[cause] - before;
   }
   return counts;
 }

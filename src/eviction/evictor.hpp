@@ -103,6 +103,7 @@ public:
 
 private:
   void obey_law();
+  std::uint32_t epoch_accesses() const noexcept;
   own_bytes measure_own() const noexcept;
   std::uint64_t content_bytes() const noexcept;
   std::uint64_t part_of_interval_ns(unsigned one_in) const noexcept;
@@ -125,6 +126,7 @@ private:
   clock_hand clock_;
   lru lru_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
+  std::atomic<bool> told_of_mark_{false}; // by a PUT, since the last reading
   // What growth_bounds says as of the last reading.
   std::atomic<std::uint64_t> content_unhurt_bytes_{0};
   std::atomic<std::uint64_t> hold_ceiling_bytes_{0};

@@ -1,5 +1,6 @@
 #include "eviction/periodic_worker.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace kvcache {
@@ -46,14 +47,16 @@ void periodic_worker::loop() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     poked_.store(false);
+    const auto began = std::chrono::steady_clock::now();
     lock.unlock();
     work_();
     lock.lock();
     ++runs_;
     changed_.notify_all();
-    if (changed_.wait_for(lock, when_.rest, [&] { return stopping_; })) break;
-    changed_.wait_for(lock, when_.interval - when_.rest,
-                      [&] { return stopping_ || poked_.load(); });
+    const auto rested = std::chrono::steady_clock::now() + when_.rest;
+    if (changed_.wait_until(lock, rested, [&] { return stopping_; })) break;
+    changed_.wait_until(lock, std::max(rested, began + when_.interval),
+                        [&] { return stopping_ || poked_.load(); });
   }
 }
 

@@ -18,7 +18,7 @@ namespace kvcache {
 class periodic_worker {
 public:
   struct timing {
-    std::chrono::milliseconds interval{100}; // from the end of one run to the start of the next
+    std::chrono::milliseconds interval{100}; // from the start of one run to that of the next
     std::chrono::milliseconds rest{5};       // at least, also when poked: pokes cannot make it spin
   };
 

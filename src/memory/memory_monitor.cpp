@@ -105,7 +105,11 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
     if (group.read(next(), buffer_)) ++known;
   }
   if (read_host(next())) ++known;
-  if (options_.memory_limit_bytes != 0 && read_own_process(next())) ++known;
+  // Where the kernel tells of the rest but not of this process, the cache's own account stands for
+  // it: the limit that was set still holds.
+  if (options_.memory_limit_bytes != 0 && (read_own_process(next(), own_bytes) || known != 0)) {
+    ++known;
+  }
 
   report_.estimated = known == 0;
   report_.estimate_began = report_.estimated && !std::exchange(estimated_before_, true);
@@ -153,14 +157,15 @@ bool memory_monitor::read_host(memory_reading& to) {
   return true;
 }
 
-bool memory_monitor::read_own_process(memory_reading& to) {
-  if (!self_status_.read(buffer_)) return false;
-  const auto own = parse_process_status(buffer_);
-  if (!own) return false;
-  to.used_bytes = text::saturating_add(own->resident_bytes, own->swapped_bytes);
+// False: the kernel does not tell, and what the cache holds by its own account was put there.
+bool memory_monitor::read_own_process(memory_reading& to, std::uint64_t own_bytes) {
+  to.used_bytes = own_bytes;
   to.limit_bytes = options_.memory_limit_bytes;
   to.source = "--memory-limit";
-  return true;
+  if (!self_status_.read(buffer_)) return false;
+  const auto own = parse_process_status(buffer_);
+  if (own) to.used_bytes = text::saturating_add(own->resident_bytes, own->swapped_bytes);
+  return own.has_value();
 }
 
 void memory_monitor::choose_fullest() noexcept {

@@ -80,7 +80,7 @@ private:
 
   void look_up_groups();
   bool read_host(memory_reading& to);
-  bool read_own_process(memory_reading& to);
+  bool read_own_process(memory_reading& to, std::uint64_t own_bytes);
   void choose_fullest() noexcept;
 
   memory_monitor_options options_;

@@ -174,7 +174,8 @@ private:
 TEST(linearizability, every_recorded_history_has_an_order) {
   constexpr std::size_t threads = 3;
   constexpr std::size_t operations_per_thread = 6;
-  constexpr std::size_t rounds = 1500;
+  constexpr std::size_t rounds = 1500; // at least, until all there is has happened beside
+  constexpr std::size_t rounds_at_most = 100'000; // then it should have
   store s{cache_options{}, system_memory_source(), {.initial_depth = 1, .largest_shape = 5}};
   std::atomic<std::uint64_t> time{0};
   std::atomic<std::size_t> swaps{0};
@@ -182,20 +183,24 @@ TEST(linearizability, every_recorded_history_has_an_order) {
   std::array<std::vector<operation>, threads> recorded;
   std::atomic<bool> wrong{false};
   std::size_t round = 0;
+  bool over = false;
+  const surroundings beside{s};
 
-  const auto judge = [&]() noexcept {
+  const auto judge = [&]() noexcept { // between two rounds, on one of the threads
     std::vector<operation> history;
     for (auto& part : recorded) {
       history.insert(history.end(), part.begin(), part.end());
       part.clear();
     }
-    if (!history.empty() && !linearization{history}.exists()) wrong = true;
+    if (history.empty()) return; // before a round
+    if (!linearization{history}.exists()) wrong = true;
     ++round;
+    over = wrong || round == rounds_at_most || (round >= rounds && beside.all_happened());
   };
   std::barrier together{static_cast<std::ptrdiff_t>(threads), judge};
   const auto work = [&](std::size_t thread) {
     std::mt19937_64 random{thread};
-    while (round <= rounds && !wrong) {
+    while (!over) {
       together.arrive_and_wait();
       const std::string key = test::numbered("key", round);
       std::string last = "a"; // seen or written by this thread: often what is there
@@ -216,13 +221,12 @@ TEST(linearizability, every_recorded_history_has_an_order) {
       together.arrive_and_wait();
     }
   };
-  const surroundings beside{s};
   std::vector<std::thread> pool;
   for (std::size_t t = 0; t < threads; ++t) pool.emplace_back(work, t);
   for (auto& t : pool) t.join();
   EXPECT_FALSE(wrong) << "in round " << round;
   EXPECT_GT(matches * 4, swaps.load());
-  while (!beside.all_happened()) std::this_thread::yield();
+  EXPECT_TRUE(beside.all_happened()) << "in " << round << " rounds";
 }
 
 } // namespace

@@ -58,6 +58,21 @@ TEST(store_eviction, the_predicate_sees_the_entry_as_it_is_now) {
   EXPECT_EQ(value_of(s, "k"), "v");
 }
 
+TEST(store_eviction, what_is_put_in_place_of_an_expired_entry_starts_unreferenced) {
+  store s{cache_options{}};
+  s.put("k", "v", tick{5});
+  s.advance_epoch();
+  value_of(s, "k");
+  s.advance_clock(tick{5});
+  EXPECT_EQ(s.put("k", "w", tick{9}), put_outcome::inserted); // as long, so in the same block
+  const auto unreferenced = [](const store::entry_state& now) {
+    EXPECT_EQ(now.meta.references(), 0U);
+    return false;
+  };
+  s.evict(all_refs(s).at(0), eviction_cause::clock, unreferenced);
+  EXPECT_EQ(value_of(s, "k"), "w");
+}
+
 TEST(store_eviction, a_replaced_or_reused_block_is_not_evicted) {
   store s{cache_options{}};
   s.put("k", "v", never);

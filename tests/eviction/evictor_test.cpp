@@ -1,6 +1,7 @@
 #include "eviction/evictor.hpp"
 
 #include <atomic>
+#include <numeric>
 #include <thread>
 #include <vector>
 
@@ -166,19 +167,45 @@ TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) 
   EXPECT_EQ(m.evict.status().purges, 1U);
 }
 
-TEST(evictor, is_woken_by_a_put_that_stands_at_the_mark_in_an_emergency_only) {
+TEST(evictor, is_woken_by_the_first_put_that_stands_at_the_mark_and_in_an_emergency_by_each) {
   machine m(24 * mib);
   m.others = 4 * mib;
   m.tick();
   std::size_t number = 0;
   while (m.evicted() == 0) ASSERT_TRUE(put_number(m.entries, number++, 400));
-  EXPECT_EQ(m.wakes, 0U); // an ordinary PUT at the mark makes its room and is done
+  EXPECT_EQ(m.wakes, 1U); // it is ahead of the reading
+  for (int i = 0; i < 1000; ++i) put_number(m.entries, number++, 400);
+  EXPECT_EQ(m.wakes, 1U); // the others make their room and are done
+  m.tick();
+  EXPECT_EQ(m.evict.status().tier, pressure_tier::pressure);
+  for (int i = 0; i < 1000; ++i) put_number(m.entries, number++, 400);
+  EXPECT_EQ(m.wakes, 1U);
 
   m.others = 24 * mib - m.entries.held_bytes(); // all of a sudden
   m.tick();
   ASSERT_EQ(m.evict.status().tier, pressure_tier::emergency);
+  m.wakes = 0;
   for (int i = 0; i < 10'000 && m.wakes == 0; ++i) put_number(m.entries, number++, 400);
   EXPECT_GT(m.wakes, 0U);
+}
+
+TEST(evictor, nothing_that_lives_is_said_to_have_gone_for_its_bytes_in_normal_times) {
+  machine m(24 * mib);
+  m.others = 4 * mib;
+  m.tick();
+  std::size_t number = 0;
+  while (m.evicted() == 0) ASSERT_TRUE(put_number(m.entries, number++, 400));
+  const eviction_status before_the_reading = m.evict.status();
+  ASSERT_EQ(before_the_reading.tier, pressure_tier::normal);
+  const auto of = [](const eviction_status& status, pressure_tier tier) {
+    const auto& causes = status.evictions[static_cast<std::size_t>(tier)];
+    return std::accumulate(causes.begin(), causes.end(), std::uint64_t{0});
+  };
+  EXPECT_EQ(of(before_the_reading, pressure_tier::normal), 0U);
+  EXPECT_EQ(of(before_the_reading, pressure_tier::pressure), m.evicted());
+  m.tick();
+  EXPECT_EQ(of(m.evict.status(), pressure_tier::normal), 0U);
+  EXPECT_EQ(of(m.evict.status(), pressure_tier::pressure), m.evicted());
 }
 
 TEST(evictor, the_oldest_go_first) {

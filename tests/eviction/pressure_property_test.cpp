@@ -50,9 +50,13 @@ TEST(pressure_property, nothing_ever_leaves_below_70_percent) {
     for (int tick = 0; tick < 500; ++tick) {
       const std::uint64_t evicted_before = machine.evicted_by_ticks;
       const bool may_evict = machine.effective_percent() > 70;
+      const std::uint64_t evicted_by_puts_before = machine.evicted_by_puts;
       machine.tick(between(random, 0, 10) * mib);
       if (!may_evict) {
         ASSERT_EQ(machine.evicted_by_ticks, evicted_before) << run << ' ' << tick;
+      }
+      if (machine.effective_percent() < 70) {
+        ASSERT_EQ(machine.evicted_by_puts, evicted_by_puts_before) << run << ' ' << tick;
       }
       machine.others = between(random, 0, 95) * machine.limit / 100;
     }
@@ -73,8 +77,13 @@ TEST(pressure_property, eviction_by_ticks_never_goes_below_what_is_allowed_nor_t
       const std::uint64_t noise = between(random, 0, 6) * machine.limit / 100;
       const std::uint64_t seen =
           machine.use() + noise - std::min(machine.use(), 3 * machine.limit / 100);
+      const std::uint64_t before = machine.content;
+      const std::uint64_t allowed =
+          allowance_bytes({.used_bytes = seen, .limit_bytes = machine.limit, .source = "simulated"},
+                          {.held = machine.held(), .content = before}, machine.options);
       machine.tick(seen, 0);
       ASSERT_GE(machine.content, floor) << run << ' ' << tick;
+      ASSERT_GE(machine.content, std::min(before, allowed)) << run << ' ' << tick;
     }
   }
 }

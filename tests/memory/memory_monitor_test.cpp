@@ -340,6 +340,17 @@ TEST(memory_monitor, estimates_from_its_own_bytes_where_nothing_can_be_read_and_
   EXPECT_EQ(limited.read(5).fullest_level().limit_bytes, 64 * mib);
 }
 
+TEST(memory_monitor, keeps_to_the_limit_that_was_set_where_the_process_cannot_be_read) {
+  const fake_root root{{"/proc/meminfo", host_quarter_full},
+                       {"/proc/self/status", "VmRSS: many kB\n"}};
+  auto monitor = monitor_of(root, 64 * mib);
+  const memory_report& report = monitor.read(60 * mib);
+  EXPECT_FALSE(report.estimated);
+  EXPECT_EQ(report.fullest_level().source, "--memory-limit");
+  EXPECT_EQ(report.fullest_level().used_bytes, 60 * mib);
+  EXPECT_EQ(report.fullest_level().limit_bytes, 64 * mib);
+}
+
 TEST(memory_monitor, reads_this_very_machine) {
   memory_monitor monitor({});
   const memory_report& report = monitor.read(0);
