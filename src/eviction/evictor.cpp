@@ -108,6 +108,7 @@ void evictor::run() noexcept {
 
 void evictor::obey_law() {
   bool again = false;
+  bool purging = false;
   do {
     const std::uint64_t held_before = store_.held_bytes();
     const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
@@ -137,9 +138,21 @@ void evictor::obey_law() {
       surroundings_.on_tier_change(
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
     }
-    const bool done = evict(decision.evict_bytes);
-    again = decision.confirm || (!done && decision.tier == pressure_tier::emergency);
+    // A purge goes on to what is allowed by then, also when the worst is over before its end.
+    const std::uint64_t left_to_purge = purging ? over_allowance(report, own) : 0;
+    const bool done = evict(std::max(decision.evict_bytes, left_to_purge));
+    purging = !done && (purging || decision.purge);
+    again = decision.confirm || purging || (!done && decision.tier == pressure_tier::emergency);
   } while (again);
+}
+
+std::uint64_t evictor::over_allowance(const memory_report& report,
+                                      const own_bytes& own) const noexcept {
+  std::uint64_t allowed = own.content;
+  for (const memory_reading& level : report.levels) {
+    allowed = std::min(allowed, allowance_bytes(level, own, options_.pressure));
+  }
+  return own.content - allowed;
 }
 
 std::uint32_t evictor::epoch_accesses() const noexcept {

@@ -189,6 +189,25 @@ TEST(evictor, is_woken_by_the_first_put_that_stands_at_the_mark_and_in_an_emerge
   EXPECT_GT(m.wakes, 0U);
 }
 
+TEST(evictor, a_purge_of_many_entries_ends_at_what_is_allowed_though_memory_is_read_again_in_it) {
+  machine m(64 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) {
+    for (int i = 0; i < 2000; ++i) put_number(m.entries, number++, 20);
+    m.tick();
+  }
+  ASSERT_EQ(m.evicted(), 0U);
+  m.others = 21 * mib; // over 95 %, and 93 % again after a few of the entries
+  m.tick();
+  EXPECT_GT(evictions_of(m.entries, eviction_cause::emergency), 65'536U);
+  const std::uint64_t allowed = 64 * mib * 70 / 100 - m.others;
+  const std::uint64_t content = m.entries.live_bytes() + m.entries.index_bytes();
+  EXPECT_LE(content, allowed + 4 * mib); // the index has more to give
+  EXPECT_GE(m.entries.live_bytes(), allowed / 2);
+  EXPECT_EQ(m.evict.status().purges, 1U);
+}
+
 TEST(evictor, nothing_that_lives_is_said_to_have_gone_for_its_bytes_in_normal_times) {
   machine m(24 * mib);
   m.others = 4 * mib;
