@@ -170,12 +170,13 @@ put_outcome store::write(write_request request) noexcept {
 
   finding found;
   bool done = false;
-  index_.find(request.hash, request.key, [&](entry_handle handle) {
+  index_.visit(request.hash, request.key, [&](entry_handle& handle) {
     const entry present = arena_.at(handle);
     const entry_meta meta = present.meta();
     found = examine(When, request, present, meta);
     done = found.allowed && overwrite_in_place(request, present, meta, found.expired);
     if (done && request.expires_at != never) arena_.note_expiry(handle, request.expires_at);
+    return entry_index::fate::keep;
   });
   accesses_.count_access();
   if (!found.present) found.allowed = When != condition::if_equal;
