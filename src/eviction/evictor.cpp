@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -108,7 +109,7 @@ void evictor::run() noexcept {
 
 void evictor::obey_law() {
   bool again = false;
-  bool purging = false;
+  std::optional<std::size_t> purging; // the level that a purge under way is for
   do {
     const std::uint64_t held_before = store_.held_bytes();
     const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
@@ -139,20 +140,19 @@ void evictor::obey_law() {
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
     }
     // A purge goes on to what is allowed by then, also when the worst is over before its end.
-    const std::uint64_t left_to_purge = purging ? over_allowance(report, own) : 0;
+    const std::uint64_t left_to_purge = purging && *purging < report.levels.size()
+                                            ? over_allowance(report.levels[*purging], own)
+                                            : 0;
     const bool done = evict(std::max(decision.evict_bytes, left_to_purge));
-    purging = !done && (purging || decision.purge);
+    if (decision.purge) purging = verdict.decisive;
+    if (done) purging.reset();
     again = decision.confirm || purging || (!done && decision.tier == pressure_tier::emergency);
   } while (again);
 }
 
-std::uint64_t evictor::over_allowance(const memory_report& report,
+std::uint64_t evictor::over_allowance(const memory_reading& level,
                                       const own_bytes& own) const noexcept {
-  std::uint64_t allowed = own.content;
-  for (const memory_reading& level : report.levels) {
-    allowed = std::min(allowed, allowance_bytes(level, own, options_.pressure));
-  }
-  return own.content - allowed;
+  return own.content - std::min(own.content, allowance_bytes(level, own, options_.pressure));
 }
 
 std::uint32_t evictor::epoch_accesses() const noexcept {

@@ -105,7 +105,7 @@ private:
   void obey_law();
   std::uint32_t epoch_accesses() const noexcept;
   own_bytes measure_own() const noexcept;
-  std::uint64_t over_allowance(const memory_report& report, const own_bytes& own) const noexcept;
+  std::uint64_t over_allowance(const memory_reading& level, const own_bytes& own) const noexcept;
   std::uint64_t content_bytes() const noexcept;
   std::uint64_t part_of_interval_ns(unsigned one_in) const noexcept;
   bool evict(std::uint64_t bytes) noexcept;
