@@ -100,6 +100,10 @@ public:
   }
 
   // ---- a live entry -------------------------------------------------------------------
+  // For whoever is about to read the key, and then the value: the second of the processor's lines
+  // is fetched along with the first, or it would be missed after it. A hint: any address will do.
+  void prefetch_second_line() const noexcept { __builtin_prefetch(block_ + 64); }
+
   entry_shape shape(entry_meta m) const noexcept {
     const std::uint32_t lengths = word(lengths_at).load(std::memory_order_relaxed);
     if (!m.extended()) {
@@ -121,6 +125,15 @@ public:
     return m.has_expiry() ? word(header_bytes(m) - 4).load(std::memory_order_relaxed) : never;
   }
 
+  // Whether an entry of that shape would lie exactly as this one does.
+  bool has_shape(entry_meta m, const entry_shape& s) const noexcept {
+    if (m.extended() || s.extended()) [[unlikely]] {
+      return shape(m) == s;
+    }
+    return word(lengths_at).load(std::memory_order_relaxed) == short_lengths(s) &&
+           m.has_expiry() == s.has_expiry;
+  }
+
   // True if an entry of the new shape has its key at the same place; then store_lengths() and
   // assign_value() may follow, provided the block is large enough.
   bool same_layout(entry_meta m, const entry_shape& s) const noexcept {
@@ -128,10 +141,7 @@ public:
   }
   void store_lengths(const entry_shape& s) noexcept {
     if (!s.extended()) {
-      word(lengths_at)
-          .store(static_cast<std::uint32_t>((s.key_bytes << entry_shape::value_length_bits) |
-                                            s.value_bytes),
-                 std::memory_order_relaxed);
+      word(lengths_at).store(short_lengths(s), std::memory_order_relaxed);
       return;
     }
     word(8).store(static_cast<std::uint32_t>(s.key_bytes), std::memory_order_relaxed);
@@ -160,6 +170,11 @@ private:
   static constexpr std::size_t meta_at = 0;
   static constexpr std::size_t lengths_at = 4;
 
+  // REQUIRES: not extended
+  static constexpr std::uint32_t short_lengths(const entry_shape& s) noexcept {
+    return static_cast<std::uint32_t>((s.key_bytes << entry_shape::value_length_bits) |
+                                      s.value_bytes);
+  }
   static constexpr std::size_t header_bytes(entry_meta m) noexcept {
     return 8 + (m.extended() ? 8U : 0U) + (m.has_expiry() ? 4U : 0U);
   }

@@ -219,6 +219,7 @@ struct key_probe {
   bool matches(const slot_key& slot) const noexcept {
     if (slot.tag() != tag) return false;
     const entry e = arena.at(slot.handle());
+    e.prefetch_second_line();
     return equal_bytes(e.key(e.meta()), key);
   }
 };
@@ -321,12 +322,13 @@ constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 struct alignas(64) entry_index::segment {
   announced_lock lock;
   std::uint8_t depth = 0;
-  std::atomic<std::uint8_t> shape{0}; // of `slots`; see `buckets`
+  std::atomic<std::uint8_t> bucket_stride{0}; // see `buckets`
   std::atomic<std::uint32_t> count{0};
   std::uint32_t grow_at = 0;
-  std::uint32_t prefix = 1; // with a mask of 0: covers nothing
-  std::uint32_t mask = 0;   // the low `depth` bits
-  table slots;              // its map is null while the segment is unused
+  std::uint32_t prefix = 1;                  // with a mask of 0: covers nothing
+  std::uint32_t mask = 0;                    // the low `depth` bits
+  std::atomic<std::uint32_t> last_bucket{0}; // see `buckets`
+  table slots;                               // its map is null while the segment is unused
   // Where `slots` lie, to prefetch from; null: too small for that. Read without the lock too: what
   // does not belong together, or is gone, costs the gain and nothing else.
   std::atomic<const std::byte*> buckets{nullptr};
@@ -347,7 +349,10 @@ struct alignas(64) entry_index::segment {
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
     with_table(fresh.map, fresh.shape, [this, &fresh](const auto& t) {
-      shape.store(static_cast<std::uint8_t>(fresh.shape), std::memory_order_relaxed);
+      bucket_stride.store(static_cast<std::uint8_t>(bucket_bytes(fresh.shape)),
+                          std::memory_order_relaxed);
+      last_bucket.store(static_cast<std::uint32_t>(buckets_of(fresh.shape) - 1),
+                        std::memory_order_relaxed);
       locks.store(t.account.locks, std::memory_order_relaxed);
       buckets.store(fresh.shape < smallest_prefetched ? nullptr : t.account.buckets,
                     std::memory_order_relaxed);
@@ -364,14 +369,13 @@ struct alignas(64) entry_index::segment {
     const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
     if (bucket_array == nullptr) return;
     const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
-    const unsigned of_shape = shape.load(std::memory_order_relaxed);
+    const std::size_t stride = bucket_stride.load(std::memory_order_relaxed);
+    const std::size_t last = last_bucket.load(std::memory_order_relaxed);
     const std::uint32_t tag = tag_of(hash);
     const std::uint32_t partial = (tag ^ tag >> 8 ^ tag >> 16) & 0xff;
     constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
-    const std::size_t last = buckets_of(of_shape) - 1;
     const std::size_t first = tag & last;
     const std::size_t second = (first ^ (partial + 1) * alternate) & last;
-    const std::size_t stride = bucket_bytes(of_shape);
     for (const std::size_t bucket : {first, second}) {
       __builtin_prefetch(lock_array + bucket * lock_bytes, 1);
       __builtin_prefetch(bucket_array + bucket * stride);

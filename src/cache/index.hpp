@@ -55,7 +55,8 @@ public:
   entry_index(const entry_index&) = delete;
   entry_index& operator=(const entry_index&) = delete;
 
-  // Runs `see` on the entry of that key; false if there is none.
+  // Runs `see` on the entry of that key, under the same locks as an edit: the entry may be read and
+  // changed, only its slot stays as it is. False if there is none.
   bool find(std::uint32_t hash, std::string_view key,
             function_ref<void(entry_handle)> see) const noexcept;
 

@@ -131,6 +131,7 @@ private:
     bool present = false; // an entry is there
     bool expired = false; // … but counts as absent
     bool allowed = false; // the condition holds
+    bool written = false; // … and the entry was overwritten where it lies
   };
 
   // What one write may still do to gain room: see effort_for().
@@ -140,16 +141,17 @@ private:
     std::size_t moves = 0; // of entries
   };
 
-  template <condition When>
-  put_outcome write(write_request request) noexcept;
+  put_outcome write_if(write_request request) noexcept;
+  put_outcome finish(const write_request& request, finding found) noexcept;
   put_outcome write_new_block(const write_request& request) noexcept;
   put_outcome link_block(const write_request& request, entry_handle fresh,
                          room_effort& effort) noexcept;
-  finding examine(condition when, const write_request& request, entry e,
-                  entry_meta meta) const noexcept;
-  bool overwrite_in_place(const write_request& request, entry e, entry_meta meta,
-                          bool expired) noexcept;
-  put_outcome outcome_of(const write_request& request, const finding& f) noexcept;
+  finding examine(const write_request& request, entry e, entry_meta meta) const noexcept;
+  bool overwrite_in_place(entry_handle handle, entry_meta meta, bool expired,
+                          const entry_shape& shape, std::string_view value,
+                          tick expires_at) noexcept;
+  static bool fit_in_place(entry e, entry_meta meta, const entry_shape& shape) noexcept;
+  put_outcome outcome_of(condition when, const finding& f) noexcept;
 
   bool has_expired(entry e, entry_meta meta) const noexcept;
   void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
