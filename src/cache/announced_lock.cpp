@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cache/thread_exit_hook.hpp"
+
 namespace kvcache {
 namespace {
 
@@ -24,21 +26,12 @@ constinit spin_lock shared_place; // held by the thread that uses it
 // Set once a thread that is ending has given its place away: it must not take another.
 constinit thread_local bool has_left = false;
 
-// Gives a thread's place to the next one when the thread ends.
-class departure {
-public:
-  explicit departure(announcement& place) noexcept : place_(place) {}
-  ~departure() {
-    has_left = true;
-    detail::own_announcement = nullptr;
-    place_.taken.store(false, std::memory_order_release);
-  }
-  departure(const departure&) = delete;
-  departure& operator=(const departure&) = delete;
-
-private:
-  announcement& place_;
-};
+// Gives the place of a thread that ends to the next one.
+void leave_place(void* place) noexcept {
+  has_left = true;
+  detail::own_announcement = nullptr;
+  static_cast<announcement*>(place)->taken.store(false, std::memory_order_release);
+}
 
 bool ask_for_barriers() noexcept {
 #if defined(__SANITIZE_THREAD__)
@@ -82,7 +75,8 @@ announcement& find_place() noexcept {
     while (used <= i && !places_used.compare_exchange_weak(used, i + 1)) {
     }
     own_announcement = &place;
-    thread_local const departure when_the_thread_ends{place};
+    static const thread_exit_hook when_a_thread_ends{leave_place};
+    when_a_thread_ends.arm(&place); // else it stays taken
     return place;
   }
   shared_place.lock();

@@ -218,7 +218,8 @@ entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class
   fresh.large = false;
   fresh.evacuating = false;
   fresh.klass = static_cast<std::uint16_t>(c);
-  fresh.kept_empty = false;
+  fresh.kept_empty = true; // until a block is taken: it may be one that was freed meanwhile
+  bump(s.kept_empty, 1);
   fresh.used = 0;
   fresh.carved = 0;
   fresh.first_free = no_slot;
@@ -341,13 +342,12 @@ bool entry_arena::trim() noexcept {
   bool any = false;
   for (unsigned i = 0; i < stripe_count_; ++i) {
     stripe& s = stripes_[i];
-    if (s.kept_empty.load(std::memory_order_relaxed) == 0) continue;
     for (size_class c = 0; c < size_class_count; ++c) {
-      if (s.counts[c].freed.load(std::memory_order_relaxed) == 0) continue;
+      if (s.kept_empty.load(std::memory_order_relaxed) == 0) break;
       std::uint32_t emptied = no_slab;
       {
         spin_guard guard{s.lock};
-        const std::uint32_t index = s.lists[c].heads[0]; // at most one empty slab is kept
+        const std::uint32_t index = s.lists[c].heads[0]; // one or two empty ones are kept at most
         for (std::uint32_t at = index; at != no_slab && emptied == no_slab; at = slabs_[at].next) {
           if (slabs_[at].used == 0) emptied = at;
         }

@@ -906,9 +906,16 @@ void entry_index::destroy(const table& old) noexcept {
   });
 }
 
-std::size_t entry_index::growth_step_bytes() const noexcept {
-  const std::size_t objects = sizeof(wide_table) + sizeof(narrow_table);
-  return std::max(bytes_needed(limits_.largest_shape), 2 * bytes_needed(split_shape())) + objects;
+std::size_t entry_index::growth_step_bytes(std::uint32_t hash) const noexcept {
+  unsigned shape = 0;
+  {
+    const shared_segment s{*this, hash};
+    shape = s->slots.shape;
+  }
+  const auto table_bytes = [](unsigned of_shape) {
+    return bytes_needed(of_shape) + (is_wide(of_shape) ? sizeof(wide_table) : sizeof(narrow_table));
+  };
+  return shape < limits_.largest_shape ? table_bytes(shape + 1) : 2 * table_bytes(split_shape());
 }
 
 } // namespace kvcache

@@ -86,8 +86,9 @@ public:
     return last_position_.load(std::memory_order_relaxed) + 1 == 1U << limits_.largest_depth;
   }
 
-  // How large a table the next insertion may have to add, at most.
-  std::size_t growth_step_bytes() const noexcept;
+  // What the next step of growth where this hash belongs takes until the table it replaces is given
+  // back; at least that.
+  std::size_t growth_step_bytes(std::uint32_t hash) const noexcept;
 
   std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
   std::uint64_t growths() const noexcept { return growths_.load(std::memory_order_relaxed); }

@@ -306,7 +306,7 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
   }
   entry_index::insertion outcome = insert();
   while (outcome == entry_index::insertion::over_limit &&
-         make_room(index_.growth_step_bytes(), effort)) {
+         make_room(index_.growth_step_bytes(request.hash), effort)) {
     outcome = insert();
   }
   switch (outcome) {

@@ -3,6 +3,8 @@
 #include <array>
 #include <atomic>
 
+#include "cache/thread_exit_hook.hpp"
+
 namespace kvcache::detail {
 namespace {
 
@@ -12,17 +14,9 @@ constexpr unsigned numbers = 1024;
 // The one process-wide state here: threads belong to the process.
 constinit std::array<std::atomic<bool>, numbers> taken{};
 
-// Returns a thread's number when the thread ends.
-class departure {
-public:
-  explicit departure(unsigned number) noexcept : number_(number) {}
-  ~departure() { taken[number_].store(false, std::memory_order_relaxed); }
-  departure(const departure&) = delete;
-  departure& operator=(const departure&) = delete;
-
-private:
-  unsigned number_;
-};
+void give_back(void* number) noexcept {
+  static_cast<std::atomic<bool>*>(number)->store(false, std::memory_order_relaxed);
+}
 
 } // namespace
 
@@ -36,7 +30,8 @@ unsigned draw_thread_number() noexcept {
   }
   thread_number_plus_one = number + 1;
   if (number < numbers) {
-    thread_local const departure when_the_thread_ends{number};
+    static const thread_exit_hook when_a_thread_ends{give_back};
+    when_a_thread_ends.arm(&taken[number]); // else it stays taken
   }
   return number;
 }

@@ -19,6 +19,8 @@ public:
     refuse_until_ = count == all ? all : first_request + count;
   }
   void refuse_nothing() noexcept { refuse(all, 0); }
+  // From now on so many requests are granted and so many refused, in turns.
+  void refuse_in_turns(std::size_t requests) noexcept { turn_ = requests; }
   static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
 
   std::size_t requests() const noexcept { return requests_; }
@@ -66,7 +68,9 @@ public:
 private:
   bool refused_now() noexcept {
     const std::size_t request = ++requests_;
-    if (request < refuse_from_ || request >= refuse_until_) return false;
+    const std::size_t turn = turn_;
+    const bool in_turn = turn != 0 && request / turn % 2 == 1;
+    if (!in_turn && (request < refuse_from_ || request >= refuse_until_)) return false;
     ++refused_;
     return true;
   }
@@ -80,6 +84,7 @@ private:
   std::atomic<std::size_t> refused_{0};
   std::atomic<std::size_t> refuse_from_{all};
   std::atomic<std::size_t> refuse_until_{0};
+  std::atomic<std::size_t> turn_{0};
   std::atomic<std::size_t> reserved_{0};
   std::atomic<std::size_t> mapped_{0};
   std::atomic<std::size_t> allocated_{0};

@@ -150,6 +150,17 @@ TEST_F(index_with_small_tables, a_refused_growth_is_an_outcome_and_loses_nothing
   EXPECT_EQ(add(i), insertion::inserted); // and then it grows
 }
 
+TEST_F(index_with_small_tables, a_step_of_growth_takes_what_was_foretold_for_it) {
+  for (std::size_t i = 0; i < 2000; ++i) {
+    const std::size_t foretold = index.growth_step_bytes(hash(key(i)));
+    const std::size_t room = held.held_bytes() + foretold;
+    held.set_limit_bytes(room);
+    ASSERT_EQ(add(i), insertion::inserted) << i;
+    held.set_limit_bytes(0);
+  }
+  EXPECT_GT(index.growths(), 20U);
+}
+
 TEST_F(index_with_small_tables, drain_hands_over_every_handle_once) {
   for (std::size_t i = 0; i < 3000; ++i) add(i);
   std::set<entry_handle> drained;

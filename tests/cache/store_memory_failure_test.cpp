@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <new>
+#include <random>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "cache/counting_memory.hpp"
 #include "cache/store_support.hpp"
@@ -140,6 +144,89 @@ TEST(store_memory_failure, refusals_leave_a_larger_store_whole) {
        request += request < 80 ? 20 : 150) {
     if (HasFailure()) FAIL() << "from request " << request;
   }
+}
+
+// Writes keys that are its own, at random, and checks each against what it knows of them.
+class one_of_many {
+public:
+  one_of_many(store& s, unsigned number) : store_(s), number_(number), random_(number) {}
+
+  void run(std::size_t writes) {
+    for (std::size_t i = 0; i < writes && !testing::Test::HasFailure(); ++i) {
+      write_one();
+      // Most go again now and then, so that tables and slabs shrink, too.
+      if (i % 2000 == 1999) erase_most();
+    }
+    for (const auto& [key, value] : expected_) ASSERT_EQ(value_of(store_, key), value);
+  }
+  std::size_t refusals() const noexcept { return refusals_; }
+  std::size_t entries() const noexcept { return expected_.size(); }
+
+private:
+  void write_one() {
+    const std::string key = numbered(numbered("of ", number_) + " ", random_() % 1500);
+    const auto known = expected_.find(key);
+    const std::string value(random_() % 20 == 0 ? 40'000 : random_() % 300,
+                            static_cast<char>('a' + random_() % 26));
+    const put_outcome outcome = known != expected_.end() && random_() % 4 == 0
+                                    ? store_.compare_and_swap(key, known->second, value, never)
+                                    : store_.put(key, value, never);
+    if (outcome == put_outcome::out_of_memory) {
+      ++refusals_;
+      ASSERT_EQ(value_of(store_, key), known == expected_.end() ? "(miss)" : known->second);
+      return;
+    }
+    ASSERT_EQ(outcome, known == expected_.end() ? put_outcome::inserted : put_outcome::replaced);
+    expected_[key] = value;
+    ASSERT_EQ(value_of(store_, key), value);
+  }
+  void erase_most() {
+    for (auto i = expected_.begin(); i != expected_.end();) {
+      if (random_() % 8 == 0) {
+        ++i;
+        continue;
+      }
+      ASSERT_TRUE(store_.erase(i->first));
+      i = expected_.erase(i);
+    }
+  }
+
+  store& store_;
+  unsigned number_;
+  std::mt19937 random_;
+  std::map<std::string, std::string> expected_;
+  std::size_t refusals_ = 0;
+};
+
+TEST(store_memory_failure, refusals_among_many_threads_leave_everyones_entries_whole) {
+  counting_memory memory;
+  {
+    store s{cache_options{.stripes = 2}, memory, small_tables};
+    memory.refuse_in_turns(40); // a table alone takes five or six
+    std::atomic<bool> done{false};
+    std::thread mover{[&] {
+      while (!done) s.maintain(200);
+    }};
+    std::vector<one_of_many> writers;
+    for (unsigned i = 0; i < 3; ++i) writers.emplace_back(s, i);
+    std::vector<std::thread> threads;
+    for (one_of_many& w : writers) threads.emplace_back([&w] { w.run(4000); });
+    for (std::thread& t : threads) t.join();
+    done = true;
+    mover.join();
+    std::size_t refusals = 0;
+    std::size_t entries = 0;
+    for (const one_of_many& w : writers) {
+      refusals += w.refusals();
+      entries += w.entries();
+    }
+    EXPECT_EQ(s.size(), entries);
+    EXPECT_GT(refusals, 100U);
+    EXPECT_GT(s.stats().index_growths, 50U);
+  }
+  EXPECT_EQ(memory.reserved_bytes(), 0U);
+  EXPECT_EQ(memory.mapped_bytes(), 0U);
+  EXPECT_EQ(memory.allocated_bytes(), 0U);
 }
 
 TEST(store_memory_failure, the_old_value_stays_when_a_replacement_is_refused) {
