@@ -55,20 +55,28 @@ std::string_view connection_field(persistence connection) noexcept {
   return {};
 }
 
-// RFC 9110 §5.6.7: "Date: Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the locale.
-std::string date_field_at(std::time_t now_s) {
+// RFC 9110 §5.6.7: "Date: Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the locale. Always of
+// the same length: there is no fifth digit for the years from 10000 on.
+constexpr std::string_view date_field_example = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+using date_line = std::array<char, date_field_example.size() + 1>; // and a null
+
+date_line date_field_at(std::time_t now_s) noexcept {
   static constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr std::array<const char*, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   std::tm utc{};
   gmtime_r(&now_s, &utc);
-  std::array<char, 64> text{};
-  const int size =
-      std::snprintf(text.data(), text.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                    days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
-                    months[static_cast<std::size_t>(utc.tm_mon)], utc.tm_year + 1900, utc.tm_hour,
-                    utc.tm_min, utc.tm_sec);
-  return {text.data(), static_cast<std::size_t>(size)};
+  date_line text{};
+  std::snprintf(text.data(), text.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
+                months[static_cast<std::size_t>(utc.tm_mon)], (utc.tm_year + 1900) % 10'000,
+                utc.tm_hour, utc.tm_min, utc.tm_sec);
+  return text;
+}
+
+// Every head has its date in the line after the status.
+void put_date(std::string& head, std::string_view field) noexcept {
+  put(head.data() + head.find('\n') + 1, field);
 }
 
 // A head up to its last field, but for the length of the body.
@@ -133,17 +141,27 @@ reply_options options_for(const request& asked, after_reply then) noexcept {
 // ---- reply_writer
 // -----------------------------------------------------------------------------------
 
-reply_writer::reply_writer(const fault_table& faults) : faults_(faults) { refresh(0); }
-
-void reply_writer::refresh(std::time_t now_s) {
-  if (now_s == now_s_) return;
-  date_field_ = date_field_at(now_s);
-  stored_ = make_ready(200, stored_body);
-  deleted_ = make_ready(200, deleted_body);
-  const fault_reply& missed = faults_[fault::key_not_found];
-  not_found_ = make_ready(missed.status, error_body(missed.message));
+reply_writer::reply_writer(const fault_table& faults)
+    : faults_(faults),
+      date_field_(date_field_example),
+      stored_(make_ready(200, stored_body)),
+      deleted_(make_ready(200, deleted_body)),
+      not_found_(make_ready(faults[fault::key_not_found].status,
+                            error_body(faults[fault::key_not_found].message))) {
   for (std::size_t i = 0; i < persistence_count; ++i)
     hit_head_[i] = head_start(200, json_content_type, static_cast<persistence>(i), date_field_, {});
+}
+
+// Only the date changes, where it stands: this must not need memory.
+void reply_writer::refresh(std::time_t now_s) noexcept {
+  if (now_s == now_s_) return;
+  const date_line text = date_field_at(now_s);
+  const std::string_view field{text.data(), text.size() - 1};
+  put(date_field_.data(), field);
+  for (std::string& head : hit_head_) put_date(head, field);
+  for (ready_replies* replies : {&stored_, &deleted_, &not_found_}) {
+    for (ready_reply& reply : *replies) put_date(reply.text, field);
+  }
   now_s_ = now_s;
 }
 

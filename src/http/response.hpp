@@ -50,7 +50,7 @@ public:
   explicit reply_writer(fault_table&&) = delete;
 
   // Takes over the time for Date; cheap if the second is still the same.
-  void refresh(std::time_t now_s);
+  void refresh(std::time_t now_s) noexcept;
 
   // 200 {"status":"OK","message":"Key inserted/updated successfully."}
   void stored(output_buffer& out, reply_options how) const;
@@ -86,12 +86,12 @@ private:
   ready_replies make_ready(unsigned status, std::string_view body) const;
 
   const fault_table& faults_;
-  std::time_t now_s_ = -1;
-  std::string date_field_;                              // "Date: …\r\n"
-  std::array<std::string, persistence_count> hit_head_; // of a GET, up to "Content-Length: "
+  std::time_t now_s_ = 0;
+  std::string date_field_; // "Date: …\r\n"
   ready_replies stored_;
   ready_replies deleted_;
   ready_replies not_found_;
+  std::array<std::string, persistence_count> hit_head_; // of a GET, up to "Content-Length: "
 };
 
 // The reply to one GET, written in two steps so that nothing is allocated under the store's lock:

@@ -290,11 +290,7 @@ std::uint64_t worker::deadline_in_ms(unsigned timeout_ms) const noexcept {
 void worker::read_clocks() noexcept {
   now_ms_ = static_cast<std::uint64_t>(
       duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count());
-  try {
-    handlers_.writer.refresh(std::time(nullptr));
-  } catch (const std::bad_alloc&) {
-    // The Date line stays as it is until the next time.
-  }
+  handlers_.writer.refresh(std::time(nullptr));
 }
 
 // By how much this reading is later than it may be. Deadlines set meanwhile were counted from the

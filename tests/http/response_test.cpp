@@ -206,6 +206,23 @@ TEST_F(response, carries_a_new_date_after_a_refresh) {
   EXPECT_TRUE(reply_text(out.view()).has("Date: Thu, 31 Dec 2099 23:59:59 GMT"));
 }
 
+TEST_F(response, has_one_date_and_the_same_length_at_any_time) {
+  const auto stored_at = [this](std::time_t now_s) {
+    writer_.refresh(now_s);
+    output_buffer out;
+    writer_.stored(out, plain);
+    return std::string{out.view()};
+  };
+  const std::string before = stored_at(some_sunday);
+  for (const std::time_t now_s : {std::time_t{-1}, std::time_t{0}, std::time_t{253402300800}}) {
+    const std::string then = stored_at(now_s); // before 1970, its start, the year 10000
+    EXPECT_EQ(then.size(), before.size());
+    EXPECT_EQ(then.find("Date: "), then.rfind("Date: "));
+    EXPECT_NE(then, before);
+  }
+  EXPECT_EQ(stored_at(some_sunday), before);
+}
+
 TEST(reply_options, follow_from_the_request_and_the_server) {
   request asked;
   asked.verb = method::get;
