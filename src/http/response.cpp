@@ -58,7 +58,7 @@ std::string_view connection_field(persistence connection) noexcept {
 // RFC 9110 §5.6.7: "Date: Sun, 06 Nov 1994 08:49:37 GMT", in English whatever the locale. Always of
 // the same length: there is no fifth digit for the years from 10000 on.
 constexpr std::string_view date_field_example = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-using date_line = std::array<char, date_field_example.size() + 1>; // and a null
+using date_line = std::array<char, 64>; // of which a date field is the first part
 
 date_line date_field_at(std::time_t now_s) noexcept {
   static constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -156,7 +156,7 @@ reply_writer::reply_writer(const fault_table& faults)
 void reply_writer::refresh(std::time_t now_s) noexcept {
   if (now_s == now_s_) return;
   const date_line text = date_field_at(now_s);
-  const std::string_view field{text.data(), text.size() - 1};
+  const std::string_view field{text.data(), date_field_example.size()};
   put(date_field_.data(), field);
   for (std::string& head : hit_head_) put_date(head, field);
   for (ready_replies* replies : {&stored_, &deleted_, &not_found_}) {
