@@ -347,7 +347,7 @@ bool entry_arena::trim() noexcept {
       std::uint32_t emptied = no_slab;
       {
         spin_guard guard{s.lock};
-        const std::uint32_t index = s.lists[c].heads[0]; // one or two empty ones are kept at most
+        const std::uint32_t index = s.lists[c].heads[0]; // few empty ones are kept, mostly one
         for (std::uint32_t at = index; at != no_slab && emptied == no_slab; at = slabs_[at].next) {
           if (slabs_[at].used == 0) emptied = at;
         }

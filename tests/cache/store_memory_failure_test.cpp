@@ -201,7 +201,8 @@ private:
 TEST(store_memory_failure, refusals_among_many_threads_leave_everyones_entries_whole) {
   counting_memory memory;
   {
-    store s{cache_options{.stripes = 2}, memory, small_tables};
+    // Not the smallest tables: of those one may be full before its neighbours, and refuse for that.
+    store s{cache_options{.stripes = 2}, memory, {.initial_depth = 1, .largest_shape = 5}};
     memory.refuse_in_turns(40); // a table alone takes five or six
     std::atomic<bool> done{false};
     std::thread mover{[&] {
@@ -221,8 +222,8 @@ TEST(store_memory_failure, refusals_among_many_threads_leave_everyones_entries_w
       entries += w.entries();
     }
     EXPECT_EQ(s.size(), entries);
-    EXPECT_GT(refusals, 100U);
-    EXPECT_GT(s.stats().index_growths, 50U);
+    EXPECT_GT(refusals, 10U);
+    EXPECT_GT(s.stats().index_growths, 20U);
   }
   EXPECT_EQ(memory.reserved_bytes(), 0U);
   EXPECT_EQ(memory.mapped_bytes(), 0U);
