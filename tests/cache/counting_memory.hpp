@@ -30,7 +30,8 @@ public:
   std::size_t allocated_bytes() const noexcept { return allocated_; }
   std::size_t given_back_bytes() const noexcept { return given_back_; }
 
-  std::function<void()> on_give_back; // set while no other thread is there
+  std::function<void()> on_give_back; // both are set while no other thread is there
+  std::function<void()> on_commit;
 
   void* reserve(std::size_t bytes) noexcept override {
     if (refused_now()) return nullptr;
@@ -41,6 +42,7 @@ public:
     kernel_.unreserve(start, bytes);
   }
   bool commit(void* start, std::size_t bytes) noexcept override {
+    if (on_commit) on_commit();
     return !refused_now() && kernel_.commit(start, bytes);
   }
   void give_back(void* start, std::size_t bytes) noexcept override {

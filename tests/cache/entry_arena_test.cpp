@@ -86,6 +86,27 @@ TEST_F(entry_arena_of_one_stripe, gives_an_emptied_slab_back_to_the_kernel) {
   EXPECT_FALSE(arena.trim());
 }
 
+TEST_F(entry_arena_of_one_stripe, returns_a_new_slab_of_which_nothing_was_taken) {
+  std::vector<entry_handle> handles = add_many(1, 128); // the first slabs are there
+  // Slabs are fetched some at a time. Once more of them are, all blocks are taken; meanwhile one
+  // comes free, and is taken first.
+  bool released = false;
+  memory.on_commit = [&] {
+    if (!released) arena.release(handles.back());
+    released = true;
+  };
+  std::size_t full = 0;
+  while (!released) {
+    full = held.held_bytes();
+    handles.push_back(arena.allocate(128).handle);
+  }
+  EXPECT_EQ(handles.back(), handles[handles.size() - 2]);
+  EXPECT_GT(held.held_bytes(), full + page_bytes() - 1);
+  EXPECT_TRUE(arena.trim());
+  EXPECT_LT(held.held_bytes(), full + page_bytes());
+  EXPECT_FALSE(arena.trim());
+}
+
 TEST_F(entry_arena_of_one_stripe, a_large_block_takes_whole_pages_of_its_own) {
   const std::size_t before = held.held_bytes();
   const auto large = arena.allocate(200'001);
