@@ -11,9 +11,9 @@
 // ThreadSanitizer, which does not know it, readers make their own.
 //
 // What was done inside the lock is visible to whoever comes next, as with any lock. Waiters spin a
-// little and then yield (spin_wait). A thread is inside one lock as a reader at a time, whichever
-// lock that is: it has one place to say so. Who tries to enter a second one is aborted, since
-// nothing would keep writers out of the first.
+// little, yield and then sleep (spin_wait). A thread is inside one lock as a reader at a time,
+// whichever lock that is: it has one place to say so. Who tries to enter a second one is aborted,
+// since nothing would keep writers out of the first.
 #pragma once
 
 #include <atomic>

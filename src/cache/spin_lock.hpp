@@ -1,32 +1,42 @@
 // A small lock for critical sections of well under a microsecond, and how to wait for one. A waiter
-// spins a little and then yields, because this daemon shares few processors with its clients: one
-// that only spins would burn the time slice that the holder needs.
+// spins a little, then yields, and at last sleeps, because this daemon shares few processors with
+// its clients and with others. One that only spins burns the time slice that the holder needs; one
+// that yields still competes with it, and a scheduler may choose the waiter again each time: a
+// holder that lost its processor to heavier threads would wait for its own waiters.
 #pragma once
 
 #include <atomic>
+#include <ctime>
 #include <sched.h>
 
 #include "cache/thread_annotations.hpp"
 
 namespace kvcache {
 
-// One step of waiting: the first steps cost a few cycles, the later ones give the processor away.
+// One step of waiting: the first steps cost a few cycles, the later ones give the processor away,
+// to whoever is next at first, and then for a time.
 class spin_wait {
 public:
   void step() noexcept {
-    if (++steps_ % spins_before_yield == 0) {
-      ::sched_yield();
-    } else {
+    if (++steps_ % spins_before_yield != 0) [[likely]] {
 #if defined(__x86_64__) || defined(__i386__)
       __builtin_ia32_pause();
 #elif defined(__aarch64__)
       asm volatile("yield");
 #endif
+    } else if (steps_ < steps_before_sleep) {
+      ::sched_yield();
+    } else {
+      steps_ = steps_before_sleep - 1; // sleeps from now on, however long it takes
+      const timespec a_while{.tv_sec = 0, .tv_nsec = 50'000};
+      ::nanosleep(&a_while, nullptr);
     }
   }
 
 private:
   static constexpr unsigned spins_before_yield = 64;
+  // Of the order of 100 us: more than anything that is done under these locks but growth.
+  static constexpr unsigned steps_before_sleep = 64 * spins_before_yield;
   unsigned steps_ = 0;
 };
 

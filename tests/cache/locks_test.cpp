@@ -6,7 +6,10 @@
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <fstream>
+#include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "cache/budget.hpp"
@@ -47,6 +50,45 @@ TEST(spin_lock, try_lock_fails_while_it_is_held) {
   std::thread{[&] { EXPECT_FALSE(is_free()); }}.join();
   lock.unlock();
   EXPECT_TRUE(is_free());
+}
+
+// How often the kernel saw the thread give its processor away to sleep; yielding is not that.
+long times_slept(pid_t thread) {
+  std::ifstream status{"/proc/self/task/" + std::to_string(thread) + "/status"};
+  for (std::string word; status >> word;) {
+    if (word == "voluntary_ctxt_switches:") {
+      long times = 0;
+      status >> times;
+      return times;
+    }
+  }
+  return 0;
+}
+
+// Starts a waiter, and comes back once it sleeps: never, if it only spins and yields.
+template <class Wait>
+void until_asleep_in(Wait wait, std::thread& waiter) {
+  std::atomic<pid_t> id{0};
+  waiter = std::thread{[&id, wait] {
+    id = ::gettid();
+    wait();
+  }};
+  while (id == 0) std::this_thread::yield();
+  while (times_slept(id) < 20) std::this_thread::yield(); // starting a thread may take some
+}
+
+TEST(spin_lock, a_waiter_sleeps_while_the_holder_does_not_get_on) {
+  spin_lock lock;
+  lock.lock();
+  std::thread waiter;
+  until_asleep_in(
+      [&lock] {
+        lock.lock();
+        lock.unlock();
+      },
+      waiter);
+  lock.unlock();
+  waiter.join();
 }
 
 // Two numbers that writers raise together, and readers must never see apart: plain ones, so that
@@ -92,6 +134,27 @@ TEST(announced_lock, lets_readers_in_together) {
   }}
       .join();
   lock.unlock_shared();
+}
+
+TEST(announced_lock, a_waiter_sleeps_while_the_holder_does_not_get_on) {
+  const auto write = [](announced_lock& lock) {
+    lock.lock();
+    lock.unlock();
+  };
+  const auto read = [](announced_lock& lock) {
+    lock.lock_shared();
+    lock.unlock_shared();
+  };
+  announced_lock lock;
+  std::thread waiter;
+  lock.lock_shared();
+  until_asleep_in([&] { write(lock); }, waiter);
+  lock.unlock_shared();
+  waiter.join();
+  lock.lock();
+  until_asleep_in([&] { read(lock); }, waiter);
+  lock.unlock();
+  waiter.join();
 }
 
 TEST(announced_lock, lets_a_writer_in_while_a_reader_is_inside_another_lock) {
