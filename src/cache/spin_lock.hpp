@@ -35,7 +35,7 @@ public:
 
 private:
   static constexpr unsigned spins_before_yield = 64;
-  // Of the order of 100 us: more than anything that is done under these locks but growth.
+  // Of the order of 100 us: little is longer under these locks, growth and values of megabytes are.
   static constexpr unsigned steps_before_sleep = 64 * spins_before_yield;
   unsigned steps_ = 0;
 };

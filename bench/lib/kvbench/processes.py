@@ -240,7 +240,8 @@ def machine_stolen_seconds():
 
 def tcp_timeouts():
     """Retransmissions by timer in this network namespace so far: each is a wait of 200 ms and twice that the next time."""
-    lines = [line.split() for line in open("/proc/net/netstat") if line.startswith("TcpExt:")]
+    with open("/proc/net/netstat", encoding="ascii") as netstat:
+        lines = [line.split() for line in netstat if line.startswith("TcpExt:")]
     return int(dict(zip(*lines))["TCPTimeouts"])
 
 
