@@ -57,8 +57,10 @@ public:
   }
 
 private:
-  static constexpr std::uint32_t default_epoch_accesses = 1024;
+  // Until eviction says how well it must tell ages apart.
+  static constexpr std::uint32_t default_epoch_accesses = 65'536;
   static constexpr std::uint32_t max_batch = 64;
+  static constexpr std::size_t line_bytes = 64;
 
   struct alignas(64) cell {
     std::atomic<std::uint32_t> pending{0};
@@ -71,14 +73,15 @@ private:
     advance();
   }
 
+  // What each access reads is apart from what is written once in a batch. By distance, not by
+  // alignas: a store may live on the stack, and gcc's stack for AddressSanitizer honours no
+  // alignment above 32.
   unsigned mask_;
   std::unique_ptr<cell[]> cells_;
-  // On lines of their own by distance, not by alignas: a store may live on the stack, and gcc's
-  // stack for AddressSanitizer honours no alignment above 32.
-  static constexpr std::size_t line_bytes = 64;
-  std::atomic<std::uint32_t> in_epoch_{0}; // written once in a batch
-  [[maybe_unused]] std::array<std::byte, line_bytes> apart_{};
-  std::atomic<epoch> epoch_{0}; // read by every access, seldom written
+  [[maybe_unused]] std::array<std::byte, line_bytes> apart_before_{};
+  std::atomic<std::uint32_t> in_epoch_{0};
+  [[maybe_unused]] std::array<std::byte, line_bytes> apart_after_{};
+  std::atomic<epoch> epoch_{0}; // seldom written
   std::atomic<std::uint32_t> length_{default_epoch_accesses};
   std::atomic<std::uint32_t> batch_{1};
 };

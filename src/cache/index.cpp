@@ -28,10 +28,11 @@
 #include <new>
 
 // libcuckoo pads each of its locks, one for every bucket, to 64 bytes: as much as the entries' own
-// overhead. The macro belongs to its utility header; here the locks are packed to 24 bytes.
+// overhead. The macro belongs to its utility header; here two of them share a line of the cache.
+// (Packed to the 24 bytes that they need, a quarter of them would lie across two lines.)
 #include <libcuckoo/cuckoohash_util.hh>
 #undef LIBCUCKOO_ALIGNAS
-#define LIBCUCKOO_ALIGNAS(bytes)
+#define LIBCUCKOO_ALIGNAS(bytes) alignas((bytes) / 2)
 #include <libcuckoo/cuckoohash_map.hh>
 
 #include "cache/announced_lock.hpp"
@@ -99,13 +100,20 @@ unsigned smallest_shape_for(std::size_t count) {
 // ---- table memory ---------------------------------------------------------------------
 // What libcuckoo keeps for a bucket: its lock, and a slot, a partial hash and a flag for each
 // entry.
-constexpr std::size_t lock_bytes = 24;
+constexpr std::size_t lock_bytes = 32;
 constexpr std::size_t bucket_bytes(unsigned shape) {
   return (is_wide(shape) ? wide_slots : narrow_slots) * (8 + 1 + 1);
 }
 
 // Arrays from this size on, a page, are mapped, so that freeing them returns them to the kernel.
 constexpr std::size_t map_threshold_bytes = std::size_t{4} << 10;
+
+// Smaller ones fill whole lines of the processor's cache: what is only read shares none with locks.
+std::size_t allocated_bytes(std::size_t bytes) noexcept {
+  if (bytes >= map_threshold_bytes) return round_up_to_pages(bytes);
+  constexpr std::size_t line = memory_source::piece_alignment;
+  return (bytes + line - 1) / line * line;
+}
 
 struct table_account {
   memory_source* source;
@@ -151,9 +159,6 @@ public:
   }
 
 private:
-  static std::size_t allocated_bytes(std::size_t bytes) noexcept {
-    return bytes >= map_threshold_bytes ? round_up_to_pages(bytes) : bytes;
-  }
   table_account* account_;
 };
 
@@ -289,11 +294,8 @@ decltype(auto) with_table(void* table, unsigned shape, Function&& function) {
 // At least what a table of this shape allocates: both arrays, and its own few small objects.
 std::size_t bytes_needed(unsigned shape) noexcept {
   constexpr std::size_t small_objects = 512;
-  const auto rounded = [](std::size_t bytes) {
-    return bytes >= map_threshold_bytes ? round_up_to_pages(bytes) : bytes;
-  };
-  return rounded(buckets_of(shape) * bucket_bytes(shape)) +
-         rounded(buckets_of(shape) * lock_bytes) + small_objects;
+  return allocated_bytes(buckets_of(shape) * bucket_bytes(shape)) +
+         allocated_bytes(buckets_of(shape) * lock_bytes) + small_objects;
 }
 
 // Copies one slot; false if the table has no place for it.
@@ -306,10 +308,6 @@ bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
     return false;
   }
 }
-
-// From this shape on a table is prefetched from. Where segments have smaller ones, all of them
-// together lie in the processor's first two caches.
-constexpr unsigned smallest_prefetched = 9;
 
 constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 
@@ -329,8 +327,8 @@ struct alignas(64) entry_index::segment {
   std::uint32_t mask = 0;                    // the low `depth` bits
   std::atomic<std::uint32_t> last_bucket{0}; // see `buckets`
   table slots;                               // its map is null while the segment is unused
-  // Where `slots` lie, to prefetch from; null: too small for that. Read without the lock too: what
-  // does not belong together, or is gone, costs the gain and nothing else.
+  // Where `slots` lie, to prefetch from. Read without the lock too: what does not belong together,
+  // or is gone, costs the gain and nothing else.
   std::atomic<const std::byte*> buckets{nullptr};
   std::atomic<const std::byte*> locks{nullptr};
   segment* next_unused = nullptr;
@@ -354,20 +352,19 @@ struct alignas(64) entry_index::segment {
       last_bucket.store(static_cast<std::uint32_t>(buckets_of(fresh.shape) - 1),
                         std::memory_order_relaxed);
       locks.store(t.account.locks, std::memory_order_relaxed);
-      buckets.store(fresh.shape < smallest_prefetched ? nullptr : t.account.buckets,
-                    std::memory_order_relaxed);
+      buckets.store(t.account.buckets, std::memory_order_relaxed);
     });
     grow_at = static_cast<std::uint32_t>(percent_of(slots_of(fresh.shape), grow_percent));
     count.store(entries, std::memory_order_relaxed);
   }
 
   // Fetches all that libcuckoo is about to touch for this hash, its two buckets and their locks, at
-  // once: by itself it misses the processor's cache for one after the other. Where it will look is
+  // once: by itself it misses the processor's cache for one after the other, in small tables too,
+  // whose locks lie in another processor's cache half of the time. Where it will look is
   // known from its header; were that to change, only the gain would be lost. Always inline: gcc
   // takes a function of nothing but prefetches for one without effect, and leaves calls of it out.
   [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
     const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
-    if (bucket_array == nullptr) return;
     const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
     const std::size_t stride = bucket_stride.load(std::memory_order_relaxed);
     const std::size_t last = last_bucket.load(std::memory_order_relaxed);

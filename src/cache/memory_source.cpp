@@ -37,10 +37,10 @@ public:
   void unmap(void* start, std::size_t bytes) noexcept override { ::munmap(start, bytes); }
 
   void* allocate(std::size_t bytes) noexcept override {
-    return ::operator new(bytes, std::nothrow);
+    return ::operator new (bytes, std::align_val_t{piece_alignment}, std::nothrow);
   }
   void deallocate(void* start, std::size_t /*bytes*/) noexcept override {
-    ::operator delete(start);
+    ::operator delete (start, std::align_val_t{piece_alignment});
   }
 };
 

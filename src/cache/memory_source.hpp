@@ -28,7 +28,9 @@ public:
   virtual void* map(std::size_t bytes) noexcept = 0;
   virtual void unmap(void* start, std::size_t bytes) noexcept = 0;
 
-  // Pieces too small for a page of their own, or nullptr.
+  // Pieces too small for a page of their own, or nullptr. Each starts a line of the processor's
+  // cache.
+  static constexpr std::size_t piece_alignment = 64;
   virtual void* allocate(std::size_t bytes) noexcept = 0;
   virtual void deallocate(void* start, std::size_t bytes) noexcept = 0;
 };

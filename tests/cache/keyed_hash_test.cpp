@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <map>
 #include <random>
 #include <set>
@@ -88,22 +90,67 @@ TEST(keyed_hash, keys_that_collide_under_one_key_do_not_under_another) {
   for (const auto& [a, b] : colliding) EXPECT_NE(other(a), other(b)) << a << " and " << b;
 }
 
+// Keys as people number them: the last digits, or the first ones, or the bytes of a counter differ.
+struct key_pattern {
+  const char* name;
+  std::string (*key)(std::uint64_t number);
+};
+
+template <class Integer>
+std::string bytes_of(Integer number) {
+  std::string bytes(sizeof(number), '\0');
+  std::memcpy(bytes.data(), &number, sizeof(number));
+  return bytes;
+}
+
+constexpr std::array patterns{
+    key_pattern{"a number", [](std::uint64_t i) { return std::to_string(i); }},
+    key_pattern{"12 + a number",
+                [](std::uint64_t i) { return "counted-key:" + std::to_string(i); }},
+    key_pattern{"60 + a number",
+                [](std::uint64_t i) { return std::string(60, 'x') + std::to_string(i); }},
+    key_pattern{"steps of 1,000",
+                [](std::uint64_t i) { return "page:" + std::to_string(i * 1000); }},
+    key_pattern{"two numbers",
+                [](std::uint64_t i) {
+                  return "user:" + std::to_string(i / 100) + ":item:" + std::to_string(i % 100);
+                }},
+    key_pattern{"a number in front",
+                [](std::uint64_t i) { return std::to_string(100'000 + i) + "-of-the-many-keys"; }},
+    key_pattern{"a number in the middle",
+                [](std::uint64_t i) { return "img/" + std::to_string(i) + ".jpeg"; }},
+    key_pattern{"4 bytes", [](std::uint64_t i) { return bytes_of(static_cast<std::uint32_t>(i)); }},
+    key_pattern{"8 bytes", [](std::uint64_t i) { return bytes_of(i); }},
+    key_pattern{"8 bytes of 16, first",
+                [](std::uint64_t i) { return bytes_of(i) + "\1\2\3\4\5\6\7\7"; }},
+    key_pattern{"8 bytes of 16, last",
+                [](std::uint64_t i) { return "\1\2\3\4\5\6\7\7" + bytes_of(i); }},
+    key_pattern{"8 bytes, upside down",
+                [](std::uint64_t i) { return bytes_of(__builtin_bswap64(i)); }},
+};
+
 // The index takes its bucket from the low bits and its segment from the high ones. Chi-square over
 // 2,048 cells is 2,047 on average, with a deviation of 64.
 TEST(keyed_hash, spreads_keys_that_differ_little_over_low_and_high_bits) {
   constexpr std::size_t cells = 2048;
-  constexpr std::size_t keys = 200'000;
-  const keyed_hash hash{k0, k1};
-  for (const unsigned shift : {0U, 8U, 21U}) {
-    for (const std::size_t padding : {0U, 12U, 60U}) {
-      std::vector<double> count(cells, 0);
+  constexpr std::size_t keys = 100'000;
+  for (std::uint64_t seed = 0; seed < 4; ++seed) {
+    const keyed_hash hash{k0 + seed, k1};
+    for (const key_pattern& pattern : patterns) {
+      constexpr std::array<unsigned, 3> shifts{0, 8, 21};
+      std::array<std::vector<double>, shifts.size()> counts;
+      counts.fill(std::vector<double>(cells, 0));
       for (std::size_t i = 0; i < keys; ++i) {
-        ++count[hash(std::string(padding, 'x') + std::to_string(i)) >> shift & (cells - 1)];
+        const std::uint32_t h = hash(pattern.key(i));
+        for (std::size_t s = 0; s < shifts.size(); ++s) ++counts[s][h >> shifts[s] & (cells - 1)];
       }
-      constexpr double expected = double{keys} / cells;
-      double chi_square = 0;
-      for (const double c : count) chi_square += (c - expected) * (c - expected) / expected;
-      EXPECT_LT(chi_square, 2047 + 6 * 64) << "bits from " << shift << ", padding " << padding;
+      for (std::size_t s = 0; s < shifts.size(); ++s) {
+        constexpr double expected = double{keys} / cells;
+        double chi_square = 0;
+        for (const double c : counts[s]) chi_square += (c - expected) * (c - expected) / expected;
+        EXPECT_LT(chi_square, 2047 + 6 * 64)
+            << pattern.name << ", bits from " << shifts[s] << ", seed " << seed;
+      }
     }
   }
 }
