@@ -6,8 +6,9 @@
 //   bit  1       has_expiry: a tick follows the lengths
 //   bit  2       extended: the lengths did not fit their word and follow as two words
 //   bits 3..4    references: 2-bit counter for CLOCK, 0 at insertion, raised by hits, lowered by
-//   the hand bits 5..31   stamp: the epoch of the last access, modulo 2^27 (compare with age(),
-//   never with <)
+//                the hand
+//   bits 5..31   stamp: the epoch of the last access, modulo 2^27 (compare with age(), never
+//                with <)
 //
 // The flags never change while the entry lives; references and stamp are hints: an update lost to a
 // race costs a little eviction quality and nothing else.

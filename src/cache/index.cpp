@@ -12,9 +12,13 @@
 //
 // Growing: the inserting thread that finds its segment full builds the next larger table (charged
 // to the budget first), takes the segment's lock exclusively, copies the slots over, swaps, and
-// frees the old table. Sizes alternate between 6 and 8 slots a bucket, so a step is by a third or a
-// half, not by two, and tables are better filled. A segment of the largest size is split in two.
-// One step moves at most max_slots slots, whatever the number of entries.
+// frees the old table. A segment of the largest size is split in two. One step moves at most as
+// many slots as the largest table has, whatever the number of entries.
+//
+// Small tables double, and have 4 slots a bucket: what has room in the processor's caches is found
+// soonest with few slots to look through. The three largest are where the entries of a large index
+// are, and are packed: fewer buckets, and so fewer locks, of 6 or 8 slots, so that the steps are by
+// a third or a half, and the tables are better filled.
 //
 // Every operation holds its segment's lock shared while it is inside the table, and checks under
 // that lock that the segment still covers its hash; so no libcuckoo operation ever runs on a table
@@ -54,23 +58,7 @@ constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
 }
 constexpr unsigned directory_bits(std::uint32_t hash) { return hash >> directory_shift; }
 
-// ---- table sizes ----------------------------------------------------------------------
-//   shape   0   1   2   3    4  …     15     16      17
-//   slots  32  48  64  96  128  …  6,144  8,192  12,288
-constexpr std::size_t wide_slots = 8; // per bucket
-constexpr std::size_t narrow_slots = 6;
-constexpr unsigned last_shape = 17; // no segment may be larger
-
-constexpr bool is_wide(unsigned shape) { return shape % 2 == 0; }
-constexpr std::size_t buckets_of(unsigned shape) {
-  return std::size_t{1} << (is_wide(shape) ? 2 + shape / 2 : 3 + shape / 2);
-}
-constexpr std::size_t slots_of(unsigned shape) {
-  return buckets_of(shape) * (is_wide(shape) ? wide_slots : narrow_slots);
-}
-static_assert(slots_of(last_shape) == 12288);
-static_assert(buckets_of(last_shape) <= 1U << 11, "the bucket must not use the bits above");
-
+// ---- how full tables are ---------------------------------------------------------------
 constexpr std::size_t percent_of(std::size_t slots, unsigned percent) {
   return slots * percent / 100;
 }
@@ -91,19 +79,11 @@ constexpr unsigned capacity_percent = 85;
 // Segments that one call of maintain looks at: some microseconds.
 constexpr unsigned positions_per_call = 64;
 
-unsigned smallest_shape_for(std::size_t count) {
-  unsigned shape = 0;
-  while (shape < last_shape && count > percent_of(slots_of(shape), settle_percent)) ++shape;
-  return shape;
-}
-
 // ---- table memory ---------------------------------------------------------------------
 // What libcuckoo keeps for a bucket: its lock, and a slot, a partial hash and a flag for each
 // entry.
 constexpr std::size_t lock_bytes = 32;
-constexpr std::size_t bucket_bytes(unsigned shape) {
-  return (is_wide(shape) ? wide_slots : narrow_slots) * (8 + 1 + 1);
-}
+constexpr std::size_t slot_bytes = 8 + 1 + 1;
 
 // Arrays from this size on, a page, are mapped, so that freeing them returns them to the kernel.
 constexpr std::size_t map_threshold_bytes = std::size_t{4} << 10;
@@ -271,7 +251,6 @@ struct table_of {
   using cuckoo_map = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
                                                allocator, SlotsPerBucket>;
   table_of(memory_source& source, std::size_t slots)
-
       : account{&source, slots / SlotsPerBucket},
         map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
     map.minimum_load_factor(0);
@@ -282,20 +261,13 @@ struct table_of {
   table_account account; // before the map, which uses it to its end
   cuckoo_map map;
 };
-using wide_table = table_of<wide_slots>;
-using narrow_table = table_of<narrow_slots>;
 
-template <class Function>
-decltype(auto) with_table(void* table, unsigned shape, Function&& function) {
-  return is_wide(shape) ? function(*static_cast<wide_table*>(table))
-                        : function(*static_cast<narrow_table*>(table));
-}
-
-// At least what a table of this shape allocates: both arrays, and its own few small objects.
-std::size_t bytes_needed(unsigned shape) noexcept {
-  constexpr std::size_t small_objects = 512;
-  return allocated_bytes(buckets_of(shape) * bucket_bytes(shape)) +
-         allocated_bytes(buckets_of(shape) * lock_bytes) + small_objects;
+// Calls `function` with the table, as what it is.
+template <class Table, class Function>
+decltype(auto) with_table(const Table& t, Function&& function) {
+  if (t.bucket_slots == 4) return function(*static_cast<table_of<4>*>(t.map));
+  if (t.bucket_slots == 8) return function(*static_cast<table_of<8>*>(t.map));
+  return function(*static_cast<table_of<6>*>(t.map));
 }
 
 // Copies one slot; false if the table has no place for it.
@@ -310,6 +282,73 @@ bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
 }
 
 constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
+
+} // namespace
+
+// ---- table sizes ----------------------------------------------------------------------
+//   shape             0    1    2  …       8 |     9     10      11   with a packed_shape of 9
+//   slots            16   32   64  …   4,096 | 6,144  8,192  12,288
+//   slots a bucket    4    4    4  …       4 |     6      8       6
+
+struct entry_index::table_layout {
+  std::size_t buckets;
+  unsigned bucket_slots;
+
+  static constexpr table_layout of(unsigned shape, unsigned packed_shape) noexcept {
+    if (shape < packed_shape) return {std::size_t{4} << shape, 4};
+    const std::size_t buckets = std::size_t{2} << packed_shape;
+    if (shape == packed_shape) return {buckets, 6};
+    return shape == packed_shape + 1 ? table_layout{buckets, 8} : table_layout{2 * buckets, 6};
+  }
+  constexpr std::size_t slots() const noexcept { return buckets * bucket_slots; }
+};
+
+entry_index::table_layout entry_index::layout_of(unsigned shape) const noexcept {
+  return table_layout::of(shape, limits_.packed_shape);
+}
+
+// At least what a table of this shape takes: both arrays, and its own few small objects.
+std::size_t entry_index::table_bytes(unsigned shape) const noexcept {
+  constexpr std::size_t small_objects = 512;
+  const table_layout layout = layout_of(shape);
+  return allocated_bytes(layout.slots() * slot_bytes) +
+         allocated_bytes(layout.buckets * lock_bytes) + small_objects + sizeof(table_of<8>);
+}
+
+unsigned entry_index::smallest_shape_for(std::size_t entries) const noexcept {
+  unsigned shape = 0;
+  while (shape < largest_shape() &&
+         entries > percent_of(layout_of(shape).slots(), settle_percent)) {
+    ++shape;
+  }
+  return shape;
+}
+
+// ---- prefetching ----------------------------------------------------------------------
+namespace {
+
+// Fewer stay in the processor's first cache by themselves: they are only read.
+constexpr std::size_t buckets_worth_prefetching = 512;
+
+// As libcuckoo computes it, to the letter: so the compiler does it once.
+std::uint8_t partial_of(std::size_t tag) noexcept {
+  const auto bits32 = static_cast<std::uint32_t>(tag) ^ static_cast<std::uint32_t>(tag >> 32);
+  const auto bits16 = static_cast<std::uint16_t>(static_cast<std::uint16_t>(bits32) ^
+                                                 static_cast<std::uint16_t>(bits32 >> 16));
+  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(bits16) ^
+                                   static_cast<std::uint8_t>(bits16 >> 8));
+}
+
+// What another processor wrote last comes over to be written to in one exchange, not in two. gcc
+// has the instruction for __builtin_prefetch only where every processor of the target has it; the
+// few x86-64 ones without it take it for none.
+[[gnu::always_inline]] inline void prefetch_to_write(const std::byte* at) noexcept {
+#ifdef __x86_64__
+  asm volatile("prefetchw %0" : : "m"(*at));
+#else
+  __builtin_prefetch(at, 1);
+#endif
+}
 
 } // namespace
 
@@ -346,35 +385,37 @@ struct alignas(64) entry_index::segment {
   }
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
-    with_table(fresh.map, fresh.shape, [this, &fresh](const auto& t) {
-      bucket_stride.store(static_cast<std::uint8_t>(bucket_bytes(fresh.shape)),
-                          std::memory_order_relaxed);
-      last_bucket.store(static_cast<std::uint32_t>(buckets_of(fresh.shape) - 1),
-                        std::memory_order_relaxed);
+    with_table(fresh, [this, &fresh](const auto& t) {
+      const std::size_t stride = fresh.bucket_slots * slot_bytes;
+      const std::size_t bucket_count = t.account.bucket_count;
+      bucket_stride.store(static_cast<std::uint8_t>(stride), std::memory_order_relaxed);
+      last_bucket.store(static_cast<std::uint32_t>(bucket_count - 1), std::memory_order_relaxed);
       locks.store(t.account.locks, std::memory_order_relaxed);
       buckets.store(t.account.buckets, std::memory_order_relaxed);
+      grow_at =
+          static_cast<std::uint32_t>(percent_of(bucket_count * fresh.bucket_slots, grow_percent));
     });
-    grow_at = static_cast<std::uint32_t>(percent_of(slots_of(fresh.shape), grow_percent));
     count.store(entries, std::memory_order_relaxed);
   }
 
   // Fetches all that libcuckoo is about to touch for this hash, its two buckets and their locks, at
   // once: by itself it misses the processor's cache for one after the other, in small tables too,
-  // whose locks lie in another processor's cache half of the time. Where it will look is
-  // known from its header; were that to change, only the gain would be lost. Always inline: gcc
-  // takes a function of nothing but prefetches for one without effect, and leaves calls of it out.
+  // whose locks lie in another processor's cache half of the time. Where it will look is known from
+  // its header; were that to change, only the gain would be lost. Always inline: gcc takes a
+  // function of nothing but prefetches for one without effect, and leaves calls of it out.
   [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
     const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
     const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
     const std::size_t stride = bucket_stride.load(std::memory_order_relaxed);
     const std::size_t last = last_bucket.load(std::memory_order_relaxed);
-    const std::uint32_t tag = tag_of(hash);
-    const std::uint32_t partial = (tag ^ tag >> 8 ^ tag >> 16) & 0xff;
     constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
+    const std::size_t tag = tag_of(hash);
     const std::size_t first = tag & last;
-    const std::size_t second = (first ^ (partial + 1) * alternate) & last;
+    const std::size_t second = (first ^ (std::size_t{partial_of(tag)} + 1) * alternate) & last;
+    prefetch_to_write(lock_array + first * lock_bytes);
+    prefetch_to_write(lock_array + second * lock_bytes);
+    if (last < buckets_worth_prefetching) return;
     for (const std::size_t bucket : {first, second}) {
-      __builtin_prefetch(lock_array + bucket * lock_bytes, 1);
       __builtin_prefetch(bucket_array + bucket * stride);
       __builtin_prefetch(bucket_array + (bucket + 1) * stride - 1);
     }
@@ -411,7 +452,10 @@ entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& 
       last_position_((1U << limits.initial_depth) - 1) {
   static_assert(sizeof(segment) == 64, "one line of the processor's cache");
   assert(limits.initial_depth <= limits.largest_depth && limits.largest_depth <= max_depth);
-  assert(limits.largest_shape > 0 && limits.largest_shape <= last_shape);
+  constexpr table_layout largest = table_layout::of(11, 9);
+  static_assert(largest.slots() == 12'288 && largest.buckets <= 1U << 11,
+                "the bucket must not use the bits above");
+  assert(limits.packed_shape <= 9);
   directory_ = static_cast<std::atomic<segment*>*>(source_.map(round_up_to_pages(directory_bytes)));
   segments_ = static_cast<segment*>(source_.map(round_up_to_pages(max_segments * sizeof(segment))));
   bool whole = directory_ != nullptr && segments_ != nullptr;
@@ -424,6 +468,7 @@ entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& 
     s.cover(prefix, limits.initial_depth);
     s.set_table(fresh, 0);
     directory_[prefix].store(&s, std::memory_order_relaxed);
+    if (limits.initial_depth == 0) only_segment_.store(&s, std::memory_order_relaxed);
   }
   if (!whole) {
     release_memory();
@@ -445,6 +490,7 @@ void entry_index::release_memory() noexcept {
 }
 
 entry_index::segment& entry_index::segment_of(std::uint32_t hash) const noexcept {
+  if (segment* only = only_segment_.load(std::memory_order_acquire); only != nullptr) return *only;
   const unsigned mask = last_position_.load(std::memory_order_acquire);
   return *directory_[directory_bits(hash) & mask].load(std::memory_order_acquire);
 }
@@ -469,7 +515,7 @@ void entry_index::prefetch(std::uint32_t hash) const noexcept { segment_of(hash)
                                         function_ref<void(entry_handle)> see) const noexcept {
   const key_probe probe{arena_, key, tag_of(hash)};
   const shared_segment s{*this, hash};
-  return with_table(s->slots.map, s->slots.shape, [&](auto& t) {
+  return with_table(s->slots, [&](auto& t) {
     return t.map.find_fn(probe, [&](const std::uint8_t&) { see(probe.matched->handle()); });
   });
 }
@@ -487,7 +533,7 @@ template <class Probe>
 bool entry_index::visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept {
   const shared_segment s{*this, hash};
   bool erased = false;
-  const bool found = with_table(s->slots.map, s->slots.shape, [&](auto& t) {
+  const bool found = with_table(s->slots, [&](auto& t) {
     return t.map.erase_fn(probe, [&](std::uint8_t&) {
       entry_handle handle = probe.matched->handle();
       erased = on_entry(handle) == fate::erase;
@@ -555,9 +601,8 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
     return erased;
   };
   try {
-    added = with_table(s.slots.map, s.slots.shape, [&](auto& t) {
-      return t.map.uprase_fn(probe, edit_present, high_byte_of(hash));
-    });
+    added = with_table(
+        s.slots, [&](auto& t) { return t.map.uprase_fn(probe, edit_present, high_byte_of(hash)); });
   } catch (const libcuckoo::maximum_hashpower_exceeded&) {
     return attempt::full; // no place was found, and libcuckoo may not resize
   }
@@ -571,7 +616,7 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
 entry_index::replacement entry_index::grow(std::uint32_t hash, unsigned seen_shape,
                                            unsigned seen_depth) noexcept {
   const longest_step measured{longest_step_ns_};
-  if (seen_shape < limits_.largest_shape) return enlarge(hash, seen_shape, seen_depth);
+  if (seen_shape < largest_shape()) return enlarge(hash, seen_shape, seen_depth);
   return seen_depth < limits_.largest_depth ? split(hash, seen_depth) : replacement::at_maximum;
 }
 
@@ -613,7 +658,7 @@ entry_index::replacement entry_index::split(std::uint32_t hash, unsigned seen_de
   }
   replacement outcome = replacement::done;
   segment& s = lock_exclusive(hash);
-  const bool unchanged = s.slots.shape == limits_.largest_shape && s.depth == seen_depth;
+  const bool unchanged = s.slots.shape == largest_shape() && s.depth == seen_depth;
   std::uint32_t high_count = 0;
   const bool copied = unchanged && distribute_slots(s.slots, s.depth, low, high, high_count);
   if (copied) {
@@ -643,6 +688,7 @@ void entry_index::publish_split(segment& low, const table& high,
   other.lock.lock(); // nobody else can want it: it is not in the directory yet
   spin_guard guard{structure_lock_};
   const unsigned last = last_position_.load(std::memory_order_relaxed);
+  only_segment_.store(nullptr, std::memory_order_relaxed);
   if (low.mask == last) { // double the directory: both halves point to the same segments at first
     for (unsigned i = 0; i <= last; ++i) {
       directory_[last + 1 + i].store(directory_[i].load(std::memory_order_relaxed),
@@ -701,8 +747,8 @@ bool entry_index::shrink(unsigned position) noexcept {
   const bool canonical = s.slots.map != nullptr && s.prefix == position;
   const std::size_t count = s.count.load(std::memory_order_relaxed);
   s.lock.unlock_shared();
-  const auto too_large = [](unsigned of_shape, std::size_t entries) {
-    return of_shape > 0 && entries <= percent_of(slots_of(of_shape - 1), shrink_percent);
+  const auto too_large = [this](unsigned of_shape, std::size_t entries) {
+    return of_shape > 0 && entries <= percent_of(layout_of(of_shape - 1).slots(), shrink_percent);
   };
   if (!canonical || !too_large(shape, count)) return false;
 
@@ -725,7 +771,7 @@ bool entry_index::shrink(unsigned position) noexcept {
 
 // Whether two segments with so many entries together should be one.
 bool entry_index::merges(std::size_t entries) const noexcept {
-  return entries <= percent_of(slots_of(split_shape()), merge_percent);
+  return entries <= percent_of(layout_of(split_shape()).slots(), merge_percent);
 }
 
 bool entry_index::merge(unsigned position) noexcept {
@@ -766,6 +812,7 @@ bool entry_index::merge(unsigned position) noexcept {
     spin_guard guard{structure_lock_};
     point_directory(high.prefix, depth, &low);
     low.cover(low.prefix, depth - 1);
+    if (low.depth == 0) only_segment_.store(&low, std::memory_order_release);
     high.leave_unused();
     high.next_unused = unused_;
     unused_ = &high;
@@ -801,7 +848,7 @@ std::size_t entry_index::drain(function_ref<void(entry_handle)> take) noexcept {
 std::size_t entry_index::empty(segment& s, function_ref<void(entry_handle)> take) noexcept {
   std::size_t taken = 0;
   const auto take_all = [&](const table& from) {
-    with_table(from.map, from.shape, [&](auto& t) {
+    with_table(from, [&](auto& t) {
       auto locked = t.map.lock_table();
       for (const auto& slot : locked) {
         take(slot.first.handle());
@@ -829,15 +876,15 @@ std::size_t entry_index::empty(segment& s, function_ref<void(entry_handle)> take
 }
 
 std::size_t entry_index::max_entries() const noexcept {
-  return percent_of(slots_of(limits_.largest_shape) << limits_.largest_depth, capacity_percent);
+  return percent_of(layout_of(largest_shape()).slots() << limits_.largest_depth, capacity_percent);
 }
 
 // ---- tables ---------------------------------------------------------------------------
 
 // REQUIRES (copying): the segments' locks are held exclusively, the target is not in use.
 bool entry_index::copy_slots(const table& from, const table& to) noexcept {
-  return with_table(from.map, from.shape, [&](auto& source) {
-    return with_table(to.map, to.shape, [&](auto& target) {
+  return with_table(from, [&](auto& source) {
+    return with_table(to, [&](auto& target) {
       auto reading = source.map.lock_table();
       auto writing = target.map.lock_table();
       return std::all_of(reading.begin(), reading.end(), [&](const auto& slot) {
@@ -849,8 +896,8 @@ bool entry_index::copy_slots(const table& from, const table& to) noexcept {
 
 bool entry_index::distribute_slots(const table& from, unsigned depth, const table& low,
                                    const table& high, std::uint32_t& high_count) noexcept {
-  return with_table(from.map, from.shape, [&](auto& source) {
-    return with_table(low.map, low.shape, [&]<class Table>(Table& low_half) {
+  return with_table(from, [&](auto& source) {
+    return with_table(low, [&]<class Table>(Table& low_half) {
       auto& high_half = *static_cast<Table*>(high.map); // of the same shape
       auto reading = source.map.lock_table();
       auto writing_low = low_half.map.lock_table();
@@ -866,8 +913,9 @@ bool entry_index::distribute_slots(const table& from, unsigned depth, const tabl
 }
 
 entry_index::replacement entry_index::build(unsigned shape, charging how, table& fresh) noexcept {
+  const table_layout layout = layout_of(shape);
   const auto make = [&]<class Table>(std::type_identity<Table>) -> replacement {
-    const std::size_t charged = bytes_needed(shape) + sizeof(Table);
+    const std::size_t charged = table_bytes(shape);
     if (how == charging::always) {
       budget_.charge(charged);
     } else if (!budget_.try_charge(charged)) {
@@ -876,12 +924,12 @@ entry_index::replacement entry_index::build(unsigned shape, charging how, table&
     void* memory = source_.allocate(sizeof(Table));
     try {
       if (memory == nullptr) throw std::bad_alloc{};
-      const auto* made = new (memory) Table{source_, slots_of(shape)};
+      const auto* made = new (memory) Table{source_, layout.slots()};
       const std::size_t bytes = made->account.bytes + sizeof(Table);
       assert(bytes <= charged);
       budget_.refund(charged - bytes);
       bytes_.fetch_add(bytes, std::memory_order_relaxed);
-      fresh = {memory, shape};
+      fresh = {memory, shape, layout.bucket_slots};
       return replacement::done;
     } catch (const std::bad_alloc&) {
       if (memory != nullptr) source_.deallocate(memory, sizeof(Table));
@@ -889,12 +937,18 @@ entry_index::replacement entry_index::build(unsigned shape, charging how, table&
       return replacement::out_of_memory;
     }
   };
-  return is_wide(shape) ? make(std::type_identity<wide_table>{})
-                        : make(std::type_identity<narrow_table>{});
+  switch (layout.bucket_slots) {
+  case 4:
+    return make(std::type_identity<table_of<4>>{});
+  case 8:
+    return make(std::type_identity<table_of<8>>{});
+  default:
+    return make(std::type_identity<table_of<6>>{});
+  }
 }
 
 void entry_index::destroy(const table& old) noexcept {
-  with_table(old.map, old.shape, [&]<class Table>(Table& t) {
+  with_table(old, [&]<class Table>(Table& t) {
     const std::size_t bytes = t.account.bytes + sizeof(Table);
     t.~Table();
     source_.deallocate(&t, sizeof(Table));
@@ -909,10 +963,7 @@ std::size_t entry_index::growth_step_bytes(std::uint32_t hash) const noexcept {
     const shared_segment s{*this, hash};
     shape = s->slots.shape;
   }
-  const auto table_bytes = [](unsigned of_shape) {
-    return bytes_needed(of_shape) + (is_wide(of_shape) ? sizeof(wide_table) : sizeof(narrow_table));
-  };
-  return shape < limits_.largest_shape ? table_bytes(shape + 1) : 2 * table_bytes(split_shape());
+  return shape < largest_shape() ? table_bytes(shape + 1) : 2 * table_bytes(split_shape());
 }
 
 } // namespace kvcache

@@ -25,12 +25,13 @@
 
 namespace kvcache {
 
-// How many tables there are at first, and how large one may become before it is split. The defaults
-// are what the daemon runs with (a step of growth moves at most 12 k slots, well under a
-// millisecond); tests choose smaller tables, to see many splits and merges.
+// How many tables there are at first, and how large one becomes before it is packed, and then
+// split: see index.cpp. The defaults are what the daemon runs with (a step of growth moves at most
+// 12 k slots, well under a millisecond); tests choose smaller tables, to see many splits and
+// merges.
 struct table_limits {
-  unsigned initial_depth = 4;  // 2^4 tables
-  unsigned largest_shape = 17; // 12,288 slots; see index.cpp
+  unsigned initial_depth = 0;  // 2^0 tables
+  unsigned packed_shape = 9;   // 6,144 slots, then 8,192, then 12,288
   unsigned largest_depth = 13; // 2^13 tables at most
 };
 
@@ -99,9 +100,11 @@ public:
 
 private:
   struct segment;
-  struct table { // one of two types, told by its shape
+  struct table_layout;
+  struct table { // one of three types, told by the slots of its buckets
     void* map = nullptr;
     unsigned shape = 0;
+    unsigned bucket_slots = 0;
   };
   class shared_segment;
   enum class replacement : std::uint8_t { done, over_limit, out_of_memory, at_maximum };
@@ -129,8 +132,12 @@ private:
       KVCACHE_REQUIRES(structure_lock_);
   segment& unused_segment() noexcept KVCACHE_REQUIRES(structure_lock_);
 
+  unsigned largest_shape() const noexcept { return limits_.packed_shape + 2; }
   // Of both halves of a segment that was full at the largest shape.
-  unsigned split_shape() const noexcept { return limits_.largest_shape - 1; }
+  unsigned split_shape() const noexcept { return largest_shape() - 1; }
+  table_layout layout_of(unsigned shape) const noexcept;
+  std::size_t table_bytes(unsigned shape) const noexcept;
+  unsigned smallest_shape_for(std::size_t entries) const noexcept;
   bool merges(std::size_t entries) const noexcept;
 
   static bool copy_slots(const table& from, const table& to) noexcept;
@@ -151,6 +158,9 @@ private:
   // covers.
   std::atomic<segment*>* directory_ = nullptr;
   std::atomic<unsigned> last_position_; // in the directory: 2^depth - 1
+  // The segment, as long as there is but one, else null. The directory would name it, too, but only
+  // once the hash is known; this way the processor can go ahead to the table before.
+  std::atomic<segment*> only_segment_{nullptr};
   segment* segments_ = nullptr;
 
   spin_lock structure_lock_; // directory and segment list; taken inside segment locks

@@ -12,10 +12,9 @@
 //            written outside all locks, its handle swapped in under the lock, and the old block
 //            freed after it.
 //   evict    knows an entry by hash and handle only (walk.hpp). Under the bucket's lock it looks
-//   for
-//            exactly that handle: if it is not there, the entry has gone, moved, or was replaced,
-//            and nothing is read from memory that may have been reused. If it is there, the
-//            predicate decides on what the entry looks like now.
+//            for exactly that handle: if it is not there, the entry has gone, moved, or was
+//            replaced, and nothing is read from memory that may have been reused. If it is there,
+//            the predicate decides on what the entry looks like now.
 //   move     the same check; then copies the block and changes the handle, under the lock. A reader
 //            sees the old block or the new one, never half of one.
 //   walk     reads what may be read without the bucket's lock: meta, lengths and expiry, which are

@@ -90,8 +90,7 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
       lru_(entries, options.threads + 1),
       sweep_(entries) {}
 
-// ---- the periodic run
-// -------------------------------------------------------------------------------
+// ---- the periodic run ----------------------------------------------------------------
 
 void evictor::run() noexcept {
   store_.set_epoch_accesses(epoch_accesses());
@@ -272,8 +271,7 @@ void evictor::collect_expired() noexcept {
   });
 }
 
-// ---- room for one PUT
-// ---------------------------------------------------------------------------------
+// ---- room for one PUT ----------------------------------------------------------------
 
 bool evictor::make_room(std::size_t wanted_bytes, std::size_t entries_over) noexcept {
   return entries_over > 0 ? make_room_for_entries(entries_over) : make_room_for_bytes(wanted_bytes);

@@ -86,8 +86,7 @@ void connection::start() noexcept {
   account();
 }
 
-// ---- receiving
-// -------------------------------------------------------------------------------------
+// ---- receiving -----------------------------------------------------------------------
 
 void connection::on_ready() noexcept {
   if (phase_ == phase::closed) return; // shed meanwhile
@@ -157,8 +156,7 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
   return owner_.may_hold(to_bytes - input_.heap_bytes()) && input_.grow(to_bytes);
 }
 
-// ---- answering
-// -------------------------------------------------------------------------------------
+// ---- answering -----------------------------------------------------------------------
 
 // To the access log, if there is one: the reply is what stands in `out` from `at` on.
 inline void connection::tell_access(method verb, std::string_view path, const output_buffer& out,
@@ -283,8 +281,7 @@ void connection::refuse_and_end(output_buffer& out, fault why) {
   tell_access(parser_.current().verb, {}, out, before);
 }
 
-// ---- flushing
-// --------------------------------------------------------------------------------------
+// ---- flushing ------------------------------------------------------------------------
 
 // The cache is emptied on another thread; meanwhile this connection neither receives nor answers.
 void connection::begin_flush() noexcept {
@@ -323,8 +320,7 @@ void connection::answer_flush() noexcept {
   serve_after(out);
 }
 
-// ---- sending
-// ---------------------------------------------------------------------------------------
+// ---- sending -------------------------------------------------------------------------
 
 // True: `out` has been sent and is empty. False: the rest is sent later, or the connection is
 // closed.
@@ -416,8 +412,7 @@ void connection::on_all_sent() noexcept {
     serve();
 }
 
-// ---- waiting, ending
-// -------------------------------------------------------------------------------
+// ---- waiting, ending -----------------------------------------------------------------
 
 void connection::wait_for_input() noexcept {
   if (input_.heap_bytes() > large_input_bytes && input_.empty()) input_.shrink();
@@ -552,8 +547,7 @@ void connection::wait_for(interest what) noexcept {
   owner_.sockets().change(socket_.get(), *this, what);
 }
 
-// ---- deadlines and bytes
-// ---------------------------------------------------------------------------
+// ---- deadlines and bytes -------------------------------------------------------------
 
 void connection::enter(phase next) noexcept {
   phase_ = next;
@@ -601,8 +595,7 @@ void connection::list_as_holder() noexcept {
     owner_.put_last_of_holders(*this);
 }
 
-// ---- what the kernel holds
-// ----------------------------------------------------------------------------
+// ---- what the kernel holds -----------------------------------------------------------
 
 void connection::look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept {
   if (phase_ == phase::closed) return;

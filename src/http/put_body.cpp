@@ -28,8 +28,7 @@ struct members {
   bool has_value() const noexcept { return value.data() != nullptr; }
 };
 
-// ---- the fast readers
-// ------------------------------------------------------------------------------
+// ---- the fast readers ----------------------------------------------------------------
 
 // Goes from `at` to the first quote, backslash or control character, which `end` bounds; `seen`
 // gets the OR of all bytes on the way (and perhaps some behind), for what is not ASCII. Null if
@@ -161,8 +160,7 @@ private:
   const char* end_;
 };
 
-// ---- the careful reader
-// -----------------------------------------------------------------------------
+// ---- the careful reader --------------------------------------------------------------
 
 enum class body_kind : std::uint8_t { put, erase };
 

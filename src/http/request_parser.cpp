@@ -65,8 +65,7 @@ std::string_view next_element(std::string_view& list) noexcept {
   return element;
 }
 
-// ---- Host (RFC 9110 §7.2, RFC 3986 §3.2.2)
-// ---------------------------------------------------------
+// ---- Host (RFC 9110 §7.2, RFC 3986 §3.2.2) -------------------------------------------
 
 // Bytes of a registered name or an IPv4 address, but for '%', which begins an escape.
 constexpr std::array<bool, 256> make_host_bytes() {
@@ -140,8 +139,7 @@ bool is_host(std::string_view text) noexcept {
   return end != 0 && is_port_part(text.substr(end));
 }
 
-// ---- what the fields say
-// ---------------------------------------------------------------------------
+// ---- what the fields say -------------------------------------------------------------
 
 fault check_transfer_encoding(std::string_view value) noexcept {
   if (equals_ignoring_case(value, "chunked")) return fault::none;
@@ -201,8 +199,7 @@ method method_of(beast_http::verb verb) noexcept {
 
 } // namespace
 
-// ---- chunks (RFC 9112 §7.1)
-// -----------------------------------------------------------------------------
+// ---- chunks (RFC 9112 §7.1) ----------------------------------------------------------
 
 // What follows a chunk's size, as much of it as is there: extensions or the line's end.
 fault check_behind_chunk_size(std::string_view text) noexcept {
@@ -221,8 +218,7 @@ bool has_bare_cr(std::string_view text) noexcept {
   return false;
 }
 
-// ---- core: one request
-// -------------------------------------------------------------------------------
+// ---- core: one request ---------------------------------------------------------------
 
 request_parser::core::core(const http_limits& limits, std::string& chunked_body) noexcept
     : limits_(limits), chunked_body_(chunked_body) {
@@ -604,8 +600,7 @@ bool request_parser::core::take_100_continue() noexcept {
   return due;
 }
 
-// ---- request_parser: one after the other
-// --------------------------------------------------------------
+// ---- request_parser: one after the other ---------------------------------------------
 
 request_parser::request_parser(const http_limits& limits) noexcept : limits_(limits) {
   core_.emplace(limits_, chunked_body_);

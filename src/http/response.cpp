@@ -138,8 +138,7 @@ reply_options options_for(const request& asked, after_reply then) noexcept {
   return how;
 }
 
-// ---- reply_writer
-// -----------------------------------------------------------------------------------
+// ---- reply_writer --------------------------------------------------------------------
 
 reply_writer::reply_writer(const fault_table& faults)
     : faults_(faults),
@@ -228,8 +227,7 @@ void reply_writer::no_content(output_buffer& out, reply_options how,
              "\r\n");
 }
 
-// ---- get_reply
-// --------------------------------------------------------------------------------------
+// ---- get_reply -----------------------------------------------------------------------
 
 get_reply::get_reply(const reply_writer& writer, output_buffer& out, maybe_plain key,
                      reply_options how)

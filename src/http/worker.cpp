@@ -101,8 +101,7 @@ void worker::run(std::latch& begun) noexcept {
   until_there_is_memory([this] { context_.run(); });
 }
 
-// ---- from other threads
-// ----------------------------------------------------------------------------
+// ---- from other threads --------------------------------------------------------------
 
 std::atomic<std::size_t>& worker::count_for(fault refused_with) noexcept {
   return refused_with == fault::none ? connection_count_ : refused_count_;
@@ -143,8 +142,7 @@ void worker::stop() {
   });
 }
 
-// ---- connections
-// -----------------------------------------------------------------------------------
+// ---- connections ---------------------------------------------------------------------
 
 // False, and the socket closes itself: there is no memory for it, or all has been stopped.
 bool worker::insert(unique_fd peer, fault refused_with) noexcept {
@@ -279,8 +277,7 @@ void worker::flush_in_background(std::function<void(std::size_t)> done) {
   });
 }
 
-// ---- time
-// ------------------------------------------------------------------------------------------
+// ---- time ----------------------------------------------------------------------------
 
 std::uint64_t worker::deadline_in_ms(unsigned timeout_ms) const noexcept {
   // The clock may be a whole interval behind.
@@ -356,8 +353,7 @@ void worker::give_memory_back() noexcept {
 #endif
 }
 
-// ---- latency
-// ---------------------------------------------------------------------------------------
+// ---- latency -------------------------------------------------------------------------
 
 void worker::batch_begin() noexcept {
   measured_ = coin_.toss() || access_ != nullptr;

@@ -65,8 +65,7 @@ public:
   void begin_drain(drain_clock::time_point end);
   void stop();
 
-  // ---- for the connections of this worker
-  // ---------------------------------------------------------
+  // ---- for the connections of this worker -------------------------------------------------
   std::uint64_t now_ms() const noexcept { return now_ms_; } // coarse: as of the last sweep
 
   // When something that starts now and may take `timeout_ms` has surely taken longer.

@@ -46,7 +46,7 @@ protected:
   budget held{0}; // by tables
   entry_arena arena{1, held_by_entries, memory};
   std::size_t mapped_by_the_arena = memory.mapped_bytes();
-  entry_index index{arena, held, memory, {.initial_depth = 1, .largest_shape = 5}};
+  entry_index index{arena, held, memory, {.initial_depth = 1, .packed_shape = 3}};
   keyed_hash hash{1, 2};
   std::map<std::size_t, entry_handle> handles;
 };
@@ -207,7 +207,7 @@ TEST(entry_index, a_single_segment_that_may_not_split_ends_as_full) {
   budget held{0};
   entry_arena arena{1, held, system_memory_source()};
   // Every hash the same: all belong to one segment, whatever it is split into, and to two buckets.
-  entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .largest_shape = 1}};
+  entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .packed_shape = 1}};
   insertion outcome = insertion::inserted;
   std::size_t inserted = 0;
   for (; outcome == insertion::inserted && inserted < 100; ++inserted) {

@@ -176,7 +176,7 @@ TEST(linearizability, every_recorded_history_has_an_order) {
   constexpr std::size_t operations_per_thread = 6;
   constexpr std::size_t rounds = 1500; // at least, until all there is has happened beside
   constexpr std::size_t rounds_at_most = 100'000; // then it should have
-  store s{cache_options{}, system_memory_source(), {.initial_depth = 1, .largest_shape = 5}};
+  store s{cache_options{}, system_memory_source(), {.initial_depth = 1, .packed_shape = 3}};
   std::atomic<std::uint64_t> time{0};
   std::atomic<std::size_t> swaps{0};
   std::atomic<std::size_t> matches{0};

@@ -103,7 +103,7 @@ constexpr std::size_t many_keys = 2500;
 constexpr std::size_t few_keys = 250;
 
 // Small tables, so that few entries make them grow, split, shrink and merge.
-constexpr table_limits small_tables{.initial_depth = 1, .largest_shape = 3};
+constexpr table_limits small_tables{.initial_depth = 1, .packed_shape = 2};
 
 // Returns how many requests were refused.
 std::size_t run_refusing(std::size_t first_request, std::size_t count, std::size_t keys = many_keys,
@@ -202,7 +202,7 @@ TEST(store_memory_failure, refusals_among_many_threads_leave_everyones_entries_w
   counting_memory memory;
   {
     // Not the smallest tables: of those one may be full before its neighbours, and refuse for that.
-    store s{cache_options{.stripes = 2}, memory, {.initial_depth = 1, .largest_shape = 5}};
+    store s{cache_options{.stripes = 2}, memory, {.initial_depth = 1, .packed_shape = 3}};
     memory.refuse_in_turns(40); // a table alone takes five or six
     std::atomic<bool> done{false};
     std::thread mover{[&] {

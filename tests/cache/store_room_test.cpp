@@ -121,7 +121,7 @@ TEST(store_room, small_entries_use_what_is_left_of_begun_slabs_when_the_addresse
 }
 
 TEST(store_room, evicts_when_the_index_is_as_full_as_it_may_be) {
-  const table_limits small{.initial_depth = 1, .largest_shape = 13, .largest_depth = 2};
+  const table_limits small{.initial_depth = 1, .packed_shape = 7, .largest_depth = 2};
   constexpr std::size_t places = 4 * 3072;
   store s{cache_options{.hash_seed = std::pair{7U, 8U}}, system_memory_source(), small};
   EXPECT_EQ(s.max_entries(), places * 85 / 100);

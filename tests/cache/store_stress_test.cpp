@@ -211,7 +211,7 @@ private:
 
   // Small tables: the crowd makes them split and merge all the time.
   store store_{cache_options{.stripes = 3}, system_memory_source(),
-               table_limits{.initial_depth = 1, .largest_shape = 9}};
+               table_limits{.initial_depth = 1, .packed_shape = 5}};
   std::vector<key_state> states_{writers * keys_per_writer};
   std::atomic<bool> stop_{false};
 };
@@ -318,7 +318,7 @@ private:
 
   store store_{
       cache_options{.max_entries = max_entries, .hold_limit_bytes = limit_bytes, .stripes = 3},
-      system_memory_source(), table_limits{.initial_depth = 1, .largest_shape = 9}};
+      system_memory_source(), table_limits{.initial_depth = 1, .packed_shape = 5}};
   locked_evictor evictor_{store_};
   std::vector<std::atomic<std::uint64_t>> versions_ =
       std::vector<std::atomic<std::uint64_t>>(writers * keys_per_writer);

@@ -112,8 +112,7 @@ TEST(lru, several_threads_evict_at_once_while_others_put) {
   EXPECT_EQ(entries.size(), 20'000U);
 }
 
-// ---- stamps wrap around
-// ---------------------------------------------------------------------------------
+// ---- stamps wrap around --------------------------------------------------------------
 
 constexpr entry_meta stamped(epoch at) { return entry_meta::for_new_entry(at, false, false); }
 
@@ -134,8 +133,7 @@ TEST(epoch_accesses, are_at_most_a_64th_of_a_turnover) {
   EXPECT_EQ(epoch_accesses_for(0), 1U);
 }
 
-// ---- the sweep
-// -------------------------------------------------------------------------------------------
+// ---- the sweep -----------------------------------------------------------------------
 
 TEST(expiry_sweep, collects_what_has_expired_and_nothing_else) {
   store entries(repeatable_options());

@@ -170,8 +170,7 @@ TEST(pressure, survives_readings_that_make_no_sense) {
   EXPECT_LE(decide(reading_of(1, 1), full_of(5), defaults, {}).evict_bytes, 5U);
 }
 
-// ---- the mark between two readings
-// ------------------------------------------------------------------
+// ---- the mark between two readings ---------------------------------------------------
 
 std::uint64_t hold_limit_of(const std::vector<memory_reading>& levels, const own_bytes& own,
                             pressure_tier tier = pressure_tier::normal) {
@@ -308,8 +307,7 @@ TEST(floor, is_a_share_of_the_limit_and_some_pages_at_least) {
   EXPECT_EQ(floor_bytes(10 * mib, defaults), mib);
 }
 
-// ---- what can be wrong at start
-// -----------------------------------------------------------------------
+// ---- what can be wrong at start ------------------------------------------------------
 
 TEST(pressure_options, defaults_are_sound) { EXPECT_EQ(find_fault(defaults), std::nullopt); }
 

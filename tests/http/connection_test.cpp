@@ -194,8 +194,7 @@ TEST(connection, refuses_a_body_that_is_too_large_instead_of_inviting_it) {
   EXPECT_TRUE(client.ends());
 }
 
-// ---- deadlines
-// -------------------------------------------------------------------------------------
+// ---- deadlines -----------------------------------------------------------------------
 
 TEST(connection, answers_408_to_a_head_that_drips) { // RFC 9110 §15.5.9
   test_server server{with(&http::deadlines::head_timeout_ms, 100)};
@@ -350,8 +349,7 @@ TEST(connection, goes_on_when_a_slow_reader_reads_at_last) {
   sender.join();
 }
 
-// ---- memory
-// ----------------------------------------------------------------------------------------
+// ---- memory --------------------------------------------------------------------------
 
 TEST(connection, holds_little_while_idle_and_gives_a_bursts_buffers_back) {
   test_server server;

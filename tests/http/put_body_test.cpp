@@ -37,8 +37,7 @@ std::string deleted_key(std::string_view text) {
   return refused ? "<" + std::string(name_of(refused.code)) + ">" : std::string(key);
 }
 
-// ---- what is accepted
-// --------------------------------------------------------------------------------
+// ---- what is accepted ----------------------------------------------------------------
 
 TEST(put_body, gives_views_into_an_ordinary_body) {
   const std::string text = R"({"key":"a","value":"b c"})";
@@ -87,8 +86,7 @@ TEST(put_body, does_not_normalise) { // é composed and decomposed are two keys
   EXPECT_EQ(put("{\"key\":\"e\xCC\x81\",\"value\":\"\"}").key, "e\xCC\x81");
 }
 
-// ---- lengths
-// -------------------------------------------------------------------------------------------
+// ---- lengths -------------------------------------------------------------------------
 
 TEST(put_body, counts_key_and_value_in_characters) {
   const auto body = [](std::string_view key, std::string_view value) {
@@ -114,8 +112,7 @@ TEST(put_body, refuses_an_empty_key) {
   EXPECT_EQ(put(R"({"key":"","value":"b"})").why, "empty_key");
 }
 
-// ---- members
-// -------------------------------------------------------------------------------------------
+// ---- members -------------------------------------------------------------------------
 
 TEST(put_body, refuses_missing_members) {
   EXPECT_EQ(put(R"({})").why, "missing_key_member");
@@ -144,8 +141,7 @@ TEST(put_body, refuses_what_is_no_object) {
     EXPECT_EQ(put(text).why, "not_an_object") << text;
 }
 
-// ---- ttl
-// -------------------------------------------------------------------------------------------------
+// ---- ttl -----------------------------------------------------------------------------
 
 TEST(put_body, takes_a_ttl_in_whole_seconds) {
   using std::chrono::seconds;
@@ -163,8 +159,7 @@ TEST(put_body, refuses_every_other_ttl) {
   EXPECT_EQ(put(R"({"key":"a","value":"b","ttl":6,"ttl":6})").why, "repeated_ttl_member");
 }
 
-// ---- JSON itself (RFC 8259)
-// ----------------------------------------------------------------------------------
+// ---- JSON itself (RFC 8259) ----------------------------------------------------------
 
 TEST(put_body, refuses_an_empty_body) {
   EXPECT_EQ(put("").why, "empty_body");
@@ -255,8 +250,7 @@ TEST(put_body, takes_nesting_a_hundred_thousand_deep_in_its_stride) {
             "");
 }
 
-// ---- DELETE
-// ----------------------------------------------------------------------------------------------------
+// ---- DELETE --------------------------------------------------------------------------
 
 TEST(delete_body, gives_the_key) {
   EXPECT_EQ(deleted_key(R"({"key":"a b"})"), "a b");

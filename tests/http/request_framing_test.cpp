@@ -12,8 +12,7 @@ std::string chunked(std::string_view chunks) {
   return post_with("Transfer-Encoding: chunked\r\n", chunks);
 }
 
-// ---- Content-Length (RFC 9110 §8.6, RFC 9112 §6.3)
-// -------------------------------------------------
+// ---- Content-Length (RFC 9110 §8.6, RFC 9112 §6.3) -----------------------------------
 
 TEST(request_framing, takes_as_many_bytes_as_content_length_says) {
   const std::string text = post_with("Content-Length: 5\r\n", "hello");
@@ -67,8 +66,7 @@ TEST(request_framing, refuses_a_body_over_the_limit_before_reading_it) { // RFC 
             "body_too_large");
 }
 
-// ---- Transfer-Encoding (RFC 9112 §6.1)
-// ---------------------------------------------------------------
+// ---- Transfer-Encoding (RFC 9112 §6.1) -----------------------------------------------
 
 // RFC 9112 §6.1, §6.3: ambiguous before anything else, whether the coding is known or not.
 TEST(request_framing, refuses_length_and_transfer_encoding_together_in_any_order) {
@@ -121,8 +119,7 @@ TEST(request_framing, refuses_transfer_encoding_in_http_1_0) { // RFC 9112 §6.1
             "transfer_encoding_in_http_1_0");
 }
 
-// ---- chunks (RFC 9112 §7.1)
-// -----------------------------------------------------------------------------
+// ---- chunks (RFC 9112 §7.1) ----------------------------------------------------------
 
 TEST(request_framing, joins_chunks) {
   const std::string text = chunked("5\r\nhello\r\n1\r\n,\r\n0006\r\n world\r\n0\r\n\r\n");
@@ -291,8 +288,7 @@ TEST(request_framing, keeps_the_chunk_buffer_for_the_next_request_until_told_to_
   EXPECT_EQ(parser.current().body.size(), 256U);
 }
 
-// ---- Expect (RFC 9110 §10.1.1)
-// ---------------------------------------------------------------------------
+// ---- Expect (RFC 9110 §10.1.1) -------------------------------------------------------
 
 TEST(request_framing, offers_100_continue_once_and_only_while_the_body_is_missing) {
   const std::string text = post_with("Content-Length: 3\r\nExpect: 100-Continue\r\n", "abc");

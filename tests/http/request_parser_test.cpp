@@ -13,8 +13,7 @@ const http_limits defaults;
 
 constexpr std::string_view simple_get = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
 
-// ---- what is accepted
-// ------------------------------------------------------------------------------
+// ---- what is accepted ----------------------------------------------------------------
 
 TEST(request_parser, reads_an_ordinary_get) {
   const parsed got =
@@ -124,8 +123,7 @@ TEST(request_parser, ignores_upgrade_and_fields_it_does_not_know) { // RFC 9110 
   EXPECT_TRUE(got.keep_alive);
 }
 
-// ---- keeping the connection (RFC 9112 §9.3)
-// ---------------------------------------------------------
+// ---- keeping the connection (RFC 9112 §9.3) ------------------------------------------
 
 TEST(request_parser, keeps_http_1_1_connections_unless_told_to_close) {
   EXPECT_TRUE(parse(get_with("")).keep_alive);
@@ -149,8 +147,7 @@ TEST(request_parser, refuses_a_connection_field_that_is_no_list_of_tokens) { // 
   EXPECT_EQ(why_refused(get_with("Connection: \"close\"\r\n")), "bad_field_value");
 }
 
-// ---- the request line (RFC 9112 §3)
-// ------------------------------------------------------------------
+// ---- the request line (RFC 9112 §3) --------------------------------------------------
 
 TEST(request_parser, refuses_malformed_request_lines) {
   const auto why = [](std::string line) { return why_refused(line + "\r\nHost: a\r\n\r\n"); };
@@ -201,8 +198,7 @@ TEST(request_parser, refuses_a_tls_hello_at_its_first_byte) {
   EXPECT_EQ(why_refused("\x16\x03\x01\x02"), "bad_method");
 }
 
-// ---- the target's form (RFC 9112 §3.2)
-// ---------------------------------------------------------------
+// ---- the target's form (RFC 9112 §3.2) -----------------------------------------------
 
 TEST(request_parser, uses_the_host_of_an_absolute_target_instead_of_the_field) { // §3.2.2
   const parsed got = parse("GET HTTP://real:81/get?key=a HTTP/1.1\r\nHost: other\r\n\r\n");
@@ -254,8 +250,7 @@ TEST(request_parser, takes_an_authority_with_connect_only) { // §3.2.3
   EXPECT_EQ(why_refused("CONNECT a@b:80 HTTP/1.1\r\nHost: a\r\n\r\n"), "bad_target");
 }
 
-// ---- fields (RFC 9112 §5, RFC 9110 §5)
-// ----------------------------------------------------------------
+// ---- fields (RFC 9112 §5, RFC 9110 §5) -----------------------------------------------
 
 TEST(request_parser, refuses_malformed_field_lines) {
   EXPECT_EQ(why_refused(get_with("A : b\r\n")), "bad_field_line"); // RFC 9112 §5.1
@@ -296,8 +291,7 @@ TEST(request_parser, refuses_a_repetition_of_fields_that_come_once) { // RFC 911
   EXPECT_EQ(why_refused(get_with("Accept: a\r\nAccept: b\r\n")), "(accepted)");
 }
 
-// ---- Host (RFC 9112 §3.2, RFC 9110 §7.2)
-// ----------------------------------------------------------------
+// ---- Host (RFC 9112 §3.2, RFC 9110 §7.2) ---------------------------------------------
 
 TEST(request_parser, wants_exactly_one_host) {
   EXPECT_EQ(why_refused("GET / HTTP/1.1\r\n\r\n"), "missing_host");
@@ -409,8 +403,7 @@ TEST(request_parser, takes_each_byte_of_a_host_for_what_it_is_wherever_it_stands
   }
 }
 
-// ---- limits
-// ------------------------------------------------------------------------------------------
+// ---- limits --------------------------------------------------------------------------
 
 TEST(request_parser, holds_the_target_to_its_limit) { // RFC 9110 §15.5.15
   const http_limits limits;
@@ -467,8 +460,7 @@ TEST(request_parser, holds_the_head_to_its_limit_in_fields) { // RFC 6585 §5
   EXPECT_EQ(why_refused(with_fields(limits.head_fields + 1)), "too_many_fields");
 }
 
-// ---- asking for more
-// -----------------------------------------------------------------------------------
+// ---- asking for more -----------------------------------------------------------------
 
 TEST(request_parser, tells_what_it_waits_for) {
   const std::string text = post_with("Content-Length: 3\r\n", "abc");
