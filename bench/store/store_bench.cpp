@@ -254,7 +254,7 @@ void put_new(benchmark::State& state) {
 }
 
 // Callgrind is so slow that little more than the uncounted operations would fit.
-double least_seconds() { return RUNNING_ON_VALGRIND ? 1.5 : 0.3; }
+double least_seconds() { return RUNNING_ON_VALGRIND ? 1.5 : 0.1; }
 
 template <class Store>
 void add(const std::string& name, std::int64_t entries) {
