@@ -26,6 +26,7 @@ enum exit_code : int { good = 0, failed = 1, wrong_option = 2 };
 
 int serve(const config::command_line& line) {
   config::signal_waiter signals; // before the first thread
+  config::grow_stack_ahead();
   config::ignore_broken_pipes();
   config::refuse_huge_pages();
   config::give_large_blocks_back();

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <system_error>
@@ -34,6 +35,11 @@ std::optional<std::string> find_too_few_files(const open_file_limit& limit,
 }
 
 void ignore_broken_pipes() noexcept { std::signal(SIGPIPE, SIG_IGN); }
+
+[[gnu::noinline]] void grow_stack_ahead() noexcept {
+  std::array<volatile std::byte, stack_ahead_bytes> unused; // NOLINT(*-member-init): is not read
+  unused.front() = std::byte{0};                            // the kernel grows it as far as that
+}
 
 bool refuse_huge_pages() noexcept { return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0; }
 

@@ -1,6 +1,7 @@
 // What this process asks of the kernel for itself, once, before the first thread starts.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,12 @@ std::optional<std::string> find_too_few_files(const open_file_limit& limit,
 
 // A peer or a log reader that went away shows as an error of the write, not as a deadly signal.
 void ignore_broken_pipes() noexcept;
+
+// Takes the first thread's stack, to a depth that it does not reach, while there is memory. Other
+// threads have theirs from the start; this one's grows as it is used, and where the kernel refuses
+// that, the process dies of SIGSEGV.
+inline constexpr std::size_t stack_ahead_bytes = 256 << 10; // the whole service takes 120 of them
+void grow_stack_ahead() noexcept;
 
 // Transparent huge pages would make 2 MiB resident where 4 KiB are used, and keep them so where
 // pages are given back. False if the kernel refuses.

@@ -7,6 +7,10 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 namespace kvcache::config {
 namespace {
@@ -33,6 +37,23 @@ TEST(process_setup, warns_where_connections_may_outnumber_the_files) {
             "only 1024 files may be open, too few for 10000 connections");
   EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = "why"}, 10'000),
             "only 1024 files may be open, too few for 10000 connections; raising that failed: why");
+}
+
+TEST(process_setup, takes_the_first_threads_stack_before_it_is_needed) {
+  grow_stack_ahead();
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  std::uintptr_t lowest = 0; // address of the mapping that it is in
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    std::istringstream fields{line};
+    std::uintptr_t first = 0;
+    std::uintptr_t end = 0;
+    char dash = 0;
+    fields >> std::hex >> first >> dash >> end;
+    if (first <= here && here < end) lowest = first;
+  }
+  ASSERT_NE(lowest, 0U);
+  EXPECT_GE(here - lowest, stack_ahead_bytes * 9 / 10);
 }
 
 TEST(process_setup, turns_a_broken_pipe_into_an_error) {
