@@ -203,6 +203,26 @@ TEST_F(index_with_small_tables, drain_works_without_memory_for_an_empty_table) {
   EXPECT_EQ(add(1), insertion::inserted);
 }
 
+// In a table of 4 or 8 buckets both of such a key's buckets are the same one. What fits into a
+// table fits into the next larger one, too: keys that share a bucket there share it in all smaller
+// ones.
+TEST(entry_index, grows_out_of_a_bucket_that_is_full_of_keys_with_no_other) {
+  budget held{0};
+  entry_arena arena{1, held, system_memory_source()};
+  entry_index index{arena, held, system_memory_source()};
+  constexpr std::uint32_t bucket = 5;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    const std::uint32_t in_larger_tables = i * 0x9E3779B9 & 0x00f80038; // bits that tell them apart
+    const std::uint32_t hash = in_larger_tables | bucket | (bucket ^ 7) << 8; // a partial of …111
+    const std::string key = "key" + std::to_string(i);
+    const auto block = arena.allocate(16);
+    arena.at(block.handle).write(key, "", never);
+    arena.at(block.handle).publish(entry_meta::for_new_entry(0, false, false));
+    ASSERT_EQ(index.insert(hash, key, block.handle, keep), insertion::inserted) << i;
+  }
+  EXPECT_GT(index.growths(), 3U); // more than so few entries take otherwise
+}
+
 TEST(entry_index, a_single_segment_that_may_not_split_ends_as_full) {
   budget held{0};
   entry_arena arena{1, held, system_memory_source()};
