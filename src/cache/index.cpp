@@ -28,34 +28,20 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <cstring>
 #include <new>
 
-// libcuckoo pads each of its locks, one for every bucket, to 64 bytes: as much as the entries' own
-// overhead. The macro belongs to its utility header; here two of them share a line of the cache.
-// (Packed to the 24 bytes that they need, a quarter of them would lie across two lines.)
-#include <libcuckoo/cuckoohash_util.hh>
-#undef LIBCUCKOO_ALIGNAS
-#define LIBCUCKOO_ALIGNAS(bytes) alignas((bytes) / 2)
-#include <libcuckoo/cuckoohash_map.hh>
-
 #include "cache/announced_lock.hpp"
-#include "cache/little_endian.hpp"
+#include "cache/cuckoo_table.hpp"
 #include "cache/thread_cpu_time.hpp"
 
 namespace kvcache {
 namespace {
 
 // ---- what of the hash goes where ------------------------------------------------------
-constexpr unsigned tag_bits = 24; // in the slot's key; the other 8 are its mapped byte
 constexpr unsigned directory_shift = 19;
 constexpr unsigned max_depth = 32 - directory_shift;
 constexpr unsigned max_segments = 1U << max_depth;
 
-constexpr std::uint32_t tag_of(std::uint32_t hash) { return hash & ((1U << tag_bits) - 1); }
-constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
-  return static_cast<std::uint8_t>(hash >> tag_bits);
-}
 constexpr unsigned directory_bits(std::uint32_t hash) { return hash >> directory_shift; }
 
 // ---- how full tables are ---------------------------------------------------------------
@@ -76,210 +62,11 @@ constexpr unsigned settle_percent = 80;
 // mean the fullest of 2^13 stays below grow_percent by more than six standard deviations.
 constexpr unsigned capacity_percent = 85;
 
+// So many stay in the processor's first cache by themselves: they are only read.
+constexpr std::size_t buckets_that_stay_cached = 512;
+
 // Segments that one call of maintain looks at: some microseconds.
 constexpr unsigned positions_per_call = 64;
-
-// ---- table memory ---------------------------------------------------------------------
-// What libcuckoo keeps for a bucket: its lock, and a slot, a partial hash and a flag for each
-// entry.
-constexpr std::size_t lock_bytes = 32;
-constexpr std::size_t slot_bytes = 8 + 1 + 1;
-
-// Arrays from this size on, a page, are mapped, so that freeing them returns them to the kernel.
-constexpr std::size_t map_threshold_bytes = std::size_t{4} << 10;
-
-// Smaller ones fill whole lines of the processor's cache: what is only read shares none with locks.
-std::size_t allocated_bytes(std::size_t bytes) noexcept {
-  if (bytes >= map_threshold_bytes) return round_up_to_pages(bytes);
-  constexpr std::size_t line = memory_source::piece_alignment;
-  return (bytes + line - 1) / line * line;
-}
-
-struct table_account {
-  memory_source* source;
-  std::size_t bucket_count;
-  std::size_t bytes = 0; // allocated for this table
-
-  // libcuckoo's two arrays with one element for each bucket: the buckets, and their locks.
-  const std::byte* buckets = nullptr;
-  const std::byte* locks = nullptr;
-};
-
-template <class T>
-class table_allocator {
-public:
-  using value_type = T;
-  explicit table_allocator(table_account* account) noexcept : account_(account) {}
-  template <class U>
-  table_allocator(const table_allocator<U>& other) noexcept // NOLINT(google-explicit-constructor)
-      : account_(other.account()) {}
-
-  T* allocate(std::size_t count) {
-    const std::size_t bytes = allocated_bytes(count * sizeof(T));
-    memory_source& source = *account_->source;
-    void* memory = bytes >= map_threshold_bytes ? source.map(bytes) : source.allocate(bytes);
-    if (memory == nullptr) throw std::bad_alloc{};
-    account_->bytes += bytes;
-    if (count == account_->bucket_count) {
-      (sizeof(T) == lock_bytes ? account_->locks : account_->buckets) =
-          static_cast<const std::byte*>(memory);
-    }
-    return static_cast<T*>(memory);
-  }
-  void deallocate(T* memory, std::size_t count) noexcept {
-    const std::size_t bytes = allocated_bytes(count * sizeof(T));
-    memory_source& source = *account_->source;
-    account_->bytes -= bytes;
-    bytes >= map_threshold_bytes ? source.unmap(memory, bytes) : source.deallocate(memory, bytes);
-  }
-  table_account* account() const noexcept { return account_; }
-  template <class U>
-  bool operator==(const table_allocator<U>& other) const noexcept {
-    return account_ == other.account();
-  }
-
-private:
-  table_account* account_;
-};
-
-// ---- slots and probes -----------------------------------------------------------------
-
-// Word by word, here: keys are short, and a call of memcmp costs more than they do.
-bool equal_bytes(std::string_view a, std::string_view b) noexcept {
-  const std::size_t size = a.size();
-  if (size != b.size()) return false;
-  constexpr std::size_t word = sizeof(std::uint64_t);
-  if (size < word) {
-    return load_little_endian_upto_7(a.data(), size) == load_little_endian_upto_7(b.data(), size);
-  }
-  const auto differ_at = [&](std::size_t at) {
-    return load_little_endian<std::uint64_t>(a.data() + at) !=
-           load_little_endian<std::uint64_t>(b.data() + at);
-  };
-  for (std::size_t at = 0; at + word < size; at += word) {
-    if (differ_at(at)) return false;
-  }
-  return !differ_at(size - word); // overlaps the one before
-}
-
-// The key of a libcuckoo slot: 7 bytes, and with the mapped byte 8. The handle is no part of the
-// hash or of its place, so it may change inside the table, under the bucket's lock.
-class slot_key {
-public:
-  slot_key() noexcept {} // not trivial: else libcuckoo would not compare its partials before keys
-  slot_key(entry_handle handle, std::uint32_t tag) noexcept {
-    set_handle(handle);
-    const auto low = static_cast<std::uint16_t>(tag);
-    std::memcpy(tag_.data(), &low, sizeof(low));
-    tag_[2] = static_cast<std::uint8_t>(tag >> 16);
-  }
-  entry_handle handle() const noexcept {
-    entry_handle handle = no_entry;
-    std::memcpy(&handle, handle_.data(), sizeof(handle));
-    return handle;
-  }
-  void set_handle(entry_handle handle) const noexcept {
-    std::memcpy(handle_.data(), &handle, sizeof(handle));
-  }
-  std::uint32_t tag() const noexcept {
-    std::uint16_t low = 0; // two loads for three bytes
-    std::memcpy(&low, tag_.data(), sizeof(low));
-    return std::uint32_t{low} | std::uint32_t{tag_[2]} << 16;
-  }
-
-private:
-  mutable std::array<std::uint8_t, sizeof(entry_handle)> handle_;
-  std::array<std::uint8_t, tag_bits / 8> tag_;
-};
-static_assert(sizeof(std::pair<const slot_key, std::uint8_t>) == 8);
-
-// Looks for the entry with these key bytes; notes the slot that matched, which stays valid while
-// libcuckoo runs the functor, under the same locks.
-struct key_probe {
-  const entry_arena& arena;
-  std::string_view key;
-  std::uint32_t tag;
-  mutable const slot_key* matched = nullptr;
-
-  bool matches(const slot_key& slot) const noexcept {
-    if (slot.tag() != tag) return false;
-    const entry e = arena.at(slot.handle());
-    e.prefetch_second_line();
-    return equal_bytes(e.key(e.meta()), key);
-  }
-};
-
-// The same, and what to insert if there is none.
-struct insert_probe : key_probe {
-  entry_handle handle;
-  operator slot_key() const noexcept {
-    return {handle, tag};
-  } // NOLINT(google-explicit-constructor)
-};
-
-// Looks for the slot of one very entry, without reading the entry: it may have gone.
-struct handle_probe {
-  entry_handle handle;
-  std::uint32_t tag;
-  mutable const slot_key* matched = nullptr;
-
-  bool matches(const slot_key& slot) const noexcept {
-    return slot.handle() == handle && slot.tag() == tag;
-  }
-};
-
-struct hash_of_slot {
-  std::size_t operator()(const slot_key& slot) const noexcept { return slot.tag(); }
-  std::size_t operator()(const key_probe& probe) const noexcept { return probe.tag; }
-  std::size_t operator()(const handle_probe& probe) const noexcept { return probe.tag; }
-};
-struct equal_slots {
-  bool operator()(const slot_key& a, const slot_key& b) const noexcept {
-    return a.handle() == b.handle(); // slots moved to another table: entries are not touched
-  }
-  template <class Probe>
-  bool operator()(const slot_key& slot, const Probe& probe) const noexcept {
-    if (!probe.matches(slot)) return false;
-    probe.matched = &slot;
-    return true;
-  }
-};
-
-template <std::size_t SlotsPerBucket>
-struct table_of {
-  using allocator = table_allocator<std::pair<const slot_key, std::uint8_t>>;
-  using cuckoo_map = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
-                                               allocator, SlotsPerBucket>;
-  table_of(memory_source& source, std::size_t slots)
-      : account{&source, slots / SlotsPerBucket},
-        map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
-    map.minimum_load_factor(0);
-    map.maximum_hashpower(map.hashpower());
-    map.lock_table(); // lets libcuckoo free its place for resizing now: the account must not change
-    assert(map.capacity() == slots);
-  }
-  table_account account; // before the map, which uses it to its end
-  cuckoo_map map;
-};
-
-// Calls `function` with the table, as what it is.
-template <class Table, class Function>
-decltype(auto) with_table(const Table& t, Function&& function) {
-  if (t.bucket_slots == 4) return function(*static_cast<table_of<4>*>(t.map));
-  if (t.bucket_slots == 8) return function(*static_cast<table_of<8>*>(t.map));
-  return function(*static_cast<table_of<6>*>(t.map));
-}
-
-// Copies one slot; false if the table has no place for it.
-template <class LockedTable>
-bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
-  try {
-    to.insert(key, high_byte);
-    return true;
-  } catch (const libcuckoo::maximum_hashpower_exceeded&) {
-    return false;
-  }
-}
 
 constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 
@@ -324,34 +111,6 @@ unsigned entry_index::smallest_shape_for(std::size_t entries) const noexcept {
   return shape;
 }
 
-// ---- prefetching ----------------------------------------------------------------------
-namespace {
-
-// So many stay in the processor's first cache by themselves: they are only read.
-constexpr std::size_t buckets_that_stay_cached = 512;
-
-// As libcuckoo computes it, to the letter: so the compiler does it once.
-std::uint8_t partial_of(std::size_t tag) noexcept {
-  const auto bits32 = static_cast<std::uint32_t>(tag) ^ static_cast<std::uint32_t>(tag >> 32);
-  const auto bits16 = static_cast<std::uint16_t>(static_cast<std::uint16_t>(bits32) ^
-                                                 static_cast<std::uint16_t>(bits32 >> 16));
-  return static_cast<std::uint8_t>(static_cast<std::uint8_t>(bits16) ^
-                                   static_cast<std::uint8_t>(bits16 >> 8));
-}
-
-// What another processor wrote last comes over to be written to in one exchange, not in two. gcc
-// has the instruction for __builtin_prefetch only where every processor of the target has it; the
-// few x86-64 ones without it take it for none.
-[[gnu::always_inline]] inline void prefetch_to_write(const std::byte* at) noexcept {
-#ifdef __x86_64__
-  asm volatile("prefetchw %0" : : "m"(*at));
-#else
-  __builtin_prefetch(at, 1);
-#endif
-}
-
-} // namespace
-
 // ---- segments -------------------------------------------------------------------------
 
 // Covers the hashes whose low `depth` directory bits are `prefix`. The lock is held shared by
@@ -366,8 +125,8 @@ struct alignas(64) entry_index::segment {
   std::uint32_t mask = 0;                    // the low `depth` bits
   std::atomic<std::uint32_t> last_bucket{0}; // see `buckets`
   table slots;                               // its map is null while the segment is unused
-  // Where `slots` lie, to prefetch from. Read without the lock too: what does not belong together,
-  // or is gone, costs the gain and nothing else.
+  // Where `slots` lie: to be looked through, under the lock, and to prefetch from, also without it:
+  // what does not belong together then, or is gone, costs the gain and nothing else.
   std::atomic<const std::byte*> buckets{nullptr};
   std::atomic<const std::byte*> locks{nullptr};
   segment* next_unused = nullptr;
@@ -398,23 +157,22 @@ struct alignas(64) entry_index::segment {
     count.store(entries, std::memory_order_relaxed);
   }
 
-  // Fetches all that libcuckoo is about to touch for this hash, its two buckets and their locks, at
-  // once: by itself it misses the processor's cache for one after the other, in small tables too,
-  // whose locks lie in another processor's cache half of the time. Where it will look is known from
-  // its header; were that to change, only the gain would be lost. Always inline: gcc takes a
-  // function of nothing but prefetches for one without effect, and leaves calls of it out.
-  [[gnu::always_inline]] void prefetch(std::uint32_t hash) const noexcept {
+  bucket_pair buckets_for(std::uint32_t hash) const noexcept {
+    return bucket_pair::of(tag_of(hash), last_bucket.load(std::memory_order_relaxed));
+  }
+
+  // Fetches all that libcuckoo is about to touch, these two buckets and their locks, at once: by
+  // itself it misses the processor's cache for one after the other, in small tables too, whose
+  // locks lie in another processor's cache half of the time. Always inline: gcc takes a function of
+  // nothing but prefetches for one without effect, and leaves calls of it out.
+  [[gnu::always_inline]] void prefetch(bucket_pair pair) const noexcept {
     const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
     const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
     const std::size_t stride = bucket_stride.load(std::memory_order_relaxed);
-    const std::size_t last = last_bucket.load(std::memory_order_relaxed);
-    constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
-    const std::size_t tag = tag_of(hash);
-    const std::size_t first = tag & last;
-    const std::size_t second = (first ^ (std::size_t{partial_of(tag)} + 1) * alternate) & last;
+    const auto [first, second] = pair;
     prefetch_to_write(lock_array + first * lock_bytes);
     prefetch_to_write(lock_array + second * lock_bytes);
-    if (last < buckets_that_stay_cached) return;
+    if (last_bucket.load(std::memory_order_relaxed) < buckets_that_stay_cached) return;
     for (const std::size_t bucket : {first, second}) {
       __builtin_prefetch(bucket_array + bucket * stride);
       __builtin_prefetch(bucket_array + (bucket + 1) * stride - 1);
@@ -422,25 +180,28 @@ struct alignas(64) entry_index::segment {
   }
 };
 
-// The segment that covers a hash, locked shared.
+// The segment that covers a hash, locked shared; what libcuckoo will touch there is on its way.
 class entry_index::shared_segment {
 public:
   shared_segment(const entry_index& index, std::uint32_t hash) noexcept {
     for (;;) {
       segment_ = &index.segment_of(hash);
-      segment_->prefetch(hash); // as early as can be
       segment_->lock.lock_shared();
       if (segment_->covers(directory_bits(hash))) break;
       segment_->lock.unlock_shared(); // it was split or merged meanwhile: look again
     }
+    buckets_ = segment_->buckets_for(hash);
+    segment_->prefetch(buckets_);
   }
   ~shared_segment() { segment_->lock.unlock_shared(); }
   shared_segment(const shared_segment&) = delete;
   shared_segment& operator=(const shared_segment&) = delete;
   segment* operator->() const noexcept { return segment_; }
+  bucket_pair buckets() const noexcept { return buckets_; } // of the hash
 
 private:
   segment* segment_;
+  bucket_pair buckets_;
 };
 
 entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& source,
@@ -504,20 +265,27 @@ entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
   }
 }
 
-void entry_index::prefetch(std::uint32_t hash) const noexcept { segment_of(hash).prefetch(hash); }
+void entry_index::prefetch(std::uint32_t hash) const noexcept {
+  const segment& s = segment_of(hash);
+  s.prefetch(s.buckets_for(hash));
+}
 
 // ---- operations -----------------------------------------------------------------------
 // Flattened: with three types of table and several operations the compiler finds the parts of
 // libcuckoo used too often to inline them, and calling them one by one was 120 instructions of 675
-// a get, when that was measured.
+// a get, when that was measured. What is called back is captured by value, in all lambdas: behind a
+// reference the compiler loses sight of what it is, and does not inline it: 15 instructions.
 
 [[gnu::flatten]] bool entry_index::find(std::uint32_t hash, std::string_view key,
                                         function_ref<void(entry_handle)> see) const noexcept {
-  const key_probe probe{arena_, key, tag_of(hash)};
   const shared_segment s{*this, hash};
-  return with_table(s->slots, [&](auto& t) {
-    return t.map.find_fn(probe, [&](const std::uint8_t&) { see(probe.matched->handle()); });
-  });
+  const auto* const buckets = s->buckets.load(std::memory_order_relaxed);
+  const auto find_in = [=, this, pair = s.buckets()]<std::size_t Slots>(table_of<Slots>& t) {
+    const find_probe<Slots> probe{arena_, key, hash,
+                                  reinterpret_cast<const bucket_of<Slots>*>(buckets), pair};
+    return t.map.find_fn(probe, [see, &probe](const std::uint8_t&) { see(probe.found()); });
+  };
+  return with_table(s->slots, find_in);
 }
 
 [[gnu::flatten]] bool entry_index::visit(std::uint32_t hash, std::string_view key,

@@ -1,6 +1,6 @@
 // Finds entries by key: extendible hashing over many small segments, each a libcuckoo table of its
-// own that never resizes itself. index.cpp is the only file that names libcuckoo; how growth is
-// made safe with it is told there.
+// own that never resizes itself (cuckoo_table.hpp). How growth is made safe with it is told in
+// index.cpp.
 //
 // A slot is 8 bytes: a handle and the 32 bits of hash that place it, so that tables are replaced
 // without touching an entry.

@@ -106,6 +106,32 @@ TEST_F(index_with_small_tables, one_call_of_maintain_does_one_step_at_most) {
   EXPECT_GT(calls_for_nothing, 0U); // it did not look at the whole directory to find the next
 }
 
+TEST_F(index_with_small_tables, tells_keys_of_the_same_hash_apart_and_forgets_erased_ones) {
+  constexpr std::uint32_t same = 7;
+  const auto find = [this](const std::string& k) {
+    entry_handle handle = no_entry;
+    index.find(same, k, [&](entry_handle h) { handle = h; });
+    return handle;
+  };
+  std::map<std::string, entry_handle> there;
+  for (const char* k : {"a", "b", "c", "d", "e"}) { // more than one bucket has slots
+    const auto block = arena.allocate(entry_shape{1, 0, false}.total_bytes());
+    entry e = arena.at(block.handle);
+    e.write(k, "", never);
+    e.publish(entry_meta::for_new_entry(0, false, false));
+    ASSERT_EQ(index.insert(same, k, block.handle, keep), insertion::inserted);
+    there[k] = block.handle;
+  }
+  for (const char* gone : {"c", "a", "e"}) {
+    for (const auto& [k, handle] : there) ASSERT_EQ(find(k), handle) << k;
+    ASSERT_TRUE(index.visit(same, gone, remove));
+    there.erase(gone);
+    EXPECT_EQ(find(gone), no_entry); // though its hash still lies in the slot
+  }
+  for (const auto& [k, handle] : there) EXPECT_EQ(find(k), handle) << k;
+  EXPECT_EQ(find("f"), no_entry);
+}
+
 TEST_F(index_with_small_tables, keeps_one_slot_for_a_key) {
   ASSERT_EQ(add(1), insertion::inserted);
   const entry_handle first = handles[1];
