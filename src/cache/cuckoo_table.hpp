@@ -1,6 +1,7 @@
 // The tables that the index is made of: libcuckoo's map over slots of 8 bytes, built at its size
-// and never resized. The only file that names libcuckoo, and that knows how it lays out and hashes;
-// for index.cpp alone.
+// and never resized. The only file of the sources that includes libcuckoo, and that knows how it
+// lays out and hashes; for index.cpp alone. What is relied on of the inside of version 0.3.1 is
+// compared with it by cuckoo_table_test.cpp.
 //
 // Thread-safety: as libcuckoo's. An operation locks both buckets of its key; what a probe looks at
 // and what a functor is given lies in those two.
@@ -15,11 +16,15 @@
 #include <cstring>
 #include <new>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 // libcuckoo pads each of its locks, one for every bucket, to 64 bytes: as much as the entries' own
 // overhead. The macro belongs to its utility header; here two of them share a line of the cache.
 // (Packed to the 24 bytes that they need, a quarter of them would lie across two lines.)
+#ifdef _CUCKOOHASH_MAP_HH
+#error "its locks have been padded already: include cuckoo_table.hpp before libcuckoo"
+#endif
 #include <libcuckoo/cuckoohash_util.hh>
 #undef LIBCUCKOO_ALIGNAS
 #define LIBCUCKOO_ALIGNAS(bytes) alignas((bytes) / 2)
@@ -84,7 +89,8 @@ public:
     memory_source& source = *account_->source;
     void* memory = bytes >= map_threshold_bytes ? source.map(bytes) : source.allocate(bytes);
     if (memory == nullptr) throw std::bad_alloc{};
-    // As mapped memory is: slots are looked at before it is asked whether they are occupied.
+    // As mapped memory is: slots are compared before it is asked whether they are occupied, which
+    // memory checkers would call a use of what was never written.
     if (bytes < map_threshold_bytes) std::memset(memory, 0, bytes);
     account_->bytes += bytes;
     if (count == account_->bucket_count) {
@@ -161,7 +167,8 @@ private:
   std::array<std::uint8_t, tag_bits / 8> tag_;
 };
 using index_slot = std::pair<const slot_key, std::uint8_t>;
-static_assert(sizeof(index_slot) == 8);
+static_assert(sizeof(slot_key) == 7 && sizeof(index_slot) == 8, "the mapped byte is the last one");
+static_assert(std::is_trivial_v<slot_key> && std::is_standard_layout_v<slot_key>);
 
 // Looks for the entry with these key bytes; notes the slot that matched, which stays valid while
 // libcuckoo runs the functor, under the same locks.
@@ -200,8 +207,9 @@ struct handle_probe {
 
 // ---- all slots at once ----------------------------------------------------------------
 
-// The numbers of a key's two buckets, which may be the same, as libcuckoo computes them, to the
-// letter: so the compiler does it once.
+// The numbers of a key's two buckets, which may be the same. As libcuckoo computes them: what is
+// found depends on it, since find_probe looks there. To the letter, so that the compiler does it
+// once.
 struct bucket_pair {
   std::size_t first;
   std::size_t second;
@@ -227,9 +235,10 @@ using bucket_of =
 template <std::size_t SlotsPerBucket>
 [[gnu::always_inline]] inline unsigned slots_with(std::uint32_t hash,
                                                   const bucket_of<SlotsPerBucket>& b) noexcept {
-  const auto* const slots = reinterpret_cast<const char*>(&b.kvpair(0));
+  static_assert(SlotsPerBucket % 2 == 0);
   unsigned found = 0;
 #ifdef __SSE2__
+  const auto* const slots = reinterpret_cast<const char*>(&b.kvpair(0));
   const auto load = [slots](std::size_t i) { // two slots: handle, hash, handle, hash
     return _mm_loadu_ps(reinterpret_cast<const float*>(slots + i * sizeof(index_slot)));
   };
@@ -244,9 +253,8 @@ template <std::size_t SlotsPerBucket>
   }
 #else
   for (std::size_t i = 0; i < SlotsPerBucket; ++i) {
-    const auto at =
-        load_little_endian<std::uint32_t>(slots + i * sizeof(index_slot) + sizeof(entry_handle));
-    found |= unsigned{at == hash} << i;
+    const std::uint32_t there = b.key(i).tag() | std::uint32_t{b.mapped(i)} << tag_bits;
+    found |= unsigned{there == hash} << i;
   }
 #endif
   return found;
@@ -359,13 +367,16 @@ decltype(auto) with_table(const Table& t, Function&& function) {
   return function(*static_cast<table_of<6>*>(t.map));
 }
 
+// Thrown by an insertion that found no place, since libcuckoo may not resize.
+using table_full = libcuckoo::maximum_hashpower_exceeded;
+
 // Copies one slot; false if the table has no place for it.
 template <class LockedTable>
 bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
   try {
     to.insert(key, high_byte);
     return true;
-  } catch (const libcuckoo::maximum_hashpower_exceeded&) {
+  } catch (const table_full&) {
     return false;
   }
 }

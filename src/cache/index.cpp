@@ -273,8 +273,9 @@ void entry_index::prefetch(std::uint32_t hash) const noexcept {
 // ---- operations -----------------------------------------------------------------------
 // Flattened: with three types of table and several operations the compiler finds the parts of
 // libcuckoo used too often to inline them, and calling them one by one was 120 instructions of 675
-// a get, when that was measured. What is called back is captured by value, in all lambdas: behind a
-// reference the compiler loses sight of what it is, and does not inline it: 15 instructions.
+// a get, when that was measured. What is called back is captured by value, in lambdas within
+// lambdas too: behind a reference the compiler loses sight of what it is, and does not inline it:
+// 15 instructions.
 
 [[gnu::flatten]] bool entry_index::find(std::uint32_t hash, std::string_view key,
                                         function_ref<void(entry_handle)> see) const noexcept {
@@ -301,8 +302,8 @@ template <class Probe>
 bool entry_index::visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept {
   const shared_segment s{*this, hash};
   bool erased = false;
-  const bool found = with_table(s->slots, [&](auto& t) {
-    return t.map.erase_fn(probe, [&](std::uint8_t&) {
+  const bool found = with_table(s->slots, [&probe, &erased, on_entry](auto& t) {
+    return t.map.erase_fn(probe, [&probe, &erased, on_entry](std::uint8_t&) {
       entry_handle handle = probe.matched->handle();
       erased = on_entry(handle) == fate::erase;
       probe.matched->set_handle(handle);
@@ -362,7 +363,7 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
   insert_probe probe{{arena_, key, tag_of(hash)}, handle};
   bool erased = false;
   bool added = false;
-  const auto edit_present = [&](std::uint8_t&) {
+  const auto edit_present = [&probe, &erased, if_present](std::uint8_t&) {
     entry_handle present = probe.matched->handle();
     erased = if_present(present) == fate::erase;
     probe.matched->set_handle(present);
@@ -371,8 +372,8 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
   try {
     added = with_table(
         s.slots, [&](auto& t) { return t.map.uprase_fn(probe, edit_present, high_byte_of(hash)); });
-  } catch (const libcuckoo::maximum_hashpower_exceeded&) {
-    return attempt::full; // no place was found, and libcuckoo may not resize
+  } catch (const table_full&) {
+    return attempt::full;
   }
   if (added) s.count.fetch_add(1, std::memory_order_relaxed);
   if (erased) s.count.fetch_sub(1, std::memory_order_relaxed);
