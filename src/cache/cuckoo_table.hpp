@@ -7,7 +7,6 @@
 // and what a functor is given lies in those two.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
