@@ -1,12 +1,17 @@
 // The tables that the index is made of: libcuckoo's map over slots of 8 bytes, built at its size
 // and never resized. The only file of the sources that includes libcuckoo, and that knows how it
-// lays out and hashes; for index.cpp alone. What is relied on of the inside of version 0.3.1 is
-// compared with it by cuckoo_table_test.cpp.
+// lays out and hashes; for index.cpp alone. Written for version 0.3.1.
 //
-// Thread-safety: as libcuckoo's. An operation locks both buckets of its key; what a probe looks at
-// and what a functor is given lies in those two.
+// libcuckoo finds places for what is new, and moves others out of the way. What is there is looked
+// for here: under the same locks, but in a whole bucket at once, since where to stop in a search of
+// one slot after the other cannot be predicted; and without asking whether the table is being
+// resized. That is a fifth of a lookup's time, and what the door to libcuckoo's inside is for.
+//
+// Thread-safety: as libcuckoo's. An operation locks both buckets of its key, and what it is called
+// back with lies in those two.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -19,14 +24,16 @@
 #include <utility>
 
 // libcuckoo pads each of its locks, one for every bucket, to 64 bytes: as much as the entries' own
-// overhead. The macro belongs to its utility header; here two of them share a line of the cache.
-// (Packed to the 24 bytes that they need, a quarter of them would lie across two lines.)
+// overhead. The macro belongs to its utility header, and stands inside its map, whose argument it
+// may name; here only small tables have a line of the cache for each lock, and no false sharing.
+// In the others two locks share one. (Packed to the 24 bytes that they need, a quarter of them
+// would lie across two lines.)
 #ifdef _CUCKOOHASH_MAP_HH
 #error "its locks have been padded already: include cuckoo_table.hpp before libcuckoo"
 #endif
 #include <libcuckoo/cuckoohash_util.hh>
 #undef LIBCUCKOO_ALIGNAS
-#define LIBCUCKOO_ALIGNAS(bytes) alignas((bytes) / 2)
+#define LIBCUCKOO_ALIGNAS(bytes) alignas(SLOT_PER_BUCKET <= 4 ? (bytes) : (bytes) / 2)
 #include <libcuckoo/cuckoohash_map.hh>
 
 #ifdef __SSE2__
@@ -37,8 +44,55 @@
 #include "cache/entry_arena.hpp"
 #include "cache/little_endian.hpp"
 #include "cache/memory_source.hpp"
+#include "cache/spin_lock.hpp"
+
+// libcuckoo makes a class of this name its friend, for unit tests. Each function here is one step
+// of libcuckoo's own operations, and nothing more.
+namespace libcuckoo {
+class UnitTestInternalAccess {
+public:
+  // (Of a struct, since clang 14 does not take an alias template for a part of the friend.)
+  template <class Map>
+  struct parts_of {
+    using bucket = typename Map::bucket;
+    using lock = typename Map::spinlock;
+    static constexpr std::size_t most_locks = Map::kMaxNumLocks;
+  };
+  template <class Map>
+  using bucket = typename parts_of<Map>::bucket;
+  template <class Map>
+  using lock = typename parts_of<Map>::lock;
+  template <class Map>
+  static constexpr std::size_t lock_bytes = sizeof(lock<Map>);
+
+  template <class Map>
+  static std::size_t first_bucket(std::size_t hash, std::size_t hashpower) noexcept {
+    return Map::index_hash(hashpower, hash);
+  }
+  template <class Map>
+  static std::size_t second_bucket(std::size_t hash, std::size_t hashpower,
+                                   std::size_t first) noexcept {
+    return Map::alt_index(hashpower, Map::partial_key(hash), first);
+  }
+  // REQUIRES: there is one for each bucket, as there is up to most_locks.
+  template <class Map>
+  static lock<Map>& lock_at(const Map& map, std::size_t bucket_number) noexcept {
+    return map.get_current_locks()[bucket_number];
+  }
+  template <class Map>
+  static bucket<Map>& bucket_at(Map& map, std::size_t number) noexcept {
+    return map.buckets_[number];
+  }
+  template <class Map>
+  static void erase(Map& map, const bucket<Map>* at, std::size_t slot) noexcept {
+    map.del_from_bucket(static_cast<std::size_t>(at - &map.buckets_[0]), slot);
+  }
+};
+} // namespace libcuckoo
 
 namespace kvcache {
+
+using cuckoo_inside = libcuckoo::UnitTestInternalAccess;
 
 // ---- what of the hash is where --------------------------------------------------------
 constexpr unsigned tag_bits = 24; // in the slot's key; the other 8 are its mapped byte
@@ -51,7 +105,9 @@ constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
 // ---- table memory ---------------------------------------------------------------------
 // What libcuckoo keeps for a bucket: its lock, and a slot, a partial hash and a flag for each
 // entry.
-constexpr std::size_t lock_bytes = 32;
+constexpr std::size_t lock_bytes_of(std::size_t bucket_slots) {
+  return bucket_slots <= 4 ? 64 : 32;
+}
 constexpr std::size_t slot_bytes = 8 + 1 + 1;
 
 // Arrays from this size on, a page, are mapped, so that freeing them returns them to the kernel.
@@ -66,12 +122,7 @@ inline std::size_t allocated_bytes(std::size_t bytes) noexcept {
 
 struct table_account {
   memory_source* source;
-  std::size_t bucket_count;
   std::size_t bytes = 0; // allocated for this table
-
-  // libcuckoo's two arrays with one element for each bucket: the buckets, and their locks.
-  const std::byte* buckets = nullptr;
-  const std::byte* locks = nullptr;
 };
 
 template <class T>
@@ -92,10 +143,6 @@ public:
     // memory checkers would call a use of what was never written.
     if (bytes < map_threshold_bytes) std::memset(memory, 0, bytes);
     account_->bytes += bytes;
-    if (count == account_->bucket_count) {
-      (sizeof(T) == lock_bytes ? account_->locks : account_->buckets) =
-          static_cast<const std::byte*>(memory);
-    }
     return static_cast<T*>(memory);
   }
   void deallocate(T* memory, std::size_t count) noexcept {
@@ -114,7 +161,7 @@ private:
   table_account* account_;
 };
 
-// ---- slots and probes -----------------------------------------------------------------
+// ---- slots ----------------------------------------------------------------------------
 
 // Word by word, here: keys are short, and a call of memcmp costs more than they do.
 inline bool equal_bytes(std::string_view a, std::string_view b) noexcept {
@@ -139,7 +186,7 @@ inline bool equal_bytes(std::string_view a, std::string_view b) noexcept {
 class slot_key {
 public:
   // Trivial, so that libcuckoo asks for equality at once and does not compare its partials before:
-  // the tag tells as much, and find_probe wants to be asked.
+  // the tag tells as much.
   slot_key() noexcept = default;
   slot_key(entry_handle handle, std::uint32_t tag) noexcept {
     set_handle(handle);
@@ -169,72 +216,44 @@ using index_slot = std::pair<const slot_key, std::uint8_t>;
 static_assert(sizeof(slot_key) == 7 && sizeof(index_slot) == 8, "the mapped byte is the last one");
 static_assert(std::is_trivial_v<slot_key> && std::is_standard_layout_v<slot_key>);
 
-// Looks for the entry with these key bytes; notes the slot that matched, which stays valid while
-// libcuckoo runs the functor, under the same locks.
-struct key_probe {
+// What is looked for: the entry with these key bytes,
+struct has_key {
   const entry_arena& arena;
   std::string_view key;
-  std::uint32_t tag;
-  mutable const slot_key* matched = nullptr;
 
-  bool matches(const slot_key& asked) const noexcept {
-    if (asked.tag() != tag) return false;
-    const entry e = arena.at(asked.handle());
+  bool operator()(entry_handle handle) const noexcept {
+    const entry e = arena.at(handle);
     e.prefetch_second_line();
     return equal_bytes(e.key(e.meta()), key);
   }
 };
 
-// The same, and what to insert if there is none.
-struct insert_probe : key_probe {
-  entry_handle handle;
-  operator slot_key() const noexcept {
-    return {handle, tag};
-  } // NOLINT(google-explicit-constructor)
+// or one very entry, which is not read: it may have gone.
+struct is_entry {
+  entry_handle wanted;
+
+  bool operator()(entry_handle handle) const noexcept { return handle == wanted; }
 };
 
-// Looks for the slot of one very entry, without reading the entry: it may have gone.
-struct handle_probe {
-  entry_handle handle;
+// What to insert, for libcuckoo to look whether it is there; then it notes the slot, which stays
+// valid while libcuckoo runs the functor, under the same locks.
+struct insert_probe {
+  has_key is_same;
   std::uint32_t tag;
+  entry_handle handle;
   mutable const slot_key* matched = nullptr;
 
-  bool matches(const slot_key& asked) const noexcept {
-    return asked.handle() == handle && asked.tag() == tag;
+  operator slot_key() const noexcept { // NOLINT(google-explicit-constructor)
+    return {handle, tag};
   }
 };
 
 // ---- all slots at once ----------------------------------------------------------------
 
-// The numbers of a key's two buckets, which may be the same. As libcuckoo computes them: what is
-// found depends on it, since find_probe looks there. To the letter, so that the compiler does it
-// once.
-struct bucket_pair {
-  std::size_t first;
-  std::size_t second;
-
-  static bucket_pair of(std::size_t tag, std::size_t last_bucket) noexcept {
-    const auto bits32 = static_cast<std::uint32_t>(tag) ^ static_cast<std::uint32_t>(tag >> 32);
-    const auto bits16 = static_cast<std::uint16_t>(static_cast<std::uint16_t>(bits32) ^
-                                                   static_cast<std::uint16_t>(bits32 >> 16));
-    const auto partial = static_cast<std::uint8_t>(static_cast<std::uint8_t>(bits16) ^
-                                                   static_cast<std::uint8_t>(bits16 >> 8));
-    constexpr std::uint64_t alternate = 0xc6a4a7935bd1e995;
-    const std::size_t first = tag & last_bucket;
-    return {first, (first ^ (std::size_t{partial} + 1) * alternate) & last_bucket};
-  }
-};
-
-template <std::size_t SlotsPerBucket>
-using bucket_of =
-    typename libcuckoo::bucket_container<slot_key, std::uint8_t, table_allocator<index_slot>,
-                                         std::uint8_t, SlotsPerBucket>::bucket;
-
 // Those of the bucket's slots that hold the hash, occupied or not: a bit for each.
-template <std::size_t SlotsPerBucket>
-[[gnu::always_inline]] inline unsigned slots_with(std::uint32_t hash,
-                                                  const bucket_of<SlotsPerBucket>& b) noexcept {
-  static_assert(SlotsPerBucket % 2 == 0);
+template <std::size_t SlotsPerBucket, class Bucket>
+[[gnu::always_inline]] inline unsigned slots_with(std::uint32_t hash, const Bucket& b) noexcept {
+  static_assert(SlotsPerBucket % 2 == 0 && sizeof(Bucket) == SlotsPerBucket * slot_bytes);
   unsigned found = 0;
 #ifdef __SSE2__
   const auto* const slots = reinterpret_cast<const char*>(&b.kvpair(0));
@@ -259,86 +278,27 @@ template <std::size_t SlotsPerBucket>
   return found;
 }
 
-// Finds the entry with these key bytes, for libcuckoo's find_fn only, which locks both buckets and
-// then asks of one slot after the other whether it is the one. Where it is cannot be predicted, and
-// the processor would start again from a branch or two that went the wrong way. So the first
-// question is answered for all slots: yes, if the key is in any of them. Which slot libcuckoo takes
-// it for then means nothing; the functor must go by found().
-template <std::size_t SlotsPerBucket>
-class find_probe {
-public:
-  using bucket = bucket_of<SlotsPerBucket>;
-
-  find_probe(const entry_arena& arena, std::string_view key, std::uint32_t hash,
-             const bucket* buckets, bucket_pair numbers) noexcept
-      : arena_(arena),
-        key_(key),
-        hash_(hash),
-        first_(buckets + numbers.first),
-        second_(buckets + numbers.second) {}
-
-  std::uint32_t tag() const noexcept { return tag_of(hash_); }
-  entry_handle found() const noexcept { return found_; }
-
-  [[gnu::always_inline]] bool matches([[maybe_unused]] const slot_key& asked) const noexcept {
-    assert(lies_in(*first_, asked) || lies_in(*second_, asked));
-    if (std::exchange(searched_, true)) return false;
-    return find_in(*first_) || find_in(*second_);
-  }
-
-private:
-  [[gnu::always_inline]] bool find_in(const bucket& b) const noexcept {
-    for (unsigned slots = slots_with<SlotsPerBucket>(hash_, b); slots != 0; slots &= slots - 1) {
-      const auto i = static_cast<unsigned>(std::countr_zero(slots));
-      if (!b.occupied(i)) continue;
-      const entry_handle handle = b.key(i).handle();
-      const entry e = arena_.at(handle);
-      e.prefetch_second_line();
-      if (equal_bytes(e.key(e.meta()), key_)) {
-        found_ = handle;
-        return true;
-      }
-    }
-    return false;
-  }
-  static bool lies_in(const bucket& b, const slot_key& asked) noexcept {
-    return &asked >= &b.key(0) && &asked <= &b.key(SlotsPerBucket - 1);
-  }
-
-  const entry_arena& arena_;
-  std::string_view key_;
-  std::uint32_t hash_;
-  const bucket* first_;
-  const bucket* second_;
-  mutable bool searched_ = false;
-  mutable entry_handle found_ = no_entry;
-};
-
 // ---- the table ------------------------------------------------------------------------
 
 struct hash_of_slot {
-  template <std::size_t SlotsPerBucket>
-  std::size_t operator()(const find_probe<SlotsPerBucket>& probe) const noexcept {
-    return probe.tag();
-  }
   std::size_t operator()(const slot_key& key) const noexcept { return key.tag(); }
-  std::size_t operator()(const key_probe& probe) const noexcept { return probe.tag; }
-  std::size_t operator()(const handle_probe& probe) const noexcept { return probe.tag; }
+  std::size_t operator()(const insert_probe& probe) const noexcept { return probe.tag; }
 };
 struct equal_slots {
   bool operator()(const slot_key& a, const slot_key& b) const noexcept {
     return a.handle() == b.handle(); // slots moved to another table: entries are not touched
   }
-  template <std::size_t SlotsPerBucket>
-  bool operator()(const slot_key& key, const find_probe<SlotsPerBucket>& probe) const noexcept {
-    return probe.matches(key);
-  }
-  template <class Probe>
-  bool operator()(const slot_key& key, const Probe& probe) const noexcept {
-    if (!probe.matches(key)) return false;
+  bool operator()(const slot_key& key, const insert_probe& probe) const noexcept {
+    if (key.tag() != probe.tag || !probe.is_same(key.handle())) return false;
     probe.matched = &key;
     return true;
   }
+};
+
+// The numbers of a key's two buckets, which may be the same.
+struct bucket_pair {
+  std::size_t first;
+  std::size_t second;
 };
 
 template <std::size_t SlotsPerBucket>
@@ -346,17 +306,96 @@ struct table_of {
   using allocator = table_allocator<index_slot>;
   using cuckoo_map = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
                                                allocator, SlotsPerBucket>;
+  static_assert(cuckoo_inside::lock_bytes<cuckoo_map> == lock_bytes_of(SlotsPerBucket));
+
   table_of(memory_source& source, std::size_t slots)
-      : account{&source, slots / SlotsPerBucket},
-        map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
+      : account{&source}, map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
     map.minimum_load_factor(0);
     map.maximum_hashpower(map.hashpower());
     map.lock_table(); // lets libcuckoo free its place for resizing now: the account must not change
     assert(map.capacity() == slots);
+    assert(map.bucket_count() <= cuckoo_inside::parts_of<cuckoo_map>::most_locks);
   }
+
+  // The slot that has this hash and whose handle is wanted, if there is one. The key's two buckets
+  // are locked until this goes.
+  class locked_slot {
+  public:
+    template <class IsWanted>
+    [[gnu::always_inline]] locked_slot(table_of& t, std::uint32_t hash, bucket_pair buckets,
+                                       IsWanted is_wanted) noexcept
+        : map_(t.map),
+          lower_(cuckoo_inside::lock_at(map_, std::min(buckets.first, buckets.second))),
+          upper_(cuckoo_inside::lock_at(map_, std::max(buckets.first, buckets.second))),
+          bucket_(&cuckoo_inside::bucket_at(map_, buckets.first)) {
+      take(lower_);
+      if (&lower_ != &upper_) take(upper_);
+      slot_ = find_in(*bucket_, hash, is_wanted);
+      if (slot_ != none) return;
+      bucket_ = &cuckoo_inside::bucket_at(map_, buckets.second);
+      slot_ = find_in(*bucket_, hash, is_wanted);
+    }
+    ~locked_slot() {
+      if (&lower_ != &upper_) upper_.unlock();
+      lower_.unlock();
+    }
+    locked_slot(const locked_slot&) = delete;
+    locked_slot& operator=(const locked_slot&) = delete;
+    explicit operator bool() const noexcept { return slot_ != none; }
+    entry_handle handle() const noexcept { return bucket_->key(slot_).handle(); }
+    void set_handle(entry_handle handle) const noexcept { bucket_->key(slot_).set_handle(handle); }
+    void erase() const noexcept { cuckoo_inside::erase(map_, bucket_, slot_); }
+
+  private:
+    using bucket = cuckoo_inside::bucket<cuckoo_map>;
+    using lock = cuckoo_inside::lock<cuckoo_map>;
+    static constexpr unsigned none = SlotsPerBucket;
+
+    static void take(lock& l) noexcept {
+      if (!l.try_lock()) [[unlikely]] {
+        wait_for(l);
+      }
+    }
+    // libcuckoo's own waiting gives the processor to nobody, not even to the holder.
+    [[gnu::noinline, gnu::cold]] static void wait_for(lock& l) noexcept {
+      spin_wait wait;
+      while (!l.try_lock()) wait.step();
+    }
+    template <class IsWanted>
+    [[gnu::always_inline]] static unsigned find_in(const bucket& b, std::uint32_t hash,
+                                                   IsWanted is_wanted) noexcept {
+      for (unsigned slots = slots_with<SlotsPerBucket>(hash, b); slots != 0; slots &= slots - 1) {
+        const auto i = static_cast<unsigned>(std::countr_zero(slots));
+        if (b.occupied(i) && is_wanted(b.key(i).handle())) return i;
+      }
+      return none;
+    }
+
+    cuckoo_map& map_;
+    lock& lower_; // in libcuckoo's order; they may be the same
+    lock& upper_;
+    const bucket* bucket_;
+    unsigned slot_ = none;
+  };
+
+  // The two arrays with one element for each bucket.
+  const std::byte* buckets() noexcept {
+    return reinterpret_cast<const std::byte*>(&cuckoo_inside::bucket_at(map, 0));
+  }
+  const std::byte* locks() const noexcept {
+    return reinterpret_cast<const std::byte*>(&cuckoo_inside::lock_at(map, 0));
+  }
+
   table_account account; // before the map, which uses it to its end
   cuckoo_map map;
 };
+
+// As libcuckoo computes them, for tables of 2^hashpower buckets.
+inline bucket_pair buckets_of(std::uint32_t hash, std::size_t hashpower) noexcept {
+  using map = table_of<4>::cuckoo_map; // all the same in this
+  const std::size_t first = cuckoo_inside::first_bucket<map>(tag_of(hash), hashpower);
+  return {first, cuckoo_inside::second_bucket<map>(tag_of(hash), hashpower, first)};
+}
 
 // Calls `function` with the table, as what it is.
 template <class Table, class Function>

@@ -15,10 +15,12 @@
 // frees the old table. A segment of the largest size is split in two. One step moves at most as
 // many slots as the largest table has, whatever the number of entries.
 //
-// Small tables double, and have 4 slots a bucket: what has room in the processor's caches is found
-// soonest with few slots to look through. The three largest are where the entries of a large index
-// are, and are packed: fewer buckets, and so fewer locks, of 6 or 8 slots, so that the steps are by
-// a third or a half, and the tables are better filled.
+// Small tables double, and have 4 slots a bucket, whose lock has a line of the processor's cache
+// for itself: what has room in the caches costs instructions, and what threads take from one
+// another. The three largest are where the entries of a large index are, and are packed: fewer
+// buckets, and so fewer locks, of 6 or 8 slots, so that the steps are by a third or a half, and the
+// tables are better filled. The one before them is as closely packed, or it would take more than
+// the next.
 //
 // Every operation holds its segment's lock shared while it is inside the table, and checks under
 // that lock that the segment still covers its hash; so no libcuckoo operation ever runs on a table
@@ -62,9 +64,6 @@ constexpr unsigned settle_percent = 80;
 // mean the fullest of 2^13 stays below grow_percent by more than six standard deviations.
 constexpr unsigned capacity_percent = 85;
 
-// So many stay in the processor's first cache by themselves.
-constexpr std::size_t buckets_that_stay_cached = 512;
-
 // Segments that one call of maintain looks at: some microseconds.
 constexpr unsigned positions_per_call = 64;
 
@@ -73,21 +72,36 @@ constexpr std::size_t directory_bytes = max_segments * sizeof(void*);
 } // namespace
 
 // ---- table sizes ----------------------------------------------------------------------
-//   shape             0    1    2  …       8 |     9     10      11   with a packed_shape of 9
-//   slots            16   32   64  …   4,096 | 6,144  8,192  12,288
-//   slots a bucket    4    4    4  …       4 |     6      8       6
+//   shape             0    1    2  …      7      8 |     9     10      11   with a packed_shape of
+//   9 slots            16   32   64  …  2,048  4,096 | 6,144  8,192  12,288 slots a bucket    4 4
+//   4  …      4      8 |     6      8       6
 
 struct entry_index::table_layout {
   std::size_t buckets;
   unsigned bucket_slots;
 
   static constexpr table_layout of(unsigned shape, unsigned packed_shape) noexcept {
-    if (shape < packed_shape) return {std::size_t{4} << shape, 4};
+    if (shape + 1 < packed_shape) return {std::size_t{4} << shape, 4};
+    if (shape + 1 == packed_shape) return {std::size_t{2} << shape, 8};
     const std::size_t buckets = std::size_t{2} << packed_shape;
     if (shape == packed_shape) return {buckets, 6};
     return shape == packed_shape + 1 ? table_layout{buckets, 8} : table_layout{2 * buckets, 6};
   }
   constexpr std::size_t slots() const noexcept { return buckets * bucket_slots; }
+  constexpr std::size_t slots_bytes() const noexcept { return slots() * slot_bytes; }
+  constexpr std::size_t locks_bytes() const noexcept {
+    return buckets * lock_bytes_of(bucket_slots);
+  }
+  constexpr std::size_t bytes() const noexcept { return slots_bytes() + locks_bytes(); }
+  // Whether a table of fewer slots always takes less memory, too: shrinking must not cost any.
+  static constexpr bool grow_in_slots_and_bytes(unsigned packed_shape) noexcept {
+    for (unsigned shape = 0; shape < packed_shape + 2; ++shape) {
+      const table_layout smaller = of(shape, packed_shape);
+      const table_layout larger = of(shape + 1, packed_shape);
+      if (smaller.slots() >= larger.slots() || smaller.bytes() >= larger.bytes()) return false;
+    }
+    return true;
+  }
 };
 
 entry_index::table_layout entry_index::layout_of(unsigned shape) const noexcept {
@@ -98,8 +112,8 @@ entry_index::table_layout entry_index::layout_of(unsigned shape) const noexcept 
 std::size_t entry_index::table_bytes(unsigned shape) const noexcept {
   constexpr std::size_t small_objects = 512;
   const table_layout layout = layout_of(shape);
-  return allocated_bytes(layout.slots() * slot_bytes) +
-         allocated_bytes(layout.buckets * lock_bytes) + small_objects + sizeof(table_of<8>);
+  return allocated_bytes(layout.slots_bytes()) + allocated_bytes(layout.locks_bytes()) +
+         small_objects + sizeof(table_of<8>);
 }
 
 unsigned entry_index::smallest_shape_for(std::size_t entries) const noexcept {
@@ -118,15 +132,15 @@ unsigned entry_index::smallest_shape_for(std::size_t entries) const noexcept {
 struct alignas(64) entry_index::segment {
   announced_lock lock;
   std::uint8_t depth = 0;
-  std::atomic<std::uint8_t> bucket_stride{0}; // see `buckets`
+  std::atomic<std::uint8_t> bucket_slots{4}; // see `buckets`
+  std::atomic<std::uint8_t> hashpower{0};    // see `buckets`
   std::atomic<std::uint32_t> count{0};
   std::uint32_t grow_at = 0;
-  std::uint32_t prefix = 1;                  // with a mask of 0: covers nothing
-  std::uint32_t mask = 0;                    // the low `depth` bits
-  std::atomic<std::uint32_t> last_bucket{0}; // see `buckets`
-  table slots;                               // its map is null while the segment is unused
-  // Where `slots` lie: to be looked through, under the lock, and to prefetch from, also without it:
-  // what does not belong together then, or is gone, costs the gain and nothing else.
+  std::uint32_t prefix = 1; // with a mask of 0: covers nothing
+  std::uint32_t mask = 0;   // the low `depth` bits
+  table slots;              // its map is null while the segment is unused
+  // What `slots` are like, and where: to prefetch from, also without the lock. What does not belong
+  // together then, or is gone, costs the gain and nothing else.
   std::atomic<const std::byte*> buckets{nullptr};
   std::atomic<const std::byte*> locks{nullptr};
   segment* next_unused = nullptr;
@@ -144,33 +158,29 @@ struct alignas(64) entry_index::segment {
   }
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
-    with_table(fresh, [this, &fresh](const auto& t) {
-      const std::size_t stride = fresh.bucket_slots * slot_bytes;
-      const std::size_t bucket_count = t.account.bucket_count;
-      bucket_stride.store(static_cast<std::uint8_t>(stride), std::memory_order_relaxed);
-      last_bucket.store(static_cast<std::uint32_t>(bucket_count - 1), std::memory_order_relaxed);
-      locks.store(t.account.locks, std::memory_order_relaxed);
-      buckets.store(t.account.buckets, std::memory_order_relaxed);
-      grow_at =
-          static_cast<std::uint32_t>(percent_of(bucket_count * fresh.bucket_slots, grow_percent));
+    with_table(fresh, [this, &fresh](auto& t) {
+      bucket_slots.store(static_cast<std::uint8_t>(fresh.bucket_slots), std::memory_order_relaxed);
+      hashpower.store(static_cast<std::uint8_t>(t.map.hashpower()), std::memory_order_relaxed);
+      locks.store(t.locks(), std::memory_order_relaxed);
+      buckets.store(t.buckets(), std::memory_order_relaxed);
+      grow_at = static_cast<std::uint32_t>(percent_of(t.map.capacity(), grow_percent));
     });
     count.store(entries, std::memory_order_relaxed);
   }
 
   bucket_pair buckets_for(std::uint32_t hash) const noexcept {
-    return bucket_pair::of(tag_of(hash), last_bucket.load(std::memory_order_relaxed));
+    return buckets_of(hash, hashpower.load(std::memory_order_relaxed));
   }
 
-  // Fetches all that libcuckoo is about to touch, these two buckets and their locks, at once: by
-  // itself it misses the processor's cache for one after the other. Not in small tables: there
-  // their locks alone could be missed, where another processor wrote them last, and fetching those
-  // ahead costs two threads a tenth more than it gains. Always inline: gcc takes a function of
+  // Fetches all that is about to be touched, these two buckets and their locks, at once: by itself
+  // the processor misses its cache for one after the other. Always inline: gcc takes a function of
   // nothing but prefetches for one without effect, and leaves calls of it out.
   [[gnu::always_inline]] void prefetch(bucket_pair pair) const noexcept {
-    if (last_bucket.load(std::memory_order_relaxed) < buckets_that_stay_cached) return;
+    const std::size_t slots_each = bucket_slots.load(std::memory_order_relaxed);
     const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
     const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
-    const std::size_t stride = bucket_stride.load(std::memory_order_relaxed);
+    const std::size_t stride = slots_each * slot_bytes;
+    const std::size_t lock_bytes = lock_bytes_of(slots_each);
     const auto [first, second] = pair;
     prefetch_to_write(lock_array + first * lock_bytes);
     prefetch_to_write(lock_array + second * lock_bytes);
@@ -181,7 +191,8 @@ struct alignas(64) entry_index::segment {
   }
 };
 
-// The segment that covers a hash, locked shared; what libcuckoo will touch there is on its way.
+// The segment that covers a hash, locked shared; what will be touched in a large index is on its
+// way.
 class entry_index::shared_segment {
 public:
   shared_segment(const entry_index& index, std::uint32_t hash) noexcept {
@@ -192,7 +203,10 @@ public:
       segment_->lock.unlock_shared(); // it was split or merged meanwhile: look again
     }
     buckets_ = segment_->buckets_for(hash);
-    segment_->prefetch(buckets_);
+    // A single table stays in the processor's caches. There locks alone could be missed, where
+    // another processor wrote them last, and fetching those ahead costs two threads more than it
+    // gains.
+    if (segment_->depth != 0) segment_->prefetch(buckets_);
   }
   ~shared_segment() { segment_->lock.unlock_shared(); }
   shared_segment(const shared_segment&) = delete;
@@ -217,7 +231,8 @@ entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& 
   constexpr table_layout largest = table_layout::of(11, 9);
   static_assert(largest.slots() == 12'288 && largest.buckets <= 1U << 11,
                 "the bucket must not use the bits above");
-  assert(limits.packed_shape <= 9);
+  static_assert(table_layout::grow_in_slots_and_bytes(9));
+  assert(1 <= limits.packed_shape && limits.packed_shape <= 9);
   directory_ = static_cast<std::atomic<segment*>*>(source_.map(round_up_to_pages(directory_bytes)));
   segments_ = static_cast<segment*>(source_.map(round_up_to_pages(max_segments * sizeof(segment))));
   bool whole = directory_ != nullptr && segments_ != nullptr;
@@ -272,47 +287,47 @@ void entry_index::prefetch(std::uint32_t hash) const noexcept {
 }
 
 // ---- operations -----------------------------------------------------------------------
-// Flattened: with three types of table and several operations the compiler finds the parts of
-// libcuckoo used too often to inline them, and calling them one by one was 120 instructions of 675
-// a get, when that was measured. What is called back is captured by value, in lambdas within
-// lambdas too: behind a reference the compiler loses sight of what it is, and does not inline it:
-// 15 instructions.
+// Flattened: with three types of table and several operations the compiler finds the parts used too
+// often to inline them, and calls cost a tenth of an operation's instructions. What is called back
+// is captured by value, in lambdas within lambdas too: behind a reference the compiler loses sight
+// of what it is, and does not inline it. `find` hands over the entry, which it has read, beside the
+// handle, or it would be looked up again.
 
-[[gnu::flatten]] bool entry_index::find(std::uint32_t hash, std::string_view key,
-                                        function_ref<void(entry_handle)> see) const noexcept {
+[[gnu::flatten]] bool
+entry_index::find(std::uint32_t hash, std::string_view key,
+                  function_ref<void(entry_handle, entry)> see) const noexcept {
   const shared_segment s{*this, hash};
-  const auto* const buckets = s->buckets.load(std::memory_order_relaxed);
-  const auto find_in = [=, this, pair = s.buckets()]<std::size_t Slots>(table_of<Slots>& t) {
-    const find_probe<Slots> probe{arena_, key, hash,
-                                  reinterpret_cast<const bucket_of<Slots>*>(buckets), pair};
-    return t.map.find_fn(probe, [see, &probe](const std::uint8_t&) { see(probe.found()); });
-  };
-  return with_table(s->slots, find_in);
+  return with_table(s->slots, [=, this, buckets = s.buckets()]<class Table>(Table& t) {
+    const typename Table::locked_slot slot{t, hash, buckets, has_key{arena_, key}};
+    if (slot) see(slot.handle(), arena_.at(slot.handle()));
+    return static_cast<bool>(slot);
+  });
 }
 
 [[gnu::flatten]] bool entry_index::visit(std::uint32_t hash, std::string_view key,
                                          edit on_entry) noexcept {
-  return visit_probe(key_probe{arena_, key, tag_of(hash)}, hash, on_entry);
+  return visit_wanted(hash, has_key{arena_, key}, on_entry);
 }
 
 [[gnu::flatten]] bool entry_index::visit(entry_ref ref, edit on_entry) noexcept {
-  return visit_probe(handle_probe{ref.handle, tag_of(ref.hash)}, ref.hash, on_entry);
+  return visit_wanted(ref.hash, is_entry{ref.handle}, on_entry);
 }
 
-template <class Probe>
-bool entry_index::visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept {
+template <class IsWanted>
+bool entry_index::visit_wanted(std::uint32_t hash, IsWanted is_wanted, edit on_entry) noexcept {
   const shared_segment s{*this, hash};
-  bool erased = false;
-  const bool found = with_table(s->slots, [&probe, &erased, on_entry](auto& t) {
-    return t.map.erase_fn(probe, [&probe, &erased, on_entry](std::uint8_t&) {
-      entry_handle handle = probe.matched->handle();
-      erased = on_entry(handle) == fate::erase;
-      probe.matched->set_handle(handle);
-      return erased;
-    });
+  return with_table(s->slots, [&s, hash, is_wanted, on_entry]<class Table>(Table& t) {
+    const typename Table::locked_slot slot{t, hash, s.buckets(), is_wanted};
+    if (!slot) return false;
+    entry_handle handle = slot.handle();
+    const fate decided = on_entry(handle);
+    slot.set_handle(handle);
+    if (decided == fate::erase) {
+      slot.erase();
+      s->count.fetch_sub(1, std::memory_order_relaxed);
+    }
+    return true;
   });
-  if (erased) s->count.fetch_sub(1, std::memory_order_relaxed);
-  return found;
 }
 
 entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view key,
@@ -361,7 +376,7 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
                                                                std::string_view key,
                                                                entry_handle handle,
                                                                edit if_present) noexcept {
-  insert_probe probe{{arena_, key, tag_of(hash)}, handle};
+  const insert_probe probe{{arena_, key}, tag_of(hash), handle};
   bool erased = false;
   bool added = false;
   const auto edit_present = [&probe, &erased, if_present](std::uint8_t&) {

@@ -55,10 +55,10 @@ public:
   entry_index(const entry_index&) = delete;
   entry_index& operator=(const entry_index&) = delete;
 
-  // Runs `see` on the entry of that key, under the same locks as an edit: the entry may be read and
-  // changed, only its slot stays as it is. False if there is none.
+  // Runs `see` on the entry of that key, with its handle, under the same locks as an edit: the
+  // entry may be read and changed, only its slot stays as it is. False if there is none.
   bool find(std::uint32_t hash, std::string_view key,
-            function_ref<void(entry_handle)> see) const noexcept;
+            function_ref<void(entry_handle, entry)> see) const noexcept;
 
   // Has the processor fetch what find() is going to look at. A hint: no lock, no effect.
   void prefetch(std::uint32_t hash) const noexcept;
@@ -109,8 +109,8 @@ private:
   enum class replacement : std::uint8_t { done, over_limit, out_of_memory, at_maximum };
   enum class charging : std::uint8_t { within_limit, always };
 
-  template <class Probe>
-  bool visit_probe(const Probe& probe, std::uint32_t hash, edit on_entry) noexcept;
+  template <class IsWanted>
+  bool visit_wanted(std::uint32_t hash, IsWanted is_wanted, edit on_entry) noexcept;
 
   segment& segment_of(std::uint32_t hash) const noexcept;
   segment& lock_exclusive(std::uint32_t hash) noexcept;

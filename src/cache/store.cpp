@@ -1,8 +1,8 @@
 // How readers, writers, eviction and the mover are kept apart
 // ============================================================
 // One rule carries everything: *an entry may be read and changed only under the lock of its bucket
-// in the index, and the index is the only authority on what lives.* libcuckoo takes the locks of a
-// key's two buckets for every operation; finding a handle there means that the block it names is
+// in the index, and the index is the only authority on what lives.* Every operation takes the locks
+// of its key's two buckets; finding a handle there means that the block it names is
 // complete and cannot be freed before the lock is let go, because a block is freed only after its
 // handle has been removed or replaced under that lock. So there is no reference count, no epoch and
 // no grace period, and a freed block can be reused at once.
@@ -49,7 +49,7 @@ constexpr std::size_t least_moves_per_write = 4096;
 constexpr std::size_t bytes_for_another_move = 16;
 
 // Values up to this length are copied over the old one, under the bucket's lock, which readers of
-// the bucket spin for; larger ones are written to a new block first.
+// the bucket wait for; larger ones are written to a new block first.
 constexpr std::size_t max_in_place_bytes = 4096;
 
 // Smaller indexes stay in the processor's caches by themselves.
@@ -97,8 +97,7 @@ store::store(const cache_options& options, memory_source& source, const table_li
 [[gnu::flatten]] bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
   const std::uint32_t hash = hash_(key);
   bool hit = false;
-  const bool found = index_.find(hash, key, [&](entry_handle handle) {
-    entry e = arena_.at(handle);
+  const bool found = index_.find(hash, key, [&](entry_handle, entry e) {
     const entry_meta meta = e.meta();
     if (has_expired(e, meta)) return;
     hit = true;
@@ -116,8 +115,7 @@ bool store::prefetch_pays() const noexcept {
 
 bool store::peek(std::string_view key, cache::value_visitor visit) const noexcept {
   bool hit = false;
-  index_.find(hash_(key), key, [&](entry_handle handle) {
-    const entry e = arena_.at(handle);
+  index_.find(hash_(key), key, [&](entry_handle, entry e) {
     const entry_meta meta = e.meta();
     if (has_expired(e, meta)) return;
     hit = true;
@@ -154,10 +152,10 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
   const std::uint32_t hash = hash_(key);
   const entry_shape shape{key.size(), value.size(), expires_at != never};
   finding found;
-  index_.find(hash, key, [this, shape, value, expires_at, &found](entry_handle handle) {
-    const entry_meta meta = arena_.at(handle).meta();
-    const bool expired = has_expired(arena_.at(handle), meta);
-    const bool written = overwrite_in_place(handle, meta, expired, shape, value, expires_at);
+  index_.find(hash, key, [this, shape, value, expires_at, &found](entry_handle handle, entry e) {
+    const entry_meta meta = e.meta();
+    const bool expired = has_expired(e, meta);
+    const bool written = overwrite_in_place(handle, e, meta, expired, shape, value, expires_at);
     found = {.present = true, .expired = expired, .allowed = true, .written = written};
   });
   accesses_.count_access();
@@ -182,11 +180,12 @@ put_outcome store::write_if(write_request request) noexcept {
   request.hash = hash_(request.key);
   request.shape = {request.key.size(), request.value.size(), request.expires_at != never};
   finding found;
-  index_.find(request.hash, request.key, [&](entry_handle handle) {
-    const entry_meta meta = arena_.at(handle).meta();
-    found = examine(request, arena_.at(handle), meta);
-    found.written = found.allowed && overwrite_in_place(handle, meta, found.expired, request.shape,
-                                                        request.value, request.expires_at);
+  index_.find(request.hash, request.key, [&](entry_handle handle, entry e) {
+    const entry_meta meta = e.meta();
+    found = examine(request, e, meta);
+    found.written =
+        found.allowed && overwrite_in_place(handle, e, meta, found.expired, request.shape,
+                                            request.value, request.expires_at);
   });
   accesses_.count_access();
   return finish(request, found);
@@ -219,11 +218,10 @@ store::finding store::examine(const write_request& request, entry e,
 }
 
 // REQUIRES: the bucket's lock is held.
-inline bool store::overwrite_in_place(entry_handle handle, entry_meta meta, bool expired,
+inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta meta, bool expired,
                                       const entry_shape& shape, std::string_view value,
                                       tick expires_at) noexcept {
   if (value.size() > max_in_place_bytes) return false;
-  entry e = arena_.at(handle);
   if (!e.has_shape(meta, shape) && !fit_in_place(e, meta, shape)) return false;
   e.assign_value(meta, shape.key_bytes, value, expires_at);
   if (expired) { // what was there counts as gone, and so do its accesses

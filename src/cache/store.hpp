@@ -147,7 +147,7 @@ private:
   put_outcome link_block(const write_request& request, entry_handle fresh,
                          room_effort& effort) noexcept;
   finding examine(const write_request& request, entry e, entry_meta meta) const noexcept;
-  bool overwrite_in_place(entry_handle handle, entry_meta meta, bool expired,
+  bool overwrite_in_place(entry_handle handle, entry e, entry_meta meta, bool expired,
                           const entry_shape& shape, std::string_view value,
                           tick expires_at) noexcept;
   static bool fit_in_place(entry e, entry_meta meta, const entry_shape& shape) noexcept;

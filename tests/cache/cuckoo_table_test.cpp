@@ -2,54 +2,75 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <random>
-#include <type_traits>
-
-// libcuckoo's friend: so what the table relies on of its inside can be compared with it.
-namespace libcuckoo {
-class UnitTestInternalAccess {
-public:
-  template <class Map>
-  static constexpr bool asks_for_equality_at_once = Map::is_simple();
-  template <class Map>
-  using bucket = typename Map::bucket;
-  template <class Map>
-  static constexpr std::size_t lock_bytes = sizeof(typename Map::spinlock);
-
-  template <class Map>
-  static kvcache::bucket_pair buckets_of(std::size_t tag, std::size_t hashpower) {
-    const std::size_t first = Map::index_hash(hashpower, tag);
-    return {first, Map::alt_index(hashpower, Map::partial_key(tag), first)};
-  }
-  template <class Map>
-  static const void* buckets(const Map& map) {
-    return &map.buckets_[0];
-  }
-  template <class Map>
-  static const void* locks(const Map& map) {
-    return map.get_current_locks().data();
-  }
-};
-} // namespace libcuckoo
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
 
 namespace kvcache {
 namespace {
 
-using inside = libcuckoo::UnitTestInternalAccess;
+template <class Table>
+class a_cuckoo_table : public testing::Test {
+protected:
+  using table = Table;
+  using locked_slot = typename table::locked_slot;
+  using bucket = cuckoo_inside::bucket<typename table::cuckoo_map>;
+  static constexpr std::size_t bucket_slots = table::cuckoo_map::slot_per_bucket();
+  static constexpr std::size_t bucket_count = 64;
+
+  static std::uint32_t hash_of(std::uint32_t i) {
+    return static_cast<std::uint32_t>(std::mt19937{i}());
+  }
+  bucket_pair buckets(std::uint32_t hash) const { return buckets_of(hash, t.map.hashpower()); }
+
+  // Entries 0 to count - 1, each with its number as its handle.
+  void fill(std::uint32_t count) {
+    auto locked = t.map.lock_table();
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t hash = hash_of(i);
+      ASSERT_TRUE(add_slot(locked, slot_key{i, tag_of(hash)}, high_byte_of(hash)));
+    }
+  }
+  bool holds(std::uint32_t i) {
+    const locked_slot slot{t, hash_of(i), buckets(hash_of(i)), is_entry{i}};
+    return slot && slot.handle() == i;
+  }
+  bool is_free(std::size_t bucket_number) {
+    auto& lock = cuckoo_inside::lock_at(t.map, bucket_number);
+    const bool taken = lock.try_lock();
+    if (taken) lock.unlock();
+    return taken;
+  }
+
+  table t{system_memory_source(), bucket_count* bucket_slots};
+};
+
+struct slots_in_name {
+  template <class Table>
+  static std::string GetName(int /*index*/) {
+    return std::to_string(Table::cuckoo_map::slot_per_bucket()) + "_slots_a_bucket";
+  }
+};
+using all_tables = testing::Types<table_of<4>, table_of<6>, table_of<8>>;
+TYPED_TEST_SUITE(a_cuckoo_table, all_tables, slots_in_name);
 
 // Hashes and handles of few different values, so that each shows up where the other one is wanted.
-template <std::size_t SlotsPerBucket>
-void expect_slots_found() {
+TYPED_TEST(a_cuckoo_table, tells_which_slots_of_a_bucket_hold_a_hash) {
+  constexpr std::size_t slots_each = TestFixture::bucket_slots;
   using container = libcuckoo::bucket_container<slot_key, std::uint8_t, table_allocator<index_slot>,
-                                                std::uint8_t, SlotsPerBucket>;
-  std::mt19937 random{SlotsPerBucket};
-  memory_source& source = system_memory_source();
+                                                std::uint8_t, slots_each>;
+  std::mt19937 random{slots_each};
   const std::array<std::uint32_t, 4> hashes{0, 1, 0xFFFFFFFF, 0x80000001};
   for (int round = 0; round < 1000; ++round) {
-    table_account account{&source, 1};
+    table_account account{&system_memory_source()};
     container buckets{0, table_allocator<index_slot>{&account}};
     std::array<unsigned, hashes.size()> expected{};
-    for (unsigned i = 0; i < SlotsPerBucket; ++i) {
+    for (unsigned i = 0; i < slots_each; ++i) {
       const std::size_t which = random() % hashes.size();
       const std::uint32_t hash = hashes.at(which);
       const auto handle = static_cast<entry_handle>(hashes.at(random() % hashes.size()));
@@ -57,44 +78,123 @@ void expect_slots_found() {
       expected.at(which) |= 1U << i;
     }
     for (std::size_t which = 0; which < hashes.size(); ++which) {
-      ASSERT_EQ(slots_with<SlotsPerBucket>(hashes.at(which), buckets[0]), expected.at(which));
+      ASSERT_EQ(slots_with<slots_each>(hashes.at(which), buckets[0]), expected.at(which));
     }
   }
 }
 
-TEST(cuckoo_table, a_bucket_of_any_size_tells_which_of_its_slots_hold_a_hash) {
-  expect_slots_found<4>();
-  expect_slots_found<6>();
-  expect_slots_found<8>();
+TYPED_TEST(a_cuckoo_table, finds_every_slot_wherever_libcuckoo_has_put_it) {
+  const auto count = static_cast<std::uint32_t>(this->t.map.capacity() * 9 / 10);
+  this->fill(count);
+  std::set<bool> in_second; // both happen
+  for (std::uint32_t i = 0; i < count; ++i) {
+    ASSERT_TRUE(this->holds(i)) << i;
+    const bucket_pair pair = this->buckets(this->hash_of(i));
+    const auto& second = cuckoo_inside::bucket_at(this->t.map, pair.second);
+    const unsigned there = slots_with<TestFixture::bucket_slots>(this->hash_of(i), second);
+    in_second.insert(pair.first != pair.second && there != 0);
+  }
+  EXPECT_EQ(in_second.size(), 2U);
 }
 
-template <std::size_t SlotsPerBucket>
-void expect_as_libcuckoo_has_it() {
-  using map = typename table_of<SlotsPerBucket>::cuckoo_map;
-  static_assert(inside::asks_for_equality_at_once<map>);
-  static_assert(std::is_same_v<inside::bucket<map>, bucket_of<SlotsPerBucket>>);
-  static_assert(sizeof(bucket_of<SlotsPerBucket>) == SlotsPerBucket * slot_bytes);
-  static_assert(inside::lock_bytes<map> == lock_bytes);
+TYPED_TEST(a_cuckoo_table, finds_nothing_that_was_erased_and_counts_it_no_more) {
+  this->fill(100);
+  for (std::uint32_t i = 0; i < 100; i += 2) {
+    const std::uint32_t hash = this->hash_of(i);
+    const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash), is_entry{i}};
+    ASSERT_TRUE(slot);
+    slot.erase();
+  }
+  for (std::uint32_t i = 0; i < 100; ++i) EXPECT_EQ(this->holds(i), i % 2 == 1) << i;
+  EXPECT_EQ(this->t.map.size(), 50U);
+}
 
-  for (std::size_t hashpower = 1; hashpower <= 11; ++hashpower) {
-    for (std::size_t tag = 0; tag < std::size_t{1} << tag_bits; tag += 251) { // a prime
-      const bucket_pair theirs = inside::buckets_of<map>(tag, hashpower);
-      const bucket_pair ours = bucket_pair::of(tag, (std::size_t{1} << hashpower) - 1);
-      ASSERT_EQ(ours.first, theirs.first) << tag;
-      ASSERT_EQ(ours.second, theirs.second) << tag;
+TYPED_TEST(a_cuckoo_table, finds_a_slot_by_the_handle_that_was_set_last) {
+  this->fill(1);
+  const std::uint32_t hash = this->hash_of(0);
+  {
+    const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash), is_entry{0}};
+    slot.set_handle(7);
+  }
+  const auto finds = [&](entry_handle handle) {
+    return bool{
+        typename TestFixture::locked_slot{this->t, hash, this->buckets(hash), is_entry{handle}}};
+  };
+  EXPECT_TRUE(finds(7));
+  EXPECT_FALSE(finds(0));
+}
+
+TYPED_TEST(a_cuckoo_table, tells_slots_of_the_same_hash_in_one_bucket_apart) {
+  const std::uint32_t hash = this->hash_of(0);
+  {
+    auto locked = this->t.map.lock_table();
+    for (const entry_handle handle : {1, 2, 3}) {
+      ASSERT_TRUE(add_slot(locked, slot_key{handle, tag_of(hash)}, high_byte_of(hash)));
     }
   }
-  for (const std::size_t bucket_count : {4, 64, 2048}) {
-    const table_of<SlotsPerBucket> table{system_memory_source(), bucket_count * SlotsPerBucket};
-    EXPECT_EQ(table.account.buckets, inside::buckets(table.map));
-    EXPECT_EQ(table.account.locks, inside::locks(table.map));
+  for (const entry_handle handle : {1, 2, 3}) {
+    const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash),
+                                                 is_entry{handle}};
+    ASSERT_TRUE(slot);
+    EXPECT_EQ(slot.handle(), handle);
   }
 }
 
-TEST(cuckoo_table, relies_on_nothing_that_libcuckoo_does_not_do) {
-  expect_as_libcuckoo_has_it<4>();
-  expect_as_libcuckoo_has_it<6>();
-  expect_as_libcuckoo_has_it<8>();
+TYPED_TEST(a_cuckoo_table, keeps_other_threads_out_of_a_slot) {
+  this->fill(1);
+  const std::uint32_t hash = this->hash_of(0);
+  unsigned visits = 0; // guarded by the slot's locks
+  const auto visit_often = [&] {
+    for (int i = 0; i < 100'000; ++i) {
+      const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash), is_entry{0}};
+      visits += slot ? 1 : 0;
+    }
+  };
+  std::thread other{visit_often};
+  visit_often();
+  other.join();
+  EXPECT_EQ(visits, 200'000U);
+}
+
+// As libcuckoo does: in any other order the two could wait for one another.
+TYPED_TEST(a_cuckoo_table, takes_the_lock_of_the_bucket_with_the_lower_number_first) {
+  std::set<bool> first_is_lower; // both happen
+  for (std::uint32_t i = 0; i < 20; ++i) {
+    const std::uint32_t hash = this->hash_of(i);
+    const bucket_pair pair = this->buckets(hash);
+    if (pair.first == pair.second) continue;
+    first_is_lower.insert(pair.first < pair.second);
+    const auto [lower, upper] = std::minmax(pair.first, pair.second);
+    auto& held = cuckoo_inside::lock_at(this->t.map, upper);
+    held.lock();
+    std::thread other{[&, lock_both = hash] {
+      const typename TestFixture::locked_slot slot{this->t, lock_both, this->buckets(lock_both),
+                                                   is_entry{0}};
+    }};
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
+    while (this->is_free(lower) && std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::yield();
+    }
+    const bool has_lower = !this->is_free(lower); // and waits for the other one
+    held.unlock();
+    other.join();
+    ASSERT_TRUE(has_lower) << i;
+  }
+  EXPECT_EQ(first_is_lower.size(), 2U);
+}
+
+TYPED_TEST(a_cuckoo_table, holds_the_locks_of_both_buckets_while_it_has_a_slot_and_no_longer) {
+  for (std::uint32_t i = 0; i < 10'000; ++i) { // some of which have both in one place
+    const std::uint32_t hash = this->hash_of(i);
+    const bucket_pair pair = this->buckets(hash);
+    {
+      const typename TestFixture::locked_slot slot{this->t, hash, pair, is_entry{i}};
+      ASSERT_FALSE(this->is_free(pair.first));
+      ASSERT_FALSE(this->is_free(pair.second));
+    }
+    ASSERT_TRUE(this->is_free(pair.first));
+    ASSERT_TRUE(this->is_free(pair.second));
+  }
 }
 
 } // namespace

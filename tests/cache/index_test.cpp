@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cache/counting_memory.hpp"
@@ -20,21 +21,26 @@ using insertion = entry_index::insertion;
 constexpr auto keep = [](entry_handle&) { return fate::keep; };
 constexpr auto remove = [](entry_handle&) { return fate::erase; };
 
+// An entry of that key and no value.
+entry_handle write_entry(entry_arena& arena, std::string_view key) {
+  const auto block = arena.allocate(entry_shape{key.size(), 0, false}.total_bytes());
+  entry e = arena.at(block.handle);
+  e.write(key, "", never);
+  e.publish(entry_meta::for_new_entry(0, false, false));
+  return block.handle;
+}
+
 class index_with_small_tables : public testing::Test {
 protected:
   std::string key(std::size_t i) const { return "key" + std::to_string(i); }
   insertion add(std::size_t i) {
     const std::string k = key(i);
-    const auto block = arena.allocate(entry_shape{k.size(), 0, false}.total_bytes());
-    entry e = arena.at(block.handle);
-    e.write(k, "", never);
-    e.publish(entry_meta::for_new_entry(0, false, false));
-    handles[i] = block.handle;
-    return index.insert(hash(k), k, block.handle, keep);
+    handles[i] = write_entry(arena, k);
+    return index.insert(hash(k), k, handles[i], keep);
   }
   entry_handle found(std::size_t i) const {
     entry_handle handle = no_entry;
-    index.find(hash(key(i)), key(i), [&](entry_handle h) { handle = h; });
+    index.find(hash(key(i)), key(i), [&](entry_handle h, entry) { handle = h; });
     return handle;
   }
   void check_all() const {
@@ -110,7 +116,7 @@ TEST_F(index_with_small_tables, tells_keys_of_the_same_hash_apart_and_forgets_er
   constexpr std::uint32_t same = 7;
   const auto find = [this](const std::string& k) {
     entry_handle handle = no_entry;
-    index.find(same, k, [&](entry_handle h) { handle = h; });
+    index.find(same, k, [&](entry_handle h, entry) { handle = h; });
     return handle;
   };
   std::map<std::string, entry_handle> there;
@@ -247,6 +253,31 @@ TEST(entry_index, grows_out_of_a_bucket_that_is_full_of_keys_with_no_other) {
     ASSERT_EQ(index.insert(hash, key, block.handle, keep), insertion::inserted) << i;
   }
   EXPECT_GT(index.growths(), 3U); // more than so few entries take otherwise
+}
+
+TEST(entry_index, never_takes_more_memory_as_its_entries_become_fewer) {
+  budget held_by_entries{0};
+  entry_arena arena{1, held_by_entries, system_memory_source()};
+  budget held{0};
+  entry_index index{arena, held, system_memory_source()};
+  std::vector<entry_ref> entries;
+  for (std::uint32_t i = 0; i < 20'000; ++i) {
+    const std::string k = "key" + std::to_string(i);
+    const entry_ref ref{write_entry(arena, k), keyed_hash{1, 2}(k)};
+    ASSERT_EQ(index.insert(ref.hash, k, ref.handle, keep), insertion::inserted);
+    entries.push_back(ref);
+  }
+  std::size_t before = index.bytes();
+  for (std::size_t erased = 0; !entries.empty(); ++erased) {
+    ASSERT_TRUE(index.visit(entries.back(), remove));
+    entries.pop_back();
+    if (erased % 16 != 0) continue;
+    while (index.maintain()) {
+    }
+    ASSERT_LE(index.bytes(), before) << entries.size();
+    before = index.bytes();
+  }
+  EXPECT_LT(before, 20'000U); // of tables of 16 slots
 }
 
 TEST(entry_index, a_single_segment_that_may_not_split_ends_as_full) {
