@@ -11,7 +11,6 @@
 // back with lies in those two.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
@@ -299,6 +298,12 @@ struct equal_slots {
 struct bucket_pair {
   std::size_t first;
   std::size_t second;
+
+  // The lower one first. Which it is is a coin's toss for every key, so there is no branch.
+  bucket_pair in_order() const noexcept {
+    const std::size_t exchanged = (first ^ second) & (0 - std::size_t{second < first});
+    return {first ^ exchanged, second ^ exchanged};
+  }
 };
 
 template <std::size_t SlotsPerBucket>
@@ -325,8 +330,8 @@ struct table_of {
     [[gnu::always_inline]] locked_slot(table_of& t, std::uint32_t hash, bucket_pair buckets,
                                        IsWanted is_wanted) noexcept
         : map_(t.map),
-          lower_(cuckoo_inside::lock_at(map_, std::min(buckets.first, buckets.second))),
-          upper_(cuckoo_inside::lock_at(map_, std::max(buckets.first, buckets.second))),
+          lower_(cuckoo_inside::lock_at(map_, buckets.in_order().first)),
+          upper_(cuckoo_inside::lock_at(map_, buckets.in_order().second)),
           bucket_(&cuckoo_inside::bucket_at(map_, buckets.first)) {
       take(lower_);
       if (&lower_ != &upper_) take(upper_);
