@@ -81,7 +81,8 @@ private:
   }
 
   std::uint32_t fold(uint128 sum, std::size_t length) const noexcept {
-    sum += length * length_word_;
+    const std::uint64_t of_length = length * length_word_;
+    sum += of_length;
     const auto high = static_cast<std::uint64_t>(sum >> 64);
     // One to one, so it makes no collision. Keys that differ in their last digits only come out of
     // the sums as arithmetic progressions, which the product would keep; a cuckoo table needs them
