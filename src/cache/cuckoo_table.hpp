@@ -5,7 +5,8 @@
 // libcuckoo finds places for what is new, and moves others out of the way. What is there is looked
 // for here: under the same locks, but in a whole bucket at once, since where to stop in a search of
 // one slot after the other cannot be predicted; and without asking whether the table is being
-// resized. That is a fifth of a lookup's time, and what the door to libcuckoo's inside is for.
+// resized. That is a fifth to a third of a small index's lookup, and what the door to libcuckoo's
+// inside is for.
 //
 // Thread-safety: as libcuckoo's. An operation locks both buckets of its key, and what it is called
 // back with lies in those two.
@@ -46,7 +47,7 @@
 #include "cache/spin_lock.hpp"
 
 // libcuckoo makes a class of this name its friend, for unit tests. Each function here is one step
-// of libcuckoo's own operations, and nothing more.
+// of its own operations.
 namespace libcuckoo {
 class UnitTestInternalAccess {
 public:
