@@ -6,7 +6,8 @@
 // for here: under the same locks, but in a whole bucket at once, since where to stop in a search of
 // one slot after the other cannot be predicted; and without asking whether the table is being
 // resized. That is a fifth to a third of a small index's lookup, and what the door to libcuckoo's
-// inside is for.
+// inside is for. Through it, too, slots go from one table to another without a lock and without
+// being looked for first, which is most of what moving them costs.
 //
 // Thread-safety: as libcuckoo's. An operation locks both buckets of its key, and what it is called
 // back with lies in those two.
@@ -87,6 +88,11 @@ public:
   static void erase(Map& map, const bucket<Map>* at, std::size_t slot) noexcept {
     map.del_from_bucket(static_cast<std::size_t>(at - &map.buckets_[0]), slot);
   }
+  template <class Map>
+  static void add(Map& map, std::size_t bucket_number, std::size_t slot,
+                  const typename Map::key_type& key, typename Map::mapped_type mapped) noexcept {
+    map.add_to_bucket(bucket_number, slot, Map::partial_key(map.hash_function()(key)), key, mapped);
+  }
 };
 } // namespace libcuckoo
 
@@ -100,6 +106,9 @@ constexpr unsigned tag_bits = 24; // in the slot's key; the other 8 are its mapp
 constexpr std::uint32_t tag_of(std::uint32_t hash) { return hash & ((1U << tag_bits) - 1); }
 constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
   return static_cast<std::uint8_t>(hash >> tag_bits);
+}
+constexpr std::uint32_t hash_of(std::uint32_t tag, std::uint8_t high_byte) {
+  return tag | std::uint32_t{high_byte} << tag_bits;
 }
 
 // ---- table memory ---------------------------------------------------------------------
@@ -271,8 +280,7 @@ template <std::size_t SlotsPerBucket, class Bucket>
   }
 #else
   for (std::size_t i = 0; i < SlotsPerBucket; ++i) {
-    const std::uint32_t there = b.key(i).tag() | std::uint32_t{b.mapped(i)} << tag_bits;
-    found |= unsigned{there == hash} << i;
+    found |= unsigned{hash_of(b.key(i).tag(), b.mapped(i)) == hash} << i;
   }
 #endif
   return found;
@@ -308,10 +316,24 @@ struct bucket_pair {
 };
 
 template <std::size_t SlotsPerBucket>
+using cuckoo_map_of = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
+                                                table_allocator<index_slot>, SlotsPerBucket>;
+
+// As libcuckoo computes them, for tables of 2^hashpower buckets.
+inline bucket_pair buckets_of(std::uint32_t hash, std::size_t hashpower) noexcept {
+  using map = cuckoo_map_of<4>; // all the same in this
+  const std::size_t first = cuckoo_inside::first_bucket<map>(tag_of(hash), hashpower);
+  return {first, cuckoo_inside::second_bucket<map>(tag_of(hash), hashpower, first)};
+}
+
+// Thrown by an insertion that found no place, since libcuckoo may not resize.
+using table_full = libcuckoo::maximum_hashpower_exceeded;
+
+template <std::size_t SlotsPerBucket>
 struct table_of {
   using allocator = table_allocator<index_slot>;
-  using cuckoo_map = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
-                                               allocator, SlotsPerBucket>;
+  using cuckoo_map = cuckoo_map_of<SlotsPerBucket>;
+  using bucket = cuckoo_inside::bucket<cuckoo_map>;
   static_assert(cuckoo_inside::lock_bytes<cuckoo_map> == lock_bytes_of(SlotsPerBucket));
 
   table_of(memory_source& source, std::size_t slots)
@@ -353,7 +375,6 @@ struct table_of {
     void erase() const noexcept { cuckoo_inside::erase(map_, bucket_, slot_); }
 
   private:
-    using bucket = cuckoo_inside::bucket<cuckoo_map>;
     using lock = cuckoo_inside::lock<cuckoo_map>;
     static constexpr unsigned none = SlotsPerBucket;
 
@@ -384,6 +405,35 @@ struct table_of {
     unsigned slot_ = none;
   };
 
+  // Whether `accepts`, called with the hash and the handle of each slot until it does not, accepted
+  // them all. REQUIRES: no other thread is in the table.
+  template <class Accepts>
+  bool all_slots(Accepts accepts) noexcept {
+    const std::size_t count = map.bucket_count();
+    for (std::size_t number = 0; number < count; ++number) {
+      const bucket& b = cuckoo_inside::bucket_at(map, number);
+      for (unsigned slots = occupied_slots(b); slots != 0; slots &= slots - 1) {
+        const auto i = static_cast<unsigned>(std::countr_zero(slots));
+        if (!accepts(hash_of(b.key(i).tag(), b.mapped(i)), b.key(i).handle())) return false;
+      }
+    }
+    return true;
+  }
+
+  // Adds an entry; false if there is no place for it. REQUIRES: it is not there, and no other
+  // thread is in the table.
+  [[gnu::always_inline]] bool add(std::uint32_t hash, entry_handle handle) noexcept {
+    const auto [first, second] = buckets_of(hash, map.hashpower());
+    for (const std::size_t number : {first, second}) {
+      const unsigned free = ~occupied_slots(cuckoo_inside::bucket_at(map, number)) & every_slot;
+      if (free == 0) continue;
+      const auto last = static_cast<unsigned>(std::bit_width(free)) - 1; // the one libcuckoo takes
+      cuckoo_inside::add(map, number, last, slot_key{handle, tag_of(hash)}, high_byte_of(hash));
+      return true;
+    }
+    return make_place_and_add(hash, handle);
+  }
+
   // The two arrays with one element for each bucket.
   const std::byte* buckets() noexcept {
     return reinterpret_cast<const std::byte*>(&cuckoo_inside::bucket_at(map, 0));
@@ -394,14 +444,25 @@ struct table_of {
 
   table_account account; // before the map, which uses it to its end
   cuckoo_map map;
-};
 
-// As libcuckoo computes them, for tables of 2^hashpower buckets.
-inline bucket_pair buckets_of(std::uint32_t hash, std::size_t hashpower) noexcept {
-  using map = table_of<4>::cuckoo_map; // all the same in this
-  const std::size_t first = cuckoo_inside::first_bucket<map>(tag_of(hash), hashpower);
-  return {first, cuckoo_inside::second_bucket<map>(tag_of(hash), hashpower, first)};
-}
+private:
+  static constexpr unsigned every_slot = (1U << SlotsPerBucket) - 1;
+
+  // A bit for each, as in slots_with. In one after the other, where to stop could not be predicted.
+  [[gnu::always_inline]] static unsigned occupied_slots(const bucket& b) noexcept {
+    unsigned occupied = 0;
+    for (unsigned i = 0; i < SlotsPerBucket; ++i) occupied |= unsigned{b.occupied(i)} << i;
+    return occupied;
+  }
+  [[gnu::noinline, gnu::cold]] bool make_place_and_add(std::uint32_t hash,
+                                                       entry_handle handle) noexcept {
+    try {
+      return map.insert(slot_key{handle, tag_of(hash)}, high_byte_of(hash));
+    } catch (const table_full&) {
+      return false;
+    }
+  }
+};
 
 // Calls `function` with the table, as what it is.
 template <class Table, class Function>
@@ -409,20 +470,6 @@ decltype(auto) with_table(const Table& t, Function&& function) {
   if (t.bucket_slots == 4) return function(*static_cast<table_of<4>*>(t.map));
   if (t.bucket_slots == 8) return function(*static_cast<table_of<8>*>(t.map));
   return function(*static_cast<table_of<6>*>(t.map));
-}
-
-// Thrown by an insertion that found no place, since libcuckoo may not resize.
-using table_full = libcuckoo::maximum_hashpower_exceeded;
-
-// Copies one slot; false if the table has no place for it.
-template <class LockedTable>
-bool add_slot(LockedTable& to, const slot_key& key, std::uint8_t high_byte) {
-  try {
-    to.insert(key, high_byte);
-    return true;
-  } catch (const table_full&) {
-    return false;
-  }
 }
 
 // What another processor wrote last comes over to be written to in one exchange, not in two. gcc

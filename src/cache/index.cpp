@@ -81,6 +81,7 @@ struct entry_index::table_layout {
   unsigned bucket_slots;
 
   static constexpr table_layout of(unsigned shape, unsigned packed_shape) noexcept {
+    assert(packed_shape <= 9 && shape <= packed_shape + 2);
     if (shape + 1 < packed_shape) return {std::size_t{4} << shape, 4};
     if (shape + 1 == packed_shape) return {std::size_t{2} << shape, 8};
     const std::size_t buckets = std::size_t{2} << packed_shape;
@@ -634,12 +635,12 @@ std::size_t entry_index::empty(segment& s, function_ref<void(entry_handle)> take
   std::size_t taken = 0;
   const auto take_all = [&](const table& from) {
     with_table(from, [&](auto& t) {
-      auto locked = t.map.lock_table();
-      for (const auto& slot : locked) {
-        take(slot.first.handle());
+      t.all_slots([&](std::uint32_t /*hash*/, entry_handle handle) {
+        take(handle);
         ++taken;
-      }
-      locked.clear();
+        return true;
+      });
+      t.map.clear();
     });
   };
   table fresh;
@@ -670,11 +671,8 @@ std::size_t entry_index::max_entries() const noexcept {
 bool entry_index::copy_slots(const table& from, const table& to) noexcept {
   return with_table(from, [&](auto& source) {
     return with_table(to, [&](auto& target) {
-      auto reading = source.map.lock_table();
-      auto writing = target.map.lock_table();
-      return std::all_of(reading.begin(), reading.end(), [&](const auto& slot) {
-        return add_slot(writing, slot.first, slot.second);
-      });
+      return source.all_slots(
+          [&](std::uint32_t hash, entry_handle handle) { return target.add(hash, handle); });
     });
   });
 }
@@ -684,14 +682,10 @@ bool entry_index::distribute_slots(const table& from, unsigned depth, const tabl
   return with_table(from, [&](auto& source) {
     return with_table(low, [&]<class Table>(Table& low_half) {
       auto& high_half = *static_cast<Table*>(high.map); // of the same shape
-      auto reading = source.map.lock_table();
-      auto writing_low = low_half.map.lock_table();
-      auto writing_high = high_half.map.lock_table();
-      return std::all_of(reading.begin(), reading.end(), [&](const auto& slot) {
-        const std::uint32_t hash = slot.first.tag() | std::uint32_t{slot.second} << tag_bits;
+      return source.all_slots([&](std::uint32_t hash, entry_handle handle) {
         const bool goes_high = (directory_bits(hash) >> depth & 1U) != 0;
         high_count += goes_high ? 1 : 0;
-        return add_slot(goes_high ? writing_high : writing_low, slot.first, slot.second);
+        return (goes_high ? high_half : low_half).add(hash, handle);
       });
     });
   });
