@@ -6,11 +6,12 @@
 // for here: under the same locks, but in a whole bucket at once, since where to stop in a search of
 // one slot after the other cannot be predicted; and without asking whether the table is being
 // resized. That is a fifth to a third of a small index's lookup, and what the door to libcuckoo's
-// inside is for. Through it, too, slots go from one table to another without a lock and without
-// being looked for first, which is most of what moving them costs.
+// inside is for. Through it, too, slots that are moved to another table go to the place that
+// libcuckoo would choose, without being looked for first, which took half of a move.
 //
 // Thread-safety: as libcuckoo's. An operation locks both buckets of its key, and what it is called
-// back with lies in those two.
+// back with lies in those two. But for all_slots and add: they lock nothing, and are for tables
+// that no other thread is in.
 #pragma once
 
 #include <array>

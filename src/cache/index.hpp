@@ -27,7 +27,7 @@ namespace kvcache {
 
 // How many tables there are at first, and how large one becomes before it is packed, and then
 // split: see index.cpp. The defaults are what the daemon runs with (a step of growth moves at most
-// 12 k slots, half a millisecond); tests choose smaller tables, to see many splits and merges.
+// 12 k slots, a millisecond at most); tests choose smaller tables, to see many splits and merges.
 struct table_limits {
   unsigned initial_depth = 0;  // 2^0 tables
   unsigned packed_shape = 9;   // 6,144 slots, then 8,192, then 12,288

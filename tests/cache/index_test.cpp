@@ -243,16 +243,53 @@ TEST(entry_index, grows_out_of_a_bucket_that_is_full_of_keys_with_no_other) {
   entry_arena arena{1, held, system_memory_source()};
   entry_index index{arena, held, system_memory_source()};
   constexpr std::uint32_t bucket = 5;
-  for (std::uint32_t i = 0; i < 60; ++i) {
+  const auto hash_of = [](std::uint32_t i) {
     const std::uint32_t in_larger_tables = i * 0x9E3779B9 & 0x00f80038; // bits that tell them apart
-    const std::uint32_t hash = in_larger_tables | bucket | (bucket ^ 7) << 8; // a partial of …111
+    return in_larger_tables | bucket | (bucket ^ 7) << 8;               // a partial of …111
+  };
+  for (std::uint32_t i = 0; i < 60; ++i) {
     const std::string key = "key" + std::to_string(i);
-    const auto block = arena.allocate(16);
-    arena.at(block.handle).write(key, "", never);
-    arena.at(block.handle).publish(entry_meta::for_new_entry(0, false, false));
-    ASSERT_EQ(index.insert(hash, key, block.handle, keep), insertion::inserted) << i;
+    ASSERT_EQ(index.insert(hash_of(i), key, write_entry(arena, key), keep), insertion::inserted)
+        << i;
   }
   EXPECT_GT(index.growths(), 3U); // more than so few entries take otherwise
+  while (index.maintain()) {
+  }
+  for (std::uint32_t i = 0; i < 60; ++i) { // the tables that would be large enough had no place
+    EXPECT_TRUE(index.find(hash_of(i), "key" + std::to_string(i), [](entry_handle, entry) {}));
+  }
+}
+
+// Two buckets of the largest table, here of 8 with 6 slots, are one in tables of the split shape.
+TEST(entry_index, keeps_all_entries_where_half_of_a_segment_would_have_no_place_for_them) {
+  budget held{0};
+  entry_arena arena{1, held, system_memory_source()};
+  entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .packed_shape = 1}};
+  const auto hash_in = [](std::uint32_t bucket) {
+    return bucket | (bucket ^ 7) << 8;
+  }; // in no other
+  std::vector<std::pair<std::uint32_t, std::string>> there;
+  const auto add = [&](std::uint32_t bucket) {
+    const std::string key = "key" + std::to_string(there.size());
+    const auto outcome = index.insert(hash_in(bucket), key, write_entry(arena, key), keep);
+    if (outcome == insertion::inserted) there.emplace_back(hash_in(bucket), key);
+    return outcome;
+  };
+  for (int i = 0; i < 5; ++i) { // for which the table becomes the largest
+    for (const std::uint32_t bucket : {0, 2, 3, 4, 6, 7}) {
+      ASSERT_EQ(add(bucket), insertion::inserted);
+    }
+  }
+  const std::uint64_t growths = index.growths();
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_EQ(add(1), insertion::inserted);
+    ASSERT_EQ(add(5), insertion::inserted);
+  }
+  EXPECT_EQ(add(1), insertion::full);
+  EXPECT_EQ(index.growths(), growths);
+  for (const auto& [hash, key] : there) {
+    EXPECT_TRUE(index.find(hash, key, [](entry_handle, entry) {})) << key;
+  }
 }
 
 TEST(entry_index, never_takes_more_memory_as_its_entries_become_fewer) {
