@@ -256,7 +256,7 @@ TEST(entry_index, grows_out_of_a_bucket_that_is_full_of_keys_with_no_other) {
   while (index.maintain()) {
   }
   for (std::uint32_t i = 0; i < 60; ++i) { // the tables that would be large enough had no place
-    EXPECT_TRUE(index.find(hash_of(i), "key" + std::to_string(i), [](entry_handle, entry) {}));
+    EXPECT_TRUE(index.find(hash_of(i), "key" + std::to_string(i), [](entry_handle, entry) {})) << i;
   }
 }
 
@@ -266,8 +266,8 @@ TEST(entry_index, keeps_all_entries_where_half_of_a_segment_would_have_no_place_
   entry_arena arena{1, held, system_memory_source()};
   entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .packed_shape = 1}};
   const auto hash_in = [](std::uint32_t bucket) {
-    return bucket | (bucket ^ 7) << 8;
-  }; // in no other
+    return bucket | (bucket ^ 7) << 8; // both of its buckets are this one
+  };
   std::vector<std::pair<std::uint32_t, std::string>> there;
   const auto add = [&](std::uint32_t bucket) {
     const std::string key = "key" + std::to_string(there.size());
