@@ -17,6 +17,7 @@
 #include "daemon/daemon.hpp"
 #include "daemon/room_options.hpp"
 #include "memory/cpu_quota.hpp"
+#include "revision.hpp"
 
 namespace {
 
@@ -38,7 +39,7 @@ int serve(const config::command_line& line) {
   const auto too_few_files = config::find_too_few_files(files, line.settings.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {
-    daemon::daemon{line.settings, signals, log}.run();
+    daemon::daemon{line.settings, signals, log, revision}.run();
     return good;
   } catch (const daemon::unworkable_option& error) {
     log.error(config::name_origins(error.what(), line.origins));

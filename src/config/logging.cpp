@@ -43,8 +43,10 @@ logging::logging(log_level level, log_format format, spdlog::sink_ptr sink)
   logger_->set_level(spdlog_level(level));
 }
 
+std::size_t logging::dropped_lines() const { return writer_->overrun_counter(); }
+
 logging::~logging() {
-  if (const std::size_t lost = writer_->overrun_counter(); lost > 0) {
+  if (const std::size_t lost = dropped_lines(); lost > 0) {
     std::array<char, 64> line{}; // not a string: a destructor is no place to run out of memory
     std::snprintf(line.data(), line.size(), "%zu log lines gave way to later ones", lost);
     warn(line.data());

@@ -42,6 +42,9 @@ public:
   void warn(std::string_view message) noexcept { write(log_level::warn, message); }
   void error(std::string_view message) noexcept { write(log_level::error, message); }
 
+  // Lines that have given way to later ones so far. Any thread.
+  std::size_t dropped_lines() const;
+
 private:
   void write(log_level level, std::string_view message) noexcept;
 

@@ -66,8 +66,9 @@ std::unique_ptr<http::server> make_server(const http::server_options& options, c
 } // namespace
 
 daemon::daemon(const config::options& settings, config::signal_waiter& signals,
-               config::logging& log)
+               config::logging& log, std::string_view revision)
     : settings_(settings),
+      revision_(revision),
       signals_(signals),
       log_(log),
       counters_(settings.threads),
@@ -236,6 +237,7 @@ observe::service_snapshot daemon::snapshot() const {
   using observe::service_state;
   observe::service_snapshot shown;
   shown.version = config::version();
+  shown.revision = revision_;
   shown.state = !serving_             ? service_state::starting
                 : server_->draining() ? service_state::draining
                                       : service_state::ready;
@@ -255,6 +257,7 @@ observe::service_snapshot daemon::snapshot() const {
   shown.eviction.evictions = eviction.evictions;
   shown.eviction.last_slice_ns = eviction.last_slice_ns;
   shown.eviction.longest_slice_ns = eviction.longest_slice_ns;
+  shown.log_lines_dropped = log_.dropped_lines() + (access_ ? access_->lost() : 0);
   shown.counters = counters_.report(uptime());
   return shown;
 }

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
 
 #include "config/access_lines.hpp"
 #include "config/logging.hpp"
@@ -41,7 +42,9 @@ public:
   // Builds everything and binds the address, but serves nothing yet. `settings.threads` is no
   // longer "auto". Throws unworkable_option, or another std::exception with a message for the
   // operator.
-  daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log);
+  // `revision`: of the sources, shown in statistics; must outlive it.
+  daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log,
+         std::string_view revision);
   ~daemon();
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
@@ -68,6 +71,7 @@ private:
   observe::service_snapshot snapshot() const; // from any thread
 
   const config::options settings_;
+  const std::string_view revision_;
   config::signal_waiter& signals_;
   config::logging& log_;
   const clock::time_point started_ = clock::now();

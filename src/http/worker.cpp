@@ -356,19 +356,22 @@ void worker::give_memory_back() noexcept {
 // ---- latency -------------------------------------------------------------------------
 
 void worker::batch_begin() noexcept {
-  measured_ = coin_.toss() || access_ != nullptr;
-  if (measured_) batch_start_ = steady_clock::now();
+  sampled_ = coin_.toss();
+  if (sampled_ || access_ != nullptr) batch_start_ = steady_clock::now();
   if (access_) access_->batch_begin();
 }
 
 void worker::batch_end() noexcept {
-  if (measured_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0 || access_ != nullptr)) {
+  const bool counts = sampled_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0);
+  if (counts || access_ != nullptr) {
     const auto duration = duration_cast<nanoseconds>(steady_clock::now() - batch_start_);
     const auto took = static_cast<std::uint64_t>(duration.count());
     if (access_) access_->batch_end(duration);
     observe::worker_counters& counters = handlers_.counters;
-    if (handlers_.batch_gets != 0) counters.get_latency().record_n(took, handlers_.batch_gets);
-    if (handlers_.batch_puts != 0) counters.put_latency().record_n(took, handlers_.batch_puts);
+    if (counts && handlers_.batch_gets != 0)
+      counters.get_latency().record_n(took, handlers_.batch_gets);
+    if (counts && handlers_.batch_puts != 0)
+      counters.put_latency().record_n(took, handlers_.batch_puts);
   }
   handlers_.batch_gets = 0;
   handlers_.batch_puts = 0;

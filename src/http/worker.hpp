@@ -99,9 +99,9 @@ public:
   void remove_from_holders(connection& c) noexcept;
 
   // One batch in two is measured with two readings of the clock, so that on average there is not
-  // more than one a batch (with an access log, every batch is). Which ones is drawn: every second
-  // one would be none of the GETs where a client alternates them with PUTs. batch_end() takes the
-  // latencies of what the handlers counted in it.
+  // more than one a batch. Which ones is drawn: every second one would be none of the GETs where a
+  // client alternates them with PUTs. batch_end() takes the latencies of what the handlers counted
+  // in it. An access log has every batch timed, but not more of them counted in the latencies.
   void batch_begin() noexcept;
   void batch_end() noexcept;
 
@@ -174,7 +174,7 @@ private:
 
   std::chrono::steady_clock::time_point batch_start_;
   fair_coin coin_;
-  bool measured_ = false;
+  bool sampled_ = false; // the batch under way counts in the latencies
 };
 
 } // namespace kvcache::http

@@ -4,6 +4,7 @@
 
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/test_server.hpp"
@@ -170,6 +171,30 @@ TEST(access_log, has_the_refusal_of_a_connection_too_many) {
   ASSERT_EQ(log.records().size(), 2U);
   EXPECT_EQ(log.records()[1].record.status, 503U);
   EXPECT_EQ(log.records()[1].record.path, "");
+}
+
+// The latencies of requests sent one by one, of which the same ones are drawn in each server.
+std::pair<std::uint64_t, std::uint64_t> latencies_counted(http::access_log* log) {
+  constexpr int requests = 200;
+  http::server_services services;
+  services.access = log;
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  for (int i = 0; i < requests; ++i) {
+    EXPECT_EQ(client.ask(put_request("a", "b")).status, 200U);
+    EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U);
+  }
+  client.ask(get_request("/healthz")); // the batches before it have ended
+  const observe::counters_snapshot counted = server.counted();
+  return {counted.get_latency.count(), counted.put_latency.count()};
+}
+
+TEST(access_log, leaves_the_number_of_latencies_as_it_is) {
+  kept_log log;
+  const auto without = latencies_counted(nullptr);
+  EXPECT_GT(without.first, 0U);
+  EXPECT_GT(without.second, 0U);
+  EXPECT_EQ(latencies_counted(&log), without);
 }
 
 } // namespace
