@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/buffer_budget.hpp"
+
 namespace kvcache::daemon {
 
 namespace {
@@ -127,6 +129,25 @@ std::optional<std::string> find_fewer_connections(const config::options& setting
   return "the memory limit allows " + std::to_string(most) +
          " connections at a time, fewer than --max-connections (" +
          std::to_string(settings.max_connections) + ")";
+}
+
+std::optional<std::string> find_values_beyond_memory(const config::options& settings,
+                                                     const memory_reading& limit) {
+  const std::size_t longest =
+      least_body_bytes +
+      (settings.max_key_chars + settings.max_value_chars) * http::body_bytes_per_char;
+  const std::size_t body = std::min(longest, settings.max_body_bytes);
+  const http::buffer_budget buffers{limit.limit_bytes / limit_per_buffer_byte};
+  if (!buffers.never_has_room(body)) return std::nullopt;
+  return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
+         std::to_string(body) + " bytes, which --max-key-chars (" +
+         std::to_string(settings.max_key_chars) + ") and --max-value-chars (" +
+         std::to_string(settings.max_value_chars) +
+         ") allow: such a PUT gets 413; raise the limit or lower them";
+}
+
+std::string describe_limit(const memory_reading& limit) {
+  return std::to_string(limit.limit_bytes >> 20U) + " MiB (" + limit.source + ")";
 }
 
 http::load_caps make_load_caps(const config::options& settings,

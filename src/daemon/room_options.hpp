@@ -42,6 +42,14 @@ std::size_t connections_most(const config::options& settings, std::uint64_t memo
 std::optional<std::string> find_fewer_connections(const config::options& settings,
                                                   std::uint64_t memory_limit_bytes);
 
+// What to tell the operator where the longest key and value, in their longest spelling, need more
+// memory than that limit ever leaves for one request: such a PUT is refused with 413.
+std::optional<std::string> find_values_beyond_memory(const config::options& settings,
+                                                     const memory_reading& limit);
+
+// "512 MiB (cgroup v2 /cache)"
+std::string describe_limit(const memory_reading& limit);
+
 // What connections take at the moment.
 struct load_now {
   std::size_t connections = 0;

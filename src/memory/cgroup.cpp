@@ -18,7 +18,15 @@ constexpr std::uint64_t absurd_limit_bytes = std::uint64_t{1} << 60;
 constexpr std::size_t levels_max = 32;
 
 std::string_view name_of(cgroup_controller controller) noexcept {
-  return controller == cgroup_controller::memory ? "memory" : "cpu";
+  switch (controller) {
+  case cgroup_controller::memory:
+    return "memory";
+  case cgroup_controller::cpu:
+    return "cpu";
+  case cgroup_controller::pids:
+    break;
+  }
+  return "pids";
 }
 
 bool lists(std::string_view comma_separated, std::string_view wanted) noexcept {

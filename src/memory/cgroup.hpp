@@ -15,7 +15,7 @@
 namespace kvcache {
 
 enum class cgroup_version : std::uint8_t { v1, v2 };
-enum class cgroup_controller : std::uint8_t { memory, cpu };
+enum class cgroup_controller : std::uint8_t { memory, cpu, pids };
 
 // The path of the own group in the hierarchy of the controller, from the text of /proc/self/cgroup.
 // For v2 that is the one "0::" line, whichever the controller.

@@ -308,5 +308,20 @@ TEST(load_caps, leave_a_minimum_where_others_have_taken_everything) {
   EXPECT_EQ(caps.buffer_bytes, mib);
 }
 
+TEST(room_options, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
+  config::options settings;
+  settings.max_value_chars = 1'000'000; // 12 million bytes, escaped; three sixteenths are left
+  const memory_reading enough{.used_bytes = 0, .limit_bytes = 64 * mib, .source = "host"};
+  EXPECT_EQ(find_values_beyond_memory(resolved(settings), enough), std::nullopt);
+  const memory_reading small{.used_bytes = 0, .limit_bytes = 32 * mib, .source = "host"};
+  const auto warning = find_values_beyond_memory(resolved(settings), small);
+  ASSERT_TRUE(warning);
+  for (const char* part :
+       {"32 MiB (host)", "--max-value-chars (1000000)", "413", "raise the limit"})
+    EXPECT_NE(warning->find(part), std::string::npos) << *warning;
+  settings.max_body_bytes = 65536; // refused for its length anyway
+  EXPECT_EQ(find_values_beyond_memory(resolved(settings), small), std::nullopt);
+}
+
 } // namespace
 } // namespace kvcache::daemon
