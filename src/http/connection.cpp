@@ -167,15 +167,15 @@ inline void connection::tell_access(method verb, std::string_view path, const ou
 
 // Answers all complete requests that have been received, then waits for what comes next.
 void connection::serve() noexcept {
-  owner_.batch_begin();
   output_buffer& out = owner_.scratch();
   out.clear();
   serve_after(out);
-  owner_.batch_end();
 }
 
-// The same, behind what `out` holds already.
+// The same, behind what `out` holds already. Every request is answered from here, so every one
+// belongs to a batch.
 void connection::serve_after(output_buffer& out) noexcept {
+  const worker::batch batch{owner_};
   try {
     answer_all(out);
   } catch (const std::bad_alloc&) {

@@ -98,12 +98,23 @@ public:
   void put_last_of_holders(connection& c) noexcept;
   void remove_from_holders(connection& c) noexcept;
 
+  // The requests answered in one go, as long as it lives; at most one at a time. At its end it
+  // takes the latencies of the requests that the handlers counted, and resets their counts and the
+  // clock that they share.
+  //
   // One batch in two is measured with two readings of the clock, so that on average there is not
   // more than one a batch (with an access log, every batch is). Which ones is drawn: every second
-  // one would be none of the GETs where a client alternates them with PUTs. batch_end() takes the
-  // latencies of what the handlers counted in it.
-  void batch_begin() noexcept;
-  void batch_end() noexcept;
+  // one would be none of the GETs where a client alternates them with PUTs.
+  class batch {
+  public:
+    explicit batch(worker& of) noexcept : of_(of) { of_.batch_begin(); }
+    ~batch() { of_.batch_end(); }
+    batch(const batch&) = delete;
+    batch& operator=(const batch&) = delete;
+
+  private:
+    worker& of_;
+  };
 
   // Flushes the cache on another thread, then calls `done` here with the number of entries removed.
   void flush_in_background(std::function<void(std::size_t)> done);
@@ -133,6 +144,8 @@ private:
   void account_scratch() noexcept;
   void give_memory_back() noexcept;
   std::atomic<std::size_t>& count_for(fault refused_with) noexcept;
+  void batch_begin() noexcept;
+  void batch_end() noexcept;
 
   const shared_state& shared_;
   buffer_budget& budget_;
