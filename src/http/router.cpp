@@ -86,6 +86,11 @@ std::string_view known_path(std::string_view path) noexcept {
   return known == nullptr ? std::string_view{} : known->path;
 }
 
+bool asks_for_health(const request& asked) noexcept {
+  const bool reads = fits(asked.verb, method::get);
+  return reads && (asked.path == "/healthz" || asked.path == "/readyz" || asked.path == "/metrics");
+}
+
 // A verdict rests on the head alone and on options that do not change; only tokens may be revoked.
 handled dispatch(exchange& x) {
   const route** const granted = x.asked.granted;

@@ -30,6 +30,10 @@ std::span<const route> routes() noexcept;
 // The path as it stands in the table; empty if it does not.
 std::string_view known_path(std::string_view path) noexcept;
 
+// Whether the request is one of those that are answered over the connection limit, too: GET or HEAD
+// of /healthz, /readyz or /metrics.
+bool asks_for_health(const request& asked) noexcept;
+
 // Answers one request. Throws only std::bad_alloc, and then nothing was appended.
 handled dispatch(exchange& x);
 
