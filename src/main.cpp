@@ -54,10 +54,12 @@ int serve(const config::command_line& line) {
   for (const std::string& warning : line.warnings) log.warn(warning);
   for (const std::string& warning : daemon::find_tight_limits(line.settings))
     log.warn(config::name_origins(warning, line.origins));
-  const auto too_few_files = config::find_too_few_files(files, line.settings.max_connections);
+  const config::options settings = daemon::fit_to_open_files(line.settings, files.soft);
+  const auto too_few_files =
+      config::find_too_few_files(files, line.settings.max_connections, settings.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {
-    daemon::daemon{line.settings, signals, log, revision}.run();
+    daemon::daemon{settings, signals, log, revision}.run();
     return good;
   } catch (const daemon::unworkable_option& error) {
     log.error(config::name_origins(error.what(), line.origins));

@@ -90,11 +90,11 @@ open_file_limit raise_open_file_limit() {
 }
 
 std::optional<std::string> find_too_few_files(const open_file_limit& limit,
-                                              std::uint64_t connections) {
-  constexpr std::uint64_t own_files = 64; // of the listener, the workers, the readings, the log
-  if (limit.soft >= connections + own_files) return std::nullopt;
+                                              std::uint64_t connections, std::uint64_t served) {
+  if (served >= connections) return std::nullopt;
   std::string warning = "only " + std::to_string(limit.soft) + " files may be open, too few for " +
-                        std::to_string(connections) + " connections";
+                        std::to_string(connections) + " connections: " + std::to_string(served) +
+                        " are served at a time";
   if (!limit.fault.empty()) warning += "; raising that failed: " + limit.fault;
   return warning;
 }

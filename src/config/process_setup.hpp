@@ -16,9 +16,9 @@ struct open_file_limit {
 // Raises the limit of open files to its hard limit: each connection is one.
 open_file_limit raise_open_file_limit();
 
-// What to warn of, if so many connections may not all get a descriptor.
+// What to warn of, if only `served` of so many connections can get a descriptor.
 std::optional<std::string> find_too_few_files(const open_file_limit& limit,
-                                              std::uint64_t connections);
+                                              std::uint64_t connections, std::uint64_t served);
 
 // Opens /dev/null for each of the descriptors 0 to 2 that is closed, so that no file or socket of
 // ours gets its number and, with it, what is meant for standard error. Standard output cannot be

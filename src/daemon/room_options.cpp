@@ -30,6 +30,13 @@ constexpr std::uint64_t cap_per_minimum = 16;
 // reading: together half of it, since a connection's own buffers count on both sides.
 constexpr std::uint64_t free_per_grant = 4;
 
+// Descriptors of the listener, the workers, the readings and the log.
+constexpr std::uint64_t own_files = 64;
+
+// Connections over the limit that are being refused at a time: some, and one for so many others.
+constexpr std::size_t least_refused_connections = 16;
+constexpr std::size_t connections_per_refused = 16;
+
 // Around key and value at least: `/get?key=`, `{"key":"","value":""}`; and what a plain client has
 // in its head beside the target.
 constexpr std::size_t least_target_bytes = 9;
@@ -64,6 +71,16 @@ config::options resolve_automatic(config::options settings, unsigned threads) {
     settings.max_head_bytes = std::max(http::http_limits{}.head_bytes,
                                        settings.max_target_bytes + http::head_frame_bytes);
   if (settings.max_body_bytes == 0) settings.max_body_bytes = derived.body_bytes;
+  return settings;
+}
+
+config::options fit_to_open_files(config::options settings, std::uint64_t open_files) {
+  if (open_files == 0) return settings;
+  constexpr std::uint64_t others =
+      own_files + http::server_options{}.health_connections + least_refused_connections;
+  const std::uint64_t left = open_files > others ? open_files - others : 1;
+  const std::uint64_t most = left - left / (connections_per_refused + 1);
+  settings.max_connections = std::min<std::uint64_t>(settings.max_connections, most);
   return settings;
 }
 
@@ -175,6 +192,8 @@ http::server_options make_server_options(const config::options& settings,
   made.port = settings.port;
   made.threads = settings.threads;
   made.max_connections = connections_most(settings, memory_limit_bytes);
+  made.refused_connections = std::clamp(made.max_connections / connections_per_refused,
+                                        least_refused_connections, made.refused_connections);
   made.max_buffer_bytes = memory_limit_bytes / limit_per_buffer_byte;
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
@@ -189,6 +208,8 @@ http::server_options make_server_options(const config::options& settings,
   made.timeouts.body_timeout_ms = settings.body_timeout_ms;
   made.timeouts.idle_timeout_ms = settings.idle_timeout_ms;
   made.timeouts.write_timeout_ms = settings.write_timeout_ms;
+  // A refused body is given as long as one that is read.
+  made.timeouts.linger_total_ms = std::max(made.timeouts.linger_total_ms, settings.body_timeout_ms);
   made.default_ttl_s = settings.default_ttl_s;
   made.enable_flush = settings.enable_flush;
   made.allowed_hosts = settings.allowed_hosts;

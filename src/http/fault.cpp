@@ -92,6 +92,9 @@ constexpr std::array<row, fault_count> rows{{
 
     {fault::beyond_memory, "beyond_memory", 413, close,
      "The request is larger than this server's memory limit allows."},
+    {fault::no_request_memory, "no_request_memory", 503, close,
+     "There is no memory to receive this request at the moment: try again soon.", nullptr,
+     retry_soon},
 
     {fault::head_too_slow, "head_too_slow", 408, close, "The request head did not arrive in time."},
     {fault::body_too_slow, "body_too_slow", 408, close, "The request body did not arrive in time."},

@@ -52,6 +52,7 @@ enum class fault : std::uint8_t {
 
   // ---- what its bytes take in memory (connection)
   beyond_memory,
+  no_request_memory,
 
   // ---- deadlines (connection)
   head_too_slow,

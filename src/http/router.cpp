@@ -96,6 +96,11 @@ operation operation_of(std::string_view path) noexcept {
   return known == nullptr ? operation::unknown : known->operation;
 }
 
+bool asks_for_health(const request& asked) noexcept {
+  const bool reads = fits(asked.verb, method::get);
+  return reads && (asked.path == "/healthz" || asked.path == "/readyz" || asked.path == "/metrics");
+}
+
 // A verdict rests on the head alone and on options that do not change; only tokens may be revoked.
 handled dispatch(exchange& x) {
   const route** const granted = x.asked.granted;

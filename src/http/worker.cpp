@@ -103,19 +103,18 @@ void worker::run(std::latch& begun) noexcept {
 
 // ---- from other threads --------------------------------------------------------------
 
-std::atomic<std::size_t>& worker::count_for(fault refused_with) noexcept {
-  return refused_with == fault::none ? connection_count_ : refused_count_;
+std::atomic<std::size_t>& worker::count_of(admission as) noexcept {
+  return counts_[static_cast<std::size_t>(as)];
 }
 
-void worker::adopt(unique_fd peer, fault refused_with) {
-  count_for(refused_with).fetch_add(1, std::memory_order_relaxed);
+void worker::adopt(unique_fd peer, admission as) {
+  count_of(as).fetch_add(1, std::memory_order_relaxed);
   try {
-    asio::post(context_, [this, adopted = std::move(peer), refused_with]() mutable {
-      if (!insert(std::move(adopted), refused_with))
-        count_for(refused_with).fetch_sub(1, std::memory_order_relaxed);
+    asio::post(context_, [this, adopted = std::move(peer), as]() mutable {
+      if (!insert(std::move(adopted), as)) count_of(as).fetch_sub(1, std::memory_order_relaxed);
     });
   } catch (const std::bad_alloc&) {
-    count_for(refused_with).fetch_sub(1, std::memory_order_relaxed);
+    count_of(as).fetch_sub(1, std::memory_order_relaxed);
     throw;
   }
 }
@@ -145,16 +144,15 @@ void worker::stop() {
 // ---- connections ---------------------------------------------------------------------
 
 // False, and the socket closes itself: there is no memory for it, or all has been stopped.
-bool worker::insert(unique_fd peer, fault refused_with) noexcept {
+bool worker::insert(unique_fd peer, admission as) noexcept {
   if (stopped_) return false;
   connection* fresh = nullptr;
   try {
-    fresh = new (pool_.allocate()) connection(*this, std::move(peer), refused_with);
+    fresh = new (pool_.allocate()) connection(*this, std::move(peer), as);
   } catch (const std::bad_alloc&) {
     return false;
   }
-  handlers_.counters.add(refused_with == fault::none ? observe::event::connection_opened
-                                                     : observe::event::connection_refused);
+  if (as == admission::served) handlers_.counters.add(observe::event::connection_opened);
   connections_.push_back(*fresh);
   fresh->start();
   retire(*fresh);
@@ -167,12 +165,9 @@ void worker::retire(connection& c) noexcept {
 }
 
 void worker::bury(connection& c) noexcept {
-  if (c.was_refused()) {
-    refused_count_.fetch_sub(1, std::memory_order_relaxed);
-  } else {
-    connection_count_.fetch_sub(1, std::memory_order_relaxed);
+  count_of(c.admitted_as()).fetch_sub(1, std::memory_order_relaxed);
+  if (c.admitted_as() == admission::served)
     handlers_.counters.add(observe::event::connection_closed);
-  }
   connections_.erase(connections_.iterator_to(c));
   c.~connection();
   pool_.deallocate(&c);
@@ -192,6 +187,16 @@ void worker::finish_if_drained() noexcept {
   sweep_timer_.cancel();
   sockets_.close();
   work_.reset(); // run() returns when nothing is pending any more
+}
+
+// Each worker has an equal share of them.
+bool worker::recount_as_refused() noexcept {
+  const std::size_t most =
+      (options().refused_connections + options().threads - 1) / options().threads;
+  if (connection_count(admission::refused) >= most) return false;
+  count_of(admission::health_only).fetch_sub(1, std::memory_order_relaxed);
+  count_of(admission::refused).fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 bool worker::may_hold(std::size_t more_bytes) noexcept {

@@ -36,11 +36,12 @@ TEST(process_setup, raises_the_open_files_to_the_hard_limit) {
 }
 
 TEST(process_setup, warns_where_connections_may_outnumber_the_files) {
-  EXPECT_EQ(find_too_few_files({.soft = 20'000, .fault = {}}, 10'000), std::nullopt);
-  EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = {}}, 10'000),
-            "only 1024 files may be open, too few for 10000 connections");
-  EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = "why"}, 10'000),
-            "only 1024 files may be open, too few for 10000 connections; raising that failed: why");
+  EXPECT_EQ(find_too_few_files({.soft = 20'000, .fault = {}}, 10'000, 10'000), std::nullopt);
+  EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = {}}, 10'000, 800),
+            "only 1024 files may be open, too few for 10000 connections: 800 are served at a time");
+  EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = "why"}, 10'000, 800),
+            "only 1024 files may be open, too few for 10000 connections: 800 are served at a time; "
+            "raising that failed: why");
 }
 
 TEST(process_setup, takes_the_first_threads_stack_before_it_is_needed) {

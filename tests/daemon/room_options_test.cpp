@@ -198,6 +198,27 @@ TEST(room_options, hand_the_evictor_its_thresholds) {
   EXPECT_EQ(made.threads, threads);
 }
 
+TEST(room_options, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
+  EXPECT_EQ(fit_to_open_files(resolved(), 1'048'576).max_connections, 10'000U);
+  EXPECT_EQ(fit_to_open_files(resolved(), 0).max_connections, 10'000U); // not known
+  EXPECT_EQ(fit_to_open_files(resolved(), 20).max_connections, 1U);
+  for (const std::uint64_t files : {128U, 256U, 1024U, 4096U, 20'000U}) {
+    const config::options settings = fit_to_open_files(resolved(), files);
+    const http::server_options made = make_server_options(settings, 2048 * mib);
+    EXPECT_GE(made.max_connections, 1U);
+    EXPECT_LE(made.max_connections + made.health_connections + made.refused_connections + 64,
+              files);
+  }
+  EXPECT_GT(fit_to_open_files(resolved(), 1024).max_connections, 800U);
+}
+
+TEST(room_options, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
+  config::options settings = resolved();
+  EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 30'000U);
+  settings.body_timeout_ms = 40'000;
+  EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 40'000U);
+}
+
 TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
   config::options settings = resolved();
   settings.max_entries = 5;

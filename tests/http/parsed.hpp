@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,15 +29,17 @@ struct parsed {
   friend bool operator==(const parsed&, const parsed&) = default;
 };
 
-inline parsed describe(const parse_result& result, const request& got) {
+inline parsed describe(const parse_result& result, request_parser& parser) {
   parsed out;
   out.status = result.status;
   out.why = result.why;
   out.consumed = result.consumed;
   if (result.status == parse_status::need_more) return out;
+  const bool complete = result.status == parse_status::complete;
+  const request& got = complete ? parser.current() : parser.unfinished();
   out.verb = got.verb;
   out.version = got.version;
-  if (result.status == parse_status::refused) return out;
+  if (!complete) return out;
   out.form = got.form;
   out.framing = got.framing;
   out.keep_alive = got.keep_alive;
@@ -62,6 +65,7 @@ public:
     if (size_ != 0) std::memcpy(data_.get(), text.data(), size_);
   }
   std::string_view view() const { return {data_.get(), size_}; }
+  std::span<char> bytes() { return {data_.get(), size_}; }
 
 private:
   std::unique_ptr<char[]> data_;
