@@ -37,7 +37,7 @@ std::unique_ptr<http::token_authorizer> make_authorizer(const std::string& path)
   if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
     throw unworkable_option{"--auth-token-file " + path + ": " + fault->what};
   }
-  return std::make_unique<http::token_authorizer>(std::get<config::token_list>(std::move(read)));
+  return std::make_unique<http::token_authorizer>(std::get<config::token_list>(read));
 }
 
 std::unique_ptr<config::access_lines> make_access_log(const config::options& settings) {
@@ -122,6 +122,7 @@ http::server_services daemon::make_services() {
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
   services.openapi = [] { return std::string{observe::openapi_json()}; };
+  services.openapi_tag = observe::openapi_tag();
   return services;
 }
 
@@ -225,10 +226,10 @@ void daemon::read_tokens_again() {
     log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
     return;
   }
-  auto tokens = std::get<config::token_list>(std::move(read));
+  const auto& tokens = std::get<config::token_list>(read);
   const std::string done =
       "tokens in force from " + settings_.auth_token_file + ": " + std::to_string(tokens.size());
-  tokens_->set_tokens(std::move(tokens));
+  tokens_->set_tokens(tokens);
   log_.info(done);
 }
 

@@ -10,7 +10,8 @@
 // - trailers of any number and size: on_field_impl, parse_chunks
 // - a head of twice its limit: parse_head hands over only what is allowed
 // - chunk sizes that are none, and bare CR and LF, for whose CR LF it waits: check_chunk_line
-// And where it is too strict: an empty line before the request line (skip_empty_lines).
+// And where it is too strict: an empty line before the request line (skip_empty_lines), HTTP/1.2
+// and later (put_later_request_line).
 //
 // Everything else (tokens, control characters, bare CR and LF, spaces before the colon, number
 // overflow, chunk syntax) Beast gets right; the tests hold it to that too.
@@ -169,6 +170,27 @@ bool expects_100_continue(std::string_view value) noexcept {
   return any;
 }
 
+// Whether it names a coding of the body other than none (RFC 9110 §8.4, §12.5.3).
+bool names_a_coding(std::string_view value) noexcept {
+  while (!value.empty()) {
+    const std::string_view coding = next_element(value);
+    if (!coding.empty() && !equals_ignoring_case(coding, "identity")) return true;
+  }
+  return false;
+}
+
+// Where the minor version stands in a request line of HTTP/1.2 to HTTP/1.9; npos in any other.
+// REQUIRES: Beast has refused the version, so method, target and version are there.
+std::size_t later_minor_version(std::string_view line) noexcept {
+  constexpr std::string_view name = "HTTP/1.";
+  const std::size_t target = line.find(' ') + 1;
+  const std::size_t version = line.find(' ', target) + 1;
+  const std::size_t minor = version + name.size();
+  const bool later = line.substr(version).starts_with(name) && minor < line.size() &&
+                     line[minor] >= '2' && line[minor] <= '9';
+  return later ? minor : std::string_view::npos;
+}
+
 // Whether a request line with a version that Beast refused is well-formed but for the number.
 bool names_a_version(std::string_view line) noexcept {
   line = line.substr(0, line.find('\r'));
@@ -179,7 +201,7 @@ bool names_a_version(std::string_view line) noexcept {
   }
   constexpr std::string_view name = "HTTP/";
   return line.size() == name.size() + 3 && line.starts_with(name) && is_decimal(line[5]) &&
-         line[6] == '.' && is_decimal(line[7]) && line != "HTTP/1.1" && line != "HTTP/1.0";
+         line[5] != '1' && line[6] == '.' && is_decimal(line[7]);
 }
 
 method method_of(beast_http::verb verb) noexcept {
@@ -278,14 +300,41 @@ fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
 }
 
 fault request_parser::core::parse_head(std::string_view input) {
-  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
   error_code ec;
-  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
-  if (ec && ec != beast_http::error::need_more) return reason(ec, rest);
+  put_head(input, ec);
+  if (ec == beast_http::error::bad_version) put_later_request_line(input, ec);
+  if (ec && ec != beast_http::error::need_more) return reason(ec, input.substr(consumed_));
   if (!is_header_done()) return check_unfinished_head(input);
   head_end_ = consumed_;
   stage_ = stage::body;
   return check_head();
+}
+
+void request_parser::core::put_head(std::string_view input, error_code& ec) {
+  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
+  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+}
+
+// RFC 9110 §2.5: a later HTTP/1.x is processed as the highest one that is known. Beast reads a copy
+// of the line that says so, and then what follows it.
+void request_parser::core::put_later_request_line(std::string_view input, error_code& ec) {
+  const std::string_view head = input.substr(0, start_ + limits_.head_bytes);
+  const std::size_t minor = later_minor_version(head.substr(consumed_));
+  if (minor == std::string_view::npos) return;
+  const std::size_t end = consumed_ + minor + 1;
+  const std::string_view line_end = head.substr(end, crlf.size());
+  if (!crlf.starts_with(line_end)) return;
+  ec = beast_http::error::need_more;
+  if (line_end != crlf) return;
+
+  std::string line(head.substr(0, end + crlf.size())); // from the start: spans are offsets
+  line[end - 1] = '1';
+  base_ = line.data();
+  base_bytes_ = line.size();
+  consumed_ += put(boost::asio::const_buffer(line.data() + consumed_, line.size() - consumed_), ec);
+  base_ = input.data();
+  base_bytes_ = input.size();
+  if (ec == beast_http::error::need_more) put_head(input, ec);
 }
 
 // Beast looks at the rest of a head that came in pieces only when its end is there.
@@ -472,6 +521,14 @@ fault request_parser::core::check_field(beast_http::field field, std::string_vie
     awaits_100_ = version_ == http_version::http_1_1; // RFC 9110 §10.1.1: ignored in 1.0
     return fault::none;
 
+  case beast_http::field::content_encoding:
+    is_coded_ = is_coded_ || names_a_coding(value);
+    return fault::none;
+
+  case beast_http::field::if_none_match: // may be repeated, being a list
+    if (!if_none_match_.present) if_none_match_ = span_of(value);
+    return fault::none;
+
   case beast_http::field::origin:
     return take_once(origin_);
   case beast_http::field::authorization:
@@ -570,6 +627,8 @@ void request_parser::core::describe(std::string_view input, request& out) const 
   out.origin = at(origin_);
   out.sec_fetch_site = at(sec_fetch_site_);
   out.authorization = at(authorization_);
+  out.if_none_match = at(if_none_match_);
+  out.is_coded = is_coded_;
   switch (framing_) {
   case body_framing::none:
     out.body = {};

@@ -133,6 +133,8 @@ private:
     // ---- the steps of parse()
     fault skip_empty_lines(std::string_view input) noexcept;
     fault parse_head(std::string_view input);
+    void put_head(std::string_view input, error_code& ec);
+    void put_later_request_line(std::string_view input, error_code& ec);
     fault check_unfinished_head(std::string_view input) noexcept;
     fault check_head() noexcept;
     fault parse_chunks(std::string_view input);
@@ -166,6 +168,7 @@ private:
     span origin_;
     span sec_fetch_site_;
     span authorization_;
+    span if_none_match_;
 
     std::size_t fields_ = 0;
     std::size_t trailers_ = 0;
@@ -178,6 +181,7 @@ private:
     bool says_close_ = false;
     bool says_keep_alive_ = false;
     bool awaits_100_ = false;
+    bool is_coded_ = false;
     bool unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
     bool past_first_chunk_ = false;
   };

@@ -62,8 +62,8 @@ static_assert(event_of(put_outcome::too_large) == event::put_too_large);
 
 // The error statuses that the service answers with, each counted by itself; any other one is
 // counted in the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 17> refusal_statuses{
-    400, 401, 403, 404, 405, 408, 411, 413, 414, 417, 421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::array<unsigned, 18> refusal_statuses{
+    400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 431, 500, 501, 503, 505, 507};
 inline constexpr std::size_t refusal_slot_count = refusal_statuses.size() + 1;
 
 constexpr std::size_t refusal_slot(unsigned status) noexcept {
