@@ -32,7 +32,8 @@ build_packages() {
 
 # What the tests need besides: programs that the service is held against, and their tools.
 test_packages() {
-  echo ccache libgtest-dev libgmock-dev curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy openssl systemd
+  echo ccache libgtest-dev libgmock-dev curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy \
+    openssl systemd varnish nginx-light apache2
 }
 
 # What some tests need and not every release has; such a test says that it is skipped.

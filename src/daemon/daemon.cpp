@@ -123,6 +123,7 @@ http::server_services daemon::make_services() {
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
   services.openapi = [] { return std::string{observe::openapi_json()}; };
+  services.openapi_tag = observe::openapi_tag();
   return services;
 }
 
@@ -223,9 +224,9 @@ std::unique_ptr<http::token_authorizer> daemon::make_authorizer() {
     if (signals_.wait(between_books) == config::signal_waiter::event::stop) throw stopped_early{};
   if (const auto* fault = std::get_if<config::token_file_fault>(&*read))
     throw unworkable_option{"--auth-token-file " + settings_.auth_token_file + ": " + fault->what};
-  auto& file = std::get<config::token_file>(*read);
+  const auto& file = std::get<config::token_file>(*read);
   warn_of_token_file(file);
-  return std::make_unique<http::token_authorizer>(std::move(file.tokens));
+  return std::make_unique<http::token_authorizer>(file.tokens);
 }
 
 void daemon::warn_of_token_file(const config::token_file& file) {
@@ -263,11 +264,11 @@ void daemon::put_in_force(token_reader::result read) {
     log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
     return;
   }
-  auto& file = std::get<config::token_file>(read);
+  const auto& file = std::get<config::token_file>(read);
   const std::string done = "tokens in force from " + settings_.auth_token_file + ": " +
                            std::to_string(file.tokens.size());
   warn_of_token_file(file);
-  tokens_->set_tokens(std::move(file.tokens));
+  tokens_->set_tokens(file.tokens);
   log_.info(done);
 }
 

@@ -155,7 +155,7 @@ std::optional<std::string> find_values_beyond_memory(const config::options& sett
       (settings.max_key_chars + settings.max_value_chars) * http::body_bytes_per_char;
   const std::size_t body = std::min(longest, settings.max_body_bytes);
   const http::buffer_budget buffers{limit.limit_bytes / limit_per_buffer_byte};
-  if (!buffers.never_has_room(body)) return std::nullopt;
+  if (body <= buffers.bytes_at_a_time_most()) return std::nullopt;
   return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
          std::to_string(body) + " bytes, which --max-key-chars (" +
          std::to_string(settings.max_key_chars) + ") and --max-value-chars (" +

@@ -22,6 +22,7 @@ struct row {
 constexpr auto go_on = after_reply::go_on;
 constexpr auto close = after_reply::close;
 constexpr std::string_view retry_soon = "Retry-After: 1\r\n";
+constexpr std::string_view take_uncoded = "Accept-Encoding: identity\r\n"; // RFC 9110 §12.5.3
 constexpr std::string_view ask_for_token = "WWW-Authenticate: Bearer\r\n";
 
 // In the order of the enumeration. What makes the end of a request uncertain closes the connection
@@ -115,8 +116,6 @@ constexpr std::array<row, fault_count> rows{{
     {fault::byte_order_mark, "byte_order_mark", 400, go_on,
      "The body begins with a byte order mark, which JSON does not allow."},
     {fault::invalid_json, "invalid_json", 400, go_on, "The body is not valid JSON."},
-    {fault::number_out_of_range, "number_out_of_range", 400, go_on,
-     "The body holds a number that is out of range."},
     {fault::not_an_object, "not_an_object", 400, go_on, "The body must be a JSON object."},
     {fault::missing_key_member, "missing_key_member", 400, go_on,
      "The member \"key\" is missing in the body."},
@@ -141,6 +140,8 @@ constexpr std::array<row, fault_count> rows{{
      "This path does not take this method: see the Allow header."},
     {fault::length_required, "length_required", 411, go_on,
      "The request needs a body: send it with Content-Length or as chunks."},
+    {fault::unsupported_content_coding, "unsupported_content_coding", 415, go_on,
+     "The body has a Content-Encoding: send it without one.", nullptr, take_uncoded},
     {fault::cross_origin, "cross_origin", 403, go_on,
      "A page of another origin may not change this cache."},
     {fault::host_not_allowed, "host_not_allowed", 421, go_on,
@@ -216,6 +217,8 @@ std::string_view reason_phrase(unsigned status) noexcept {
     return "OK";
   case 204:
     return "No Content";
+  case 304:
+    return "Not Modified";
   case 400:
     return "Bad Request";
   case 401:
@@ -236,6 +239,8 @@ std::string_view reason_phrase(unsigned status) noexcept {
     return "Content Too Large";
   case 414:
     return "URI Too Long";
+  case 415:
+    return "Unsupported Media Type";
   case 417:
     return "Expectation Failed";
   case 421:

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "http/entity_tag.hpp"
 #include "http/target.hpp"
 #include "observe/prometheus_text.hpp"
 
@@ -50,8 +51,9 @@ fault fault_of(put_outcome outcome) noexcept {
   return fault::internal_error;
 }
 
-handled show(exchange& x, std::string_view content_type, std::string_view body) {
-  x.context.writer.reply(x.out, status_ok, content_type, body, x.how);
+handled show(exchange& x, std::string_view content_type, std::string_view body,
+             std::string_view cache_fields = no_store_field) {
+  x.context.writer.reply(x.out, status_ok, content_type, body, x.how, cache_fields);
   return handled::go_on;
 }
 
@@ -148,8 +150,18 @@ handled metrics(exchange& x) {
   return show(x, observe::prometheus_content_type, x.context.shared.services.metrics);
 }
 
+// The one answer that caches may keep, as long as they ask each time whether it is still the same.
 handled openapi(exchange& x) {
-  return show(x, json_content_type, x.context.shared.services.openapi);
+  const server_services& services = x.context.shared.services;
+  if (!services.openapi || services.openapi_tag.empty())
+    return show(x, json_content_type, services.openapi);
+  std::string fields = "Cache-Control: no-cache\r\nETag: ";
+  fields.append(services.openapi_tag).append("\r\n");
+  if (!names_entity_tag(x.asked.if_none_match, services.openapi_tag))
+    return show(x, json_content_type, services.openapi(), fields);
+  x.context.writer.not_modified(x.out, x.how, fields);
+  x.status = status_not_modified;
+  return handled::go_on;
 }
 
 } // namespace handlers

@@ -11,7 +11,8 @@
 // - a head of twice its limit: parse_head hands over only what is allowed
 // - chunk sizes that are none, and bare CR and LF, for whose CR LF it waits: check_chunk_line
 // - a request line that came in pieces, which it reads only with the whole head: check_request_line
-// And where it is too strict: an empty line before the request line (skip_empty_lines).
+// And where it is too strict: an empty line before the request line (skip_empty_lines), HTTP/1.2
+// and later (lower_minor_version).
 //
 // Everything else (tokens, control characters, bare CR and LF, spaces before the colon, number
 // overflow, chunk syntax) Beast gets right; the tests hold it to that too.
@@ -185,6 +186,15 @@ bool expects_100_continue(std::string_view value) noexcept {
 // https: what a proxy that ends TLS may hand on.
 constexpr std::array<std::string_view, 2> absolute_starts{"http://", "https://"};
 
+// Whether it names a coding of the body other than none (RFC 9110 §8.4, §12.5.3).
+bool names_a_coding(std::string_view value) noexcept {
+  while (!value.empty()) {
+    const std::string_view coding = next_element(value);
+    if (!coding.empty() && !equals_ignoring_case(coding, "identity")) return true;
+  }
+  return false;
+}
+
 method method_of(beast_http::verb verb) noexcept {
   switch (verb) {
   case beast_http::verb::get:
@@ -287,9 +297,9 @@ fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
 }
 
 fault request_parser::core::parse_head(std::string_view input) {
-  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
   error_code ec;
-  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+  put_head(input, ec);
+  if (ec == beast_http::error::bad_version && lower_minor_version(input)) put_head(input, ec = {});
   if (ec && ec != beast_http::error::need_more) return reason(ec, input);
   if (!is_header_done()) return check_unfinished_head(input);
   head_end_ = consumed_;
@@ -342,6 +352,20 @@ fault request_parser::core::check_request_line(std::string_view input) noexcept 
   }
   }
   return fault::none;
+}
+
+void request_parser::core::put_head(std::string_view input, error_code& ec) {
+  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
+  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+}
+
+// RFC 9110 §2.5: a later HTTP/1.x is processed as the highest one that is known, which takes its
+// place in the input. False: the request line is not one of those.
+bool request_parser::core::lower_minor_version(std::string_view input) noexcept {
+  if (check_request_line(input) != fault::none) return false;
+  constexpr std::size_t minor_at = std::string_view{"HTTP/1."}.size();
+  base_[line_at_ + minor_at] = '1';
+  return true;
 }
 
 // Beast looks at the rest of a head that came in pieces only when its end is there.
@@ -547,6 +571,14 @@ fault request_parser::core::check_field(beast_http::field field, std::string_vie
     awaits_100_ = version_ == http_version::http_1_1; // RFC 9110 §10.1.1: ignored in 1.0
     return fault::none;
 
+  case beast_http::field::content_encoding:
+    is_coded_ = is_coded_ || names_a_coding(value);
+    return fault::none;
+
+  case beast_http::field::if_none_match: // may be repeated, being a list
+    if (!if_none_match_.present) if_none_match_ = span_of(value);
+    return fault::none;
+
   case beast_http::field::origin:
     return take_once(origin_);
   case beast_http::field::authorization:
@@ -649,6 +681,8 @@ void request_parser::core::describe(std::string_view input, request& out) const 
   out.origin = at(origin_);
   out.sec_fetch_site = at(sec_fetch_site_);
   out.authorization = at(authorization_);
+  out.if_none_match = at(if_none_match_);
+  out.is_coded = is_coded_;
   switch (framing_) {
   case body_framing::none:
     out.body = {};

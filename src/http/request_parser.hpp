@@ -153,6 +153,8 @@ private:
     fault skip_empty_lines(std::string_view input) noexcept;
     fault parse_head(std::string_view input);
     fault check_request_line(std::string_view input) noexcept;
+    void put_head(std::string_view input, error_code& ec);
+    bool lower_minor_version(std::string_view input) noexcept;
     fault check_unfinished_head(std::string_view input) noexcept;
     fault check_head() noexcept;
     fault parse_chunks(std::string_view input);
@@ -189,6 +191,7 @@ private:
     span origin_;
     span sec_fetch_site_;
     span authorization_;
+    span if_none_match_;
 
     std::size_t fields_ = 0;
     std::size_t trailers_ = 0;
@@ -203,6 +206,7 @@ private:
     bool says_keep_alive_ = false;
     bool awaits_100_ = false;
     bool head_is_valid_ = false;
+    bool is_coded_ = false;
     bool unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
     bool past_first_chunk_ = false;
   };

@@ -6,8 +6,8 @@
 #include <span>
 #include <string_view>
 
-#include "http/authorizer.hpp"
 #include "http/exchange.hpp"
+#include "http/permission.hpp"
 #include "http/request.hpp"
 
 namespace kvcache::http {

@@ -75,8 +75,8 @@ static_assert(operation_count == static_cast<std::size_t>(operation::none) + 1);
 
 // The statuses that the service responds with, each counted separately; any other one is counted in
 // the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 19> response_statuses{
-    200, 204, 400, 401, 403, 404, 405, 408, 411, 413, 414, 417, 421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::array<unsigned, 21> response_statuses{
+    200, 204, 304, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 431, 500, 501, 503, 505, 507};
 inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
 
 namespace detail {

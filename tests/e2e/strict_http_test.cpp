@@ -217,7 +217,7 @@ TEST(strict_http, refuses_a_large_body_before_it_comes) { // RFC 9110 §15.5.14,
 
 TEST(strict_http, refuses_versions_it_does_not_speak) { // RFC 9110 §15.6.6
   expect_refused(
-      {"GET /get?key=a HTTP/2.0\r\nHost: a\r\n\r\n", "GET /get?key=a HTTP/1.2\r\nHost: a\r\n\r\n"},
+      {"GET /get?key=a HTTP/2.0\r\nHost: a\r\n\r\n", "GET /get?key=a HTTP/0.9\r\nHost: a\r\n\r\n"},
       505);
 }
 

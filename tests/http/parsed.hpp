@@ -23,8 +23,9 @@ struct parsed {
   body_framing framing = body_framing::none;
   bool keep_alive = false;
   std::string method_text, target, path, query, host, body;
-  std::string origin, sec_fetch_site, authorization;
+  std::string origin, sec_fetch_site, authorization, if_none_match;
   bool has_origin = false;
+  bool is_coded = false;
 
   friend bool operator==(const parsed&, const parsed&) = default;
 };
@@ -52,6 +53,8 @@ inline parsed describe(const parse_result& result, request_parser& parser) {
   out.origin = got.origin;
   out.sec_fetch_site = got.sec_fetch_site;
   out.authorization = got.authorization;
+  out.if_none_match = got.if_none_match;
+  out.is_coded = got.is_coded;
   out.has_origin = got.origin.data() != nullptr;
   return out;
 }

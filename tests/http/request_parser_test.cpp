@@ -276,10 +276,62 @@ TEST(request_parser, refuses_versions_it_does_not_speak_as_such) { // RFC 9110 �
     return why_refused("GET / " + version + "\r\nHost: a\r\n\r\n");
   };
   EXPECT_EQ(why("HTTP/2.0"), "version_not_supported");
-  EXPECT_EQ(why("HTTP/1.2"), "version_not_supported");
   EXPECT_EQ(why("HTTP/0.9"), "version_not_supported");
   EXPECT_EQ(why("HTTP/9.9"), "version_not_supported");
   EXPECT_EQ(why_refused("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "version_not_supported");
+}
+
+TEST(request_parser, reads_a_later_http_1_as_http_1_1) { // RFC 9110 §2.5
+  const parsed expected = parse("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
+  ASSERT_EQ(expected.status, parse_status::complete);
+  for (char minor = '2'; minor <= '9'; ++minor) {
+    const parsed got = parse(std::string("POST /put HTTP/1.") + minor +
+                             "\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}");
+    EXPECT_TRUE(got == expected) << minor;
+  }
+  const parsed behind_empty_lines = parse("\r\n\r\nGET http://b/c?d HTTP/1.2\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(behind_empty_lines.status, parse_status::complete);
+  EXPECT_EQ(behind_empty_lines.host, "b");
+  EXPECT_EQ(behind_empty_lines.query, "d");
+}
+
+TEST(request_parser, is_as_strict_with_a_later_http_1) {
+  EXPECT_EQ(why_refused("GET / HTTP/1.2\r\n\r\n"), "missing_host");
+  EXPECT_EQ(why_refused("GET / HTTP/1.2\r\nHost : a\r\n\r\n"), "bad_field_line");
+  EXPECT_EQ(why_refused("GET x HTTP/1.2\r\nHost: a\r\n\r\n"), "bad_target");
+  EXPECT_EQ(why_refused("GET * HTTP/1.2\r\nHost: a\r\n\r\n"), "asterisk_not_for_options");
+  EXPECT_EQ(why_refused("GET / HTTP/1.2\rHost: a\r\n\r\n"), "bad_request_line");
+  EXPECT_EQ(why_refused("GET / HTTP/1.20\r\nHost: a\r\n\r\n"), "bad_request_line");
+  EXPECT_EQ(why_refused("GET / HTTP/1.2 \r\nHost: a\r\n\r\n"), "bad_request_line");
+  EXPECT_EQ(why_refused("GET /" + std::string(9000, 'a') + " HTTP/1.2\r\nHost: a\r\n\r\n"),
+            "target_too_long");
+  const std::string endless = "GET / HTTP/1.2\r\nHost: a\r\nX: " + std::string(17000, 'a');
+  EXPECT_EQ(parse_at_once(endless).why, fault::head_too_large);
+  EXPECT_EQ(parse_bytewise(endless).why, fault::head_too_large);
+}
+
+TEST(request_parser, notices_a_coding_of_the_body_other_than_identity) { // RFC 9110 §8.4
+  const auto is_coded = [](std::string_view fields) {
+    const parsed got = parse(get_with(fields));
+    EXPECT_EQ(got.status, parse_status::complete) << fields;
+    return got.is_coded;
+  };
+  for (const char* fields : {"Content-Encoding: gzip\r\n", "content-encoding: x-gzip\r\n",
+                             "Content-Encoding: identity, br\r\n",
+                             "Content-Encoding: gzip\r\nContent-Encoding: identity\r\n",
+                             "Content-Encoding: identity\r\nContent-Encoding: gzip\r\n",
+                             "Content-Encoding: identity;q=1\r\n", "Content-Encoding: , zstd\r\n"})
+    EXPECT_TRUE(is_coded(fields)) << fields;
+  for (const char* fields :
+       {"", "Content-Encoding: identity\r\n", "Content-Encoding: IDENTITY , identity\r\n",
+        "Content-Encoding:\r\n", "Content-Encoding: , ,\r\n", "Accept-Encoding: gzip\r\n",
+        "Content-Encodin: gzip\r\n"})
+    EXPECT_FALSE(is_coded(fields)) << fields;
+}
+
+TEST(request_parser, gives_the_first_list_of_entity_tags) { // RFC 9110 §13.1.2
+  EXPECT_EQ(parse(get_with("If-None-Match: \"a\", W/\"b\"\r\n")).if_none_match, "\"a\", W/\"b\"");
+  EXPECT_EQ(parse(get_with("If-None-Match: \"a\"\r\nIf-None-Match: *\r\n")).if_none_match, "\"a\"");
 }
 
 TEST(request_parser, refuses_a_tls_hello_at_its_first_byte) {
