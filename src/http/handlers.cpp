@@ -12,13 +12,15 @@ namespace kvcache::http {
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields) {
   const fault_reply& reply = x.context.shared.faults[why.code];
   x.context.writer.refuse(x.out, why, x.how, extra_fields);
-  x.status = reply.status;
+  x.status_slot = static_cast<std::uint8_t>(observe::status_slot(reply.status));
   return reply.then == after_reply::close ? handled::close : handled::go_on;
 }
 
 namespace handlers {
 
 namespace {
+
+constexpr unsigned status_ok = 200;
 
 // When an entry put now expires. Counted from when its batch was received and not from the store's
 // tick, which may be late: the first one in a batch to ask for an expiry has the clock read.
@@ -77,7 +79,7 @@ handled get(exchange& x) {
   } while (found && reply.make_room());
   if (!found) {
     reply.miss();
-    x.status = status_not_found;
+    x.status_slot = not_found_slot;
   }
 
   ++context.batch_gets;
@@ -112,7 +114,7 @@ handled erase(exchange& x) {
     context.writer.deleted(x.out, x.how);
   } else {
     context.writer.not_found(x.out, x.how);
-    x.status = status_not_found;
+    x.status_slot = not_found_slot;
   }
   return handled::go_on;
 }

@@ -146,7 +146,11 @@ public:
     events_[static_cast<std::size_t>(e)].add(times);
   }
   void count_response(operation op, unsigned status) noexcept {
-    responses_[static_cast<std::size_t>(op)][status_slot(status)].add();
+    count_response_in(op, status_slot(status));
+  }
+  // REQUIRES: slot < status_slot_count.
+  void count_response_in(operation op, std::size_t slot) noexcept {
+    responses_[static_cast<std::size_t>(op)][slot].add();
   }
 
   latency_histogram& get_latency() noexcept { return get_latency_; }
