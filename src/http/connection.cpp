@@ -172,10 +172,10 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
 
 // A final response has been written: it is `out` from `at` on. The only place where one is counted
 // and reported to the access log (besides listener::refuse()), so that both agree.
-inline void connection::count_response(observe::operation op, unsigned status, method verb,
+inline void connection::count_response(observe::operation op, std::size_t status_slot, method verb,
                                        std::string_view path, const output_buffer& out,
                                        std::size_t at) noexcept {
-  owner_.handlers().counters.count_response(op, status);
+  owner_.handlers().counters.count_response_in(op, status_slot);
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
     access->note(socket_.get(), verb, path, out.view().substr(at));
 }
@@ -256,7 +256,7 @@ void connection::answer_expectation(output_buffer& out) {
   const std::size_t before = out.size();
   if (refuse_by_head(x)) {
     ending_ = true;
-    count_response(x.operation, x.status, asked.verb, asked.path, out, before);
+    count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
   } else if (owner_.can_never_hold(parser_.announced_bytes())) {
     refuse_and_end(out, fault::beyond_memory);
   } else {
@@ -280,7 +280,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
     flush_reply_ = x.how;
     return result;
   }
-  count_response(x.operation, x.status, asked.verb, asked.path, out, before);
+  count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
   return last ? handled::close : result;
 }
 
@@ -306,7 +306,7 @@ handled connection::handle_over_limit(output_buffer& out) {
   } catch (const std::bad_alloc&) {
     refuse(x, {fault::out_of_memory});
   }
-  count_response(x.operation, x.status, asked.verb, asked.path, out, before);
+  count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
   return handled::close;
 }
 
@@ -320,7 +320,7 @@ void connection::refuse_and_end(output_buffer& out, fault why) {
   if (is_over_limit()) context.counters.add(observe::event::connection_refused);
   const std::optional<std::string_view> path = parser_.path_of_head(input_.unused());
   count_response(path ? operation_of(*path) : observe::operation::none,
-                 context.shared.faults[why].status, asked.verb, {}, out, before);
+                 observe::status_slot(context.shared.faults[why].status), asked.verb, {}, out, before);
 }
 
 // ---- flushing ------------------------------------------------------------------------
@@ -352,7 +352,7 @@ void connection::answer_flush() noexcept {
   ending_ = flush_reply_.connection == persistence::close;
   try {
     handlers::flushed(out, owner_.handlers(), *flushed_entries_, flush_reply_);
-    count_response(observe::operation::flush, status_ok, method::post, flush_path, out, 0);
+    count_response(observe::operation::flush, ok_slot, method::post, flush_path, out, 0);
   } catch (const std::bad_alloc&) {
     ending_ = true;
   }

@@ -108,8 +108,8 @@ private:
   handled handle(output_buffer& out, std::size_t request_bytes);
   handled handle_over_limit(output_buffer& out);
   void refuse_and_end(output_buffer& out, fault why);
-  void count_response(observe::operation op, unsigned status, method verb, std::string_view path,
-                      const output_buffer& out, std::size_t at) noexcept;
+  void count_response(observe::operation op, std::size_t status_slot, method verb,
+                      std::string_view path, const output_buffer& out, std::size_t at) noexcept;
   bool is_last(std::size_t request_bytes) const noexcept;
   bool is_over_limit() const noexcept { return admitted_as_ != admission::served; }
 

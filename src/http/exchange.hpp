@@ -23,10 +23,10 @@
 
 namespace kvcache::http {
 
-inline constexpr unsigned status_ok = 200;
-inline constexpr unsigned status_no_content = 204;
-inline constexpr unsigned status_not_modified = 304;
-inline constexpr unsigned status_not_found = 404;
+inline constexpr std::uint8_t ok_slot = observe::status_slot(200);
+inline constexpr std::uint8_t no_content_slot = observe::status_slot(204);
+inline constexpr std::uint8_t not_modified_slot = observe::status_slot(304);
+inline constexpr std::uint8_t not_found_slot = observe::status_slot(404);
 
 // A page made by somebody who knows no HTTP. Called from every worker at the same time; it may
 // throw std::bad_alloc only.
@@ -89,9 +89,10 @@ struct exchange {
   handler_context& context;
 
   // What the connection counts once the response is written. The router sets the operation; who
-  // writes a response other than 200 sets its status.
+  // writes a response other than 200 sets its status, as observe::status_slot(): the constant ones
+  // cost nothing that way.
   observe::operation operation = observe::operation::none;
-  unsigned status = status_ok;
+  std::uint8_t status_slot = ok_slot;
 };
 
 // Writes the refusal; the only way to refuse.

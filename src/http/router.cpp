@@ -42,7 +42,7 @@ bool fits(method asked, method offered) noexcept {
 handled show_options(exchange& x, std::string_view allow) {
   x.context.writer.no_content(x.out, x.how, allow);
   x.operation = operation::options;
-  x.status = status_no_content;
+  x.status_slot = no_content_slot;
   return handled::go_on;
 }
 
