@@ -117,26 +117,28 @@ class BehindProxy:
     program = ""  # set by main
     proxy = None  # likewise
 
-    def setUp(self):
-        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
-        self.folder.chmod(0o755)  # Apache's children are another user's
-        cache = self.enterContext(daemon(self.program, self.folder / "cache.log"))
-        self.port = free_port()
-        command = self.command(self.folder, self.port, cache.port)
-        log = self.folder / "proxy.log"
-        running = self.enterContext(process(command, log))
+    @classmethod
+    def setUpClass(cls):
+        """One proxy for all tests of a class: Varnish compiles its rules at each start."""
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)  # Apache's children are another user's
+        cache = cls.enterClassContext(daemon(cls.program, folder / "cache.log"))
+        cls.port = free_port()
+        log = folder / "proxy.log"
+        running = cls.enterClassContext(process(cls.command(folder, cls.port, cache.port), log))
 
         def in_service():
             assert running.poll() is None, log.read_text()
             try:
-                return self.ask("GET", "/get?key=none")[0] == 404
+                return cls.ask("GET", "/get?key=none")[0] == 404
             except (OSError, http.client.HTTPException):
                 return False
 
         until("the proxy serves the cache", in_service)
 
-    def ask(self, method, target, body=None, headers=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
+    @classmethod
+    def ask(cls, method, target, body=None, headers=None):
+        connection = http.client.HTTPConnection("127.0.0.1", cls.port, timeout=PATIENCE_S)
         try:
             connection.request(method, target, body, headers or {})
             answer = connection.getresponse()
@@ -164,9 +166,9 @@ class BehindProxy:
         self.assertEqual(self.get("a"), 404)
 
     def test_gets_what_was_not_there_before(self):
-        self.assertEqual(self.get("a"), 404)
-        self.assertEqual(self.put("a", "1"), 200)
-        self.assertEqual(self.get("a"), "1")
+        self.assertEqual(self.get("new"), 404)
+        self.assertEqual(self.put("new", "1"), 200)
+        self.assertEqual(self.get("new"), "1")
 
     def test_a_browser_that_names_the_site_is_believed(self):
         own = {"Origin": self.own_origin(), "Sec_Fetch_Site": "same-origin"}
@@ -178,8 +180,9 @@ class BehindProxy:
 
 
 class Configured(BehindProxy, unittest.TestCase):
-    def command(self, *places):
-        return self.proxy.configured(*places)
+    @classmethod
+    def command(cls, *places):
+        return cls.proxy.configured(*places)
 
     def test_a_page_of_the_same_origin_may_write_where_the_browser_does_not_name_the_site(self):
         self.assertEqual(self.put("a", "1", Origin=self.own_origin()), 200)
@@ -200,8 +203,9 @@ class Configured(BehindProxy, unittest.TestCase):
 
 
 class Unconfigured(BehindProxy, unittest.TestCase):
-    def command(self, *places):
-        return self.proxy.unconfigured(*places)
+    @classmethod
+    def command(cls, *places):
+        return cls.proxy.unconfigured(*places)
 
     def test_shows_statistics_as_they_are(self):
         def gets():
