@@ -504,7 +504,7 @@ bool connection::has_stalled() noexcept {
 bool connection::shed(bool at_rest) noexcept {
   const bool waits = phase_ == phase::sending || phase_ == phase::linger;
   const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
-  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_;
+  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_ && !is_behind();
   if (!waits && !(at_rest && ignores_replies)) return false;
   drop();
   pending_.release();
@@ -700,6 +700,12 @@ void connection::account_kernel(std::size_t bytes) noexcept {
   owner_.change_held_by_kernel(kernel_bytes_, bytes);
   kernel_bytes_ = bytes;
   list_as_holder();
+}
+
+// Whether the kernel holds an upload that has not been read yet, and few replies: then it is we who
+// are late, not the peer.
+bool connection::is_behind() const noexcept {
+  return kernel_to_send_bytes_ <= kernel_bytes_under_way && has_received_more();
 }
 
 // Replies in the kernel that the peer does not take, as far as one can tell.

@@ -144,6 +144,7 @@ private:
   void account_kernel(std::size_t bytes) noexcept;
   void list_as_holder() noexcept;
   bool lies_unread() const noexcept;
+  bool is_behind() const noexcept;
 
   worker& owner_;
   unique_fd socket_;
