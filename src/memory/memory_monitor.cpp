@@ -143,7 +143,7 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
   }
   const bool host_known = read_host(next(), own);
   if (host_known) ++known;
-  fill_unknown_use(known, resident.value_or(0) + own.swapped_bytes + own_bytes);
+  fill_unknown_use(known, std::max(resident.value_or(0) + own.swapped_bytes, own_bytes));
 
   report_.estimated = known == 0 && (options_.memory_limit_bytes == 0 || !resident);
   report_.estimate_began = report_.estimated && !std::exchange(estimated_before_, true);

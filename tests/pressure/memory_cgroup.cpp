@@ -85,7 +85,9 @@ std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes, st
   }
   memory_cgroup group(directory, v2);
   if (!fs::exists(directory / (v2 ? "memory.max" : "memory.limit_in_bytes"))) {
-    why_not = "the memory controller is not available below " + above.string();
+    why_not = "the memory controller cannot be enabled below " + above.string() +
+              ": in a container with a private cgroup namespace, first move its processes into a "
+              "group of their own";
     return std::nullopt;
   }
   group.set_limit_bytes(limit_bytes);

@@ -36,8 +36,11 @@ constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 // Where use settles under endless writes, in percent of the limit.
 constexpr use_range settled{68, 75};
 
-// What an entry of 20 + 100 bytes takes at least.
-constexpr std::uint64_t entry_bytes = 128;
+// Few and large, so that emulated machines are filled in time.
+constexpr numbered_entries entries{1000};
+
+// What one of them takes at least.
+constexpr std::uint64_t entry_bytes = 1024;
 
 std::uint64_t machine_swap_bytes() {
   std::ifstream in("/proc/meminfo");
@@ -69,7 +72,8 @@ protected:
   }
   void start(memory_cgroup& group, std::vector<std::string> launcher = {}) {
     if (launcher.empty()) launcher = group.launcher();
-    server_.emplace(group, std::vector<std::string>{"--threads", "2"}, std::move(launcher));
+    server_.emplace(group, std::vector<std::string>{"--threads", "2", "--max-value-chars", "1000"},
+                    std::move(launcher));
   }
   static void skip(const std::string& why) { GTEST_SKIP() << "SKIPPED: " << why; }
 
@@ -85,16 +89,16 @@ protected:
   memory_cgroup& group(std::size_t number = 0) { return *groups_[number]; }
   limited_server& server() { return *server_; }
 
-  // Entries of 20 + 100 bytes, so many bytes of them.
+  // So many bytes of entries.
   std::uint64_t put(std::uint64_t bytes, std::uint64_t first = 0) {
     const std::uint64_t count = bytes / entry_bytes;
-    const bulk_result written = put_all(server().port(), {}, first, count, 4);
+    const bulk_result written = put_all(server().port(), entries, first, count, 4);
     EXPECT_EQ(written.ok, count) << written.refused << " refused, " << written.other << " failed";
     EXPECT_EQ(written.corrupt, 0U);
     return count;
   }
   void expect_all_there(std::uint64_t count) {
-    const bulk_result read = get_all(server().port(), {}, 0, count, 4);
+    const bulk_result read = get_all(server().port(), entries, 0, count, 4);
     EXPECT_EQ(read.ok, count) << read.missed << " missed";
     EXPECT_EQ(read.corrupt, 0U);
     EXPECT_EQ(server().look().evictions(), 0U);
@@ -131,7 +135,7 @@ TEST_F(pressure_v2, keeps_below_memory_high_and_follows_it_down_and_up) {
   if (!make_group(128 * mib)) return;
   group().set_high_bytes(high);
   start(group());
-  put(high * 3 / 2);
+  put(high);
   EXPECT_TRUE(settled.has(percent_of(high, group()))) << percent_of(high, group());
   EXPECT_EQ(server().look().stats["memory"]["limit_bytes"], high);
 
@@ -190,7 +194,7 @@ TEST_F(pressure_v2, sees_its_limit_in_a_private_cgroup_namespace) {
                 "none /sys/fs/cgroup && exec \"$@\"' sh \"$@\"";
   start(group(), launcher);
   EXPECT_EQ(reported_source(), "cgroup v2 /sys/fs/cgroup");
-  put(limit * 3 / 2);
+  put(limit);
   const auto after =
       server().look_until([](const auto& at) { return settled.has(at.use_percent); });
   EXPECT_TRUE(settled.has(after.use_percent)) << after.use_percent;
