@@ -174,7 +174,8 @@ void memory_monitor::look_up_groups() {
   auto directories = find_groups(buffer_, second_buffer_, cgroup_controller::memory, options_.root);
   // Mounts come and go on a busy host, and may hide a group that the process is still in. Its open
   // files are kept where nothing is gained by opening others.
-  const bool hidden = same_membership && directories.size() < known_directories_.size();
+  const bool hidden =
+      directories.size() < known_directories_.size() && (same_membership || directories.empty());
   if (!hidden && directories != known_directories_) {
     std::vector<group_level> groups;
     groups.reserve(directories.size());

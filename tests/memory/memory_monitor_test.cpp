@@ -465,6 +465,10 @@ TEST_F(memory_monitor_failing, a_group_whose_mount_is_hidden_stays_in_force) {
   root.write("/proc/self/mountinfo", "30 23 0:26 / /elsewhere rw - tmpfs none rw\n");
   for (int reads = 0; reads < 20; ++reads)
     ASSERT_EQ(monitor.read(0).fullest_level().limit_bytes, 200000000U) << reads;
+  // Wherever it is moved to, nothing else is known.
+  root.write("/proc/self/cgroup", "0::/b\n");
+  for (int reads = 0; reads < 20; ++reads)
+    ASSERT_EQ(monitor.read(0).fullest_level().limit_bytes, 200000000U) << reads;
 }
 
 TEST_F(memory_monitor_failing, a_limit_once_known_outlives_its_file) {
