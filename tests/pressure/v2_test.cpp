@@ -190,9 +190,9 @@ TEST_F(pressure_v2, sees_its_limit_in_a_private_cgroup_namespace) {
   constexpr std::uint64_t limit = 64 * mib;
   if (!make_group(limit)) return;
   std::vector<std::string> launcher = group().launcher();
-  launcher[2] =
-      "echo $$ > \"$0\" && exec /usr/bin/unshare --cgroup --mount -- /bin/sh -c 'mount -t cgroup2 "
-      "none /sys/fs/cgroup && exec \"$@\"' sh \"$@\"";
+  launcher[2] = "echo $$ > \"$0\" && exec /usr/bin/unshare --cgroup --mount -- /bin/sh -c 'umount "
+                "-l /sys/fs/cgroup && mount -t cgroup2 "
+                "none /sys/fs/cgroup && exec \"$@\"' sh \"$@\"";
   start(group(), launcher);
   EXPECT_EQ(reported_source(), "cgroup v2 /sys/fs/cgroup");
   put(limit);
