@@ -3,7 +3,10 @@
 // too (eviction reads them), so hostile peers cannot push it over the limit. The cap may change at
 // any time; what is held above a lower one has to be shed.
 //
-// Touched only when a buffer grows or shrinks, when a connection comes or goes and at a look, never
+// What the connections themselves take (their blocks) counts like buffers, but none of it can be
+// given back while they are open: whether memory is short is decided on the rest.
+//
+// Changed only when a buffer grows or shrinks, when a connection comes or goes and at a look, never
 // once a request. Thread-safety: full.
 #pragma once
 
@@ -32,17 +35,27 @@ public:
     return most != 0 && bytes > most / 4 * 3;
   }
 
-  // Three quarters of the cap are taken: who holds something for nothing should give it back.
+  // Three quarters of what the connections leave of the cap are taken: fewer requests are answered
+  // at a time, and who holds something for nothing should give it back.
   bool is_short() const noexcept {
     const std::size_t limit = limit_bytes();
-    return limit != 0 && used_bytes() > limit / 4 * 3;
+    if (limit == 0) return false;
+    const std::size_t blocks = block_bytes_.load(std::memory_order_relaxed);
+    const std::size_t for_buffers = limit > blocks ? limit - blocks : 0;
+    return used_bytes() > blocks + for_buffers / 4 * 3;
   }
 
-  // What the kernel holds is known only when it has been taken, so that the cap can be passed: who
-  // holds much of it must give it back at once.
+  // What the kernel holds is known only when it has been taken, so that the cap can be passed:
+  // nobody is given more before it has acknowledged everything.
   bool is_over() const noexcept {
     const std::size_t limit = limit_bytes();
     return limit != 0 && used_bytes() > limit;
+  }
+
+  // So far above the cap that the memory limit is in danger: connections must be closed at once.
+  bool is_far_over() const noexcept {
+    const std::size_t limit = limit_bytes();
+    return limit != 0 && used_bytes() > limit + limit / 2;
   }
 
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
@@ -59,12 +72,36 @@ public:
                           std::memory_order_relaxed); // wraps when it shrinks
   }
 
+  // The same of connections' blocks.
+  void change_blocks(std::size_t from_bytes, std::size_t to_bytes) noexcept {
+    block_bytes_.fetch_add(to_bytes - from_bytes, std::memory_order_relaxed);
+    change(from_bytes, to_bytes);
+  }
+
   std::size_t used_bytes() const noexcept { return used_bytes_.load(std::memory_order_relaxed); }
+
+  // One response at a time may be held without room for it, so that each that fits into memory can
+  // be sent whatever the cap is. True: it is the caller's until it is given back.
+  bool take_spare() noexcept {
+    return !spare_taken_.load(std::memory_order_relaxed) &&
+           !spare_taken_.exchange(true, std::memory_order_relaxed);
+  }
+  void give_spare_back() noexcept { spare_taken_.store(false, std::memory_order_relaxed); }
+
+  // Workers with responses that wait for room. Where there are several, none of them may pass all
+  // that it frees to its own.
+  void change_waiting_workers(int by) noexcept {
+    waiting_workers_.fetch_add(by, std::memory_order_relaxed);
+  }
+  int waiting_workers() const noexcept { return waiting_workers_.load(std::memory_order_relaxed); }
 
 private:
   std::atomic<std::size_t> limit_bytes_;
   std::atomic<std::size_t> limit_bytes_most_;
   std::atomic<std::size_t> used_bytes_{0};
+  std::atomic<std::size_t> block_bytes_{0}; // included in used_bytes_
+  std::atomic<int> waiting_workers_{0};
+  std::atomic<bool> spare_taken_{false};
 };
 
 } // namespace kvcache::http

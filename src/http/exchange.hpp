@@ -68,7 +68,8 @@ struct handler_context {
 enum class handled : std::uint8_t {
   go_on,   // the reply is written; the next request may follow
   close,   // the reply is written and is the last one
-  flushing // no reply yet: the cache is to be flushed in the background
+  flushing, // no reply yet: the cache is to be flushed in the background
+  held_back // no reply yet: there is no room for it; the request has to be handled once more
 };
 
 struct exchange {
@@ -76,6 +77,7 @@ struct exchange {
   reply_options how;
   output_buffer& out;
   handler_context& context;
+  std::optional<observe::event> counts = {}; // once the response may be sent
 };
 
 // Writes the refusal and counts it; the only way to refuse.

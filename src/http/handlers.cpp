@@ -54,7 +54,7 @@ fault fault_of(put_outcome outcome) noexcept {
 
 handled show(exchange& x, std::string_view content_type, std::string_view body) {
   x.context.writer.reply(x.out, status_ok, content_type, body, x.how);
-  x.context.counters.add(observe::event::other_request);
+  x.counts = observe::event::other_request;
   return handled::go_on;
 }
 
@@ -81,7 +81,7 @@ handled get(exchange& x) {
   if (!found) reply.miss();
 
   ++context.batch_gets;
-  context.counters.add(found ? observe::event::hit : observe::event::miss);
+  x.counts = found ? observe::event::hit : observe::event::miss;
   return handled::go_on;
 }
 

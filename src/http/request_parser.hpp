@@ -85,10 +85,16 @@ public:
   void reset() noexcept;
 
   // Memory held beyond the object itself, and giving it back. REQUIRES: directly after reset().
-  std::size_t buffer_bytes() const noexcept { return chunked_body_.capacity(); }
+  std::size_t buffer_bytes() const noexcept {
+    const std::size_t capacity = chunked_body_.capacity();
+    return capacity > inline_capacity ? capacity + 1 : 0;
+  }
   void release_buffer() noexcept { std::string{}.swap(chunked_body_); }
 
 private:
+  // What a std::string holds inside itself.
+  static constexpr std::size_t inline_capacity = std::string{}.capacity();
+
   // A piece of the input, by offset: the buffer may move between two calls.
   struct span {
     std::size_t offset = 0;

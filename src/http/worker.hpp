@@ -31,6 +31,10 @@
 
 namespace kvcache::http {
 
+// Whether a response may be sent: no; with room for it; or with the budget's spare, which has to be
+// given back.
+enum class admission : std::uint8_t { none, room, spare };
+
 class worker {
 public:
   // Runs a long job off the worker threads; from any thread.
@@ -60,13 +64,19 @@ public:
     return refused_count_.load(std::memory_order_relaxed);
   }
 
+  // Connections that hold more than themselves; for tests.
+  std::size_t holder_count() const noexcept {
+    return holder_count_.load(std::memory_order_relaxed);
+  }
+
   // No more connections will be adopted. REQUIRES: called by whoever calls adopt().
   // All its connections have ended at `end`.
   void begin_drain(drain_clock::time_point end);
   void stop();
 
   // ---- for the connections of this worker -------------------------------------------------
-  std::uint64_t now_ms() const noexcept { return now_ms_; } // coarse: as of the last sweep
+  // Coarse: as of the last sweep, or retry.
+  std::uint64_t now_ms() const noexcept { return now_ms_; }
 
   // When something that starts now and may take `timeout_ms` has surely taken longer.
   std::uint64_t deadline_in_ms(unsigned timeout_ms) const noexcept;
@@ -86,6 +96,8 @@ public:
   bool may_hold(std::size_t more_bytes) noexcept;
   bool can_never_hold(std::size_t bytes) const noexcept { return budget_.never_has_room(bytes); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
+  bool is_over_the_cap() const noexcept { return budget_.is_over(); }
+  bool is_far_over_the_cap() const noexcept { return budget_.is_far_over(); }
   bool has_stalled(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
 
@@ -97,6 +109,22 @@ public:
   // recently last.
   void put_last_of_holders(connection& c) noexcept;
   void remove_from_holders(connection& c) noexcept;
+
+  // Whether a response of so many bytes may be sent, of which all or a part may have to be held.
+  // Those that wait come first: `first_in_line`.
+  admission admit(std::size_t bytes, bool first_in_line) noexcept;
+  void give_spare_back() noexcept;
+
+  // Has the connection tried again, until it stops waiting: for room for its response when some
+  // may have become free, for its peer's acknowledgements every other millisecond.
+  void wait_for_room(connection& c) noexcept;
+  void wait_for_peer(connection& c) noexcept;
+
+  // When a response that waits for room since then is to be refused.
+  bool has_waited_too_long(std::uint64_t since_ms) const noexcept;
+
+  // What has been written to has been given away, or has grown.
+  void account_scratch() noexcept;
 
   // One batch in two is measured with two readings of the clock, so that on average there is not
   // more than one a batch (with an access log, every batch is). Which ones is drawn: every second
@@ -116,6 +144,8 @@ private:
   using connection_list = boost::intrusive::list<connection>;
   using holder_list = boost::intrusive::list<connection, boost::intrusive::base_hook<holder_hook>,
                                              boost::intrusive::constant_time_size<false>>;
+  using waiter_list = boost::intrusive::list<connection, boost::intrusive::base_hook<waiter_hook>,
+                                             boost::intrusive::constant_time_size<false>>;
 
   bool insert(unique_fd peer, fault refused_with) noexcept;
   void schedule_sweep();
@@ -127,10 +157,16 @@ private:
   void shed_stalled(bool at_rest, Predicate enough) noexcept;
   void shed_until_under_cap() noexcept;
   void read_clocks() noexcept;
-  std::uint64_t read_clocks_late() noexcept;
+  void note_time() noexcept;
+  void schedule_retry() noexcept;
+  void arm_retry();
+  void retry() noexcept;
+  void retry_response() noexcept;
+  void retry_peers() noexcept;
+  void announce_waiting() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
-  void account_scratch() noexcept;
+  void account_pool() noexcept;
   void give_memory_back() noexcept;
   std::atomic<std::size_t>& count_for(fault refused_with) noexcept;
 
@@ -147,14 +183,18 @@ private:
                                     boost::asio::io_context::executor_type>
       sweep_timer_;
 
+  decltype(sweep_timer_) retry_timer_;
+
   handler_memory timer_memory_;
+  handler_memory retry_memory_;
   ready_set sockets_;
 
   handler_context handlers_;
   const std::unique_ptr<access_recorder> access_;
   output_buffer scratch_;
   std::size_t scratch_bytes_ = 0; // of it and what the handlers decode into, accounted
-  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch, not by the kernel
+  std::size_t pool_bytes_ = 0;    // of connections' blocks, accounted
+  std::size_t held_bytes_ = 0;    // in this worker's buffers, not by the kernel
   std::size_t held_bytes_peak_ = 0;
   std::size_t sent_since_look_bytes_ = 0; // at what the kernel holds
   std::size_t look_after_bytes_ = 0;      // the next look is due when so much has been sent
@@ -163,10 +203,18 @@ private:
   block_pool pool_{sizeof(connection)};
   connection_list connections_;
   holder_list holders_;
+  waiter_list waiting_for_room_; // first come, first served
+  waiter_list waiting_for_peer_;
+  std::atomic<std::size_t> holder_count_{0};
   std::atomic<std::size_t> connection_count_{0};
   std::atomic<std::size_t> refused_count_{0};
 
   std::uint64_t now_ms_ = 0;
+  std::uint64_t late_ms_ = 0;          // by which the clock's readings since the last sweep were late
+  std::uint64_t last_admission_ms_ = 0; // of one that had waited
+  bool retry_scheduled_ = false;
+  bool announced_waiting_ = false;
+  bool has_freed_ = false; // memory of a connection, since the last retry
   drain_clock::time_point drain_end_;
   std::uint64_t drain_idle_end_ms_ = 0;
   bool draining_ = false;
