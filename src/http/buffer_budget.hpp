@@ -10,6 +10,7 @@
 // once a request. Thread-safety: full.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 
@@ -55,7 +56,9 @@ public:
   // So far above the cap that the memory limit is in danger: connections must be closed at once.
   bool is_far_over() const noexcept {
     const std::size_t limit = limit_bytes();
-    return limit != 0 && used_bytes() > limit + limit / 2;
+    const std::size_t most = limit_bytes_most_.load(std::memory_order_relaxed);
+    return limit != 0 && used_bytes() > limit + std::max(limit / 2, most / 8) +
+                                            spare_bytes_.load(std::memory_order_relaxed);
   }
 
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
@@ -82,11 +85,12 @@ public:
 
   // One response at a time may be held without room for it, so that each that fits into memory can
   // be sent whatever the cap is. True: it is the caller's until it is given back.
-  bool take_spare() noexcept {
-    return !spare_taken_.load(std::memory_order_relaxed) &&
-           !spare_taken_.exchange(true, std::memory_order_relaxed);
+  // REQUIRES: bytes > 0.
+  bool take_spare(std::size_t bytes) noexcept {
+    std::size_t nobody = 0;
+    return spare_bytes_.compare_exchange_strong(nobody, bytes, std::memory_order_relaxed);
   }
-  void give_spare_back() noexcept { spare_taken_.store(false, std::memory_order_relaxed); }
+  void give_spare_back() noexcept { spare_bytes_.store(0, std::memory_order_relaxed); }
 
   // Workers with responses that wait for room. Where there are several, none of them may pass all
   // that it frees to its own.
@@ -101,7 +105,7 @@ private:
   std::atomic<std::size_t> used_bytes_{0};
   std::atomic<std::size_t> block_bytes_{0}; // included in used_bytes_
   std::atomic<int> waiting_workers_{0};
-  std::atomic<bool> spare_taken_{false};
+  std::atomic<std::size_t> spare_bytes_{0}; // of the response that has the spare
 };
 
 } // namespace kvcache::http

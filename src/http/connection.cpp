@@ -310,6 +310,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
 // response to a GET is so large that this is asked, and a GET can be handled once more.
 bool connection::is_admitted(const output_buffer& out, std::size_t before) noexcept {
   if (first_in_line_ && before == 0 && out.size() <= room_bytes_) return true;
+  owner_.account_scratch();
   switch (owner_.admit(out.size(), false)) {
   case admission::none:
     return false;
@@ -530,7 +531,11 @@ void connection::on_taken(std::size_t bytes) noexcept {
 }
 
 void connection::on_all_sent() noexcept {
+  // The next large response needs no new memory then.
+  if (output_buffer& scratch = owner_.scratch(); scratch.capacity() < pending_.capacity())
+    scratch.swap(pending_);
   pending_.release();
+  owner_.account_scratch();
   give_spare_back();
   phase_ = flushing_ ? phase::flush : phase::serving;
   wait_for(flushing_ ? interest::nothing : interest::receive);

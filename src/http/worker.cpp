@@ -279,7 +279,7 @@ void worker::remove_from_holders(connection& c) noexcept {
 admission worker::admit(std::size_t bytes, bool first_in_line) noexcept {
   if (!first_in_line && !waiting_for_room_.empty()) return admission::none;
   if (may_hold(bytes)) return admission::room;
-  return budget_.take_spare() ? admission::spare : admission::none;
+  return budget_.take_spare(bytes) ? admission::spare : admission::none;
 }
 
 void worker::give_spare_back() noexcept {
