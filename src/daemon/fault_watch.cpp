@@ -25,7 +25,7 @@ std::uint64_t fault_watch::others(watched_refusal& each,
                                   const observe::counters_snapshot& counters) {
   std::uint64_t named = 0;
   for (const auto& event : each.but_for) named += event ? counters.of(*event) : 0;
-  const std::uint64_t seen = std::exchange(each.seen, counters.refusals[each.slot]);
+  const std::uint64_t seen = std::exchange(each.seen, counters.refused(each.slot));
   return std::max(each.last.count, seen > named ? seen - named : 0);
 }
 

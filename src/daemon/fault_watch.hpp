@@ -33,7 +33,7 @@ public:
   void stopping() noexcept { stopping_ = true; }
 
 private:
-  static constexpr std::size_t slot_503 = observe::refusal_slot(503);
+  static constexpr std::size_t slot_503 = observe::status_slot(503);
 
   struct spoken {
     std::uint64_t count = 0; // the counter when it was last spoken of
@@ -46,7 +46,7 @@ private:
   };
   // Refusals with a status, but for those that are spoken of as events.
   struct watched_refusal {
-    std::size_t slot; // of observe::counters_snapshot::refusals
+    std::size_t slot; // of observe::counters_snapshot::responses
     std::array<std::optional<observe::event>, 2> but_for;
     std::string_view message;
     std::uint64_t seen = 0; // the refusals at the last look
@@ -68,14 +68,14 @@ private:
       {observe::event::put_out_of_memory, "PUT refused: the kernel gave no memory"},
   }};
   std::array<watched_refusal, 4> refusals_{{
-      {observe::refusal_slot(500), {}, "request refused with 500: the server failed to handle it"},
+      {observe::status_slot(500), {}, "request refused with 500: the server failed to handle it"},
       {slot_503,
        {observe::event::put_no_room, observe::event::connection_refused},
        "request refused with 503: no memory for the buffers of connections"},
-      {observe::refusal_slot(507),
+      {observe::status_slot(507),
        {observe::event::put_out_of_memory},
        "request refused with 507: no memory for answering it"},
-      {observe::refusal_slot(0), {}, "request refused with a status that is not counted by itself"},
+      {observe::status_slot(0), {}, "request refused with a status that is not counted by itself"},
   }};
   spoken access_lines_lost_;
   bool stopping_ = false;

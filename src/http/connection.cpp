@@ -163,9 +163,12 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
 
 // ---- answering -----------------------------------------------------------------------
 
-// To the access log, if there is one: the reply is what stands in `out` from `at` on.
-inline void connection::tell_access(method verb, std::string_view path, const output_buffer& out,
-                                    std::size_t at) noexcept {
+// A final response has been written: it is `out` from `at` on. The only place where one is counted
+// and reported to the access log (besides listener::refuse()), so that both agree.
+inline void connection::count_response(observe::operation op, unsigned status, method verb,
+                                       std::string_view path, const output_buffer& out,
+                                       std::size_t at) noexcept {
+  owner_.handlers().counters.count_response(op, status);
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
     access->note(socket_.get(), verb, path, out.view().substr(at));
 }
@@ -266,7 +269,7 @@ void connection::answer_expectation(output_buffer& out) {
   const std::size_t before = out.size();
   if (refuse_by_head(x)) {
     ending_ = true;
-    tell_access(asked.verb, asked.path, out, before);
+    count_response(x.operation, x.status, asked.verb, asked.path, out, before);
   } else if (owner_.can_never_hold(parser_.announced_bytes())) {
     refuse_and_end(out, fault::beyond_memory);
   } else {
@@ -282,25 +285,26 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   const std::size_t before = out.size();
   handled result = handled::close;
   try {
-    result = room_refused_ ? refuse(x, {fault::no_response_memory}) : dispatch(x);
+    result = room_refused_ ? refuse_for_room(x) : dispatch(x);
   } catch (const std::bad_alloc&) {
     result = refuse(x, {fault::out_of_memory});
   }
   if (out.size() > mark && out.size() - before > always_kept_bytes && !is_admitted(out, before)) {
     const std::size_t bytes = out.size() - before;
     out.truncate(before);
-    if (x.counts == observe::event::hit) --x.context.batch_gets; // nor is it timed
+    if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
     if (before == 0) wait_for_room(bytes);
     return handled::held_back;
   }
-  first_in_line_ = room_refused_ = false;
-  room_bytes_ = 0;
-  if (x.counts) x.context.counters.add(*x.counts);
+  if (first_in_line_) {
+    first_in_line_ = room_refused_ = false;
+    room_bytes_ = 0;
+  }
   if (result == handled::flushing) {
     flush_reply_ = x.how;
     return result;
   }
-  tell_access(asked.verb, asked.path, out, before);
+  count_response(x.operation, x.status, asked.verb, asked.path, out, before);
   return last ? handled::close : result;
 }
 
@@ -321,6 +325,11 @@ bool connection::is_admitted(const output_buffer& out, std::size_t before) noexc
     break;
   }
   return true;
+}
+
+handled connection::refuse_for_room(exchange& x) {
+  x.operation = operation_of(x.asked.path);
+  return refuse(x, {fault::no_response_memory});
 }
 
 void connection::wait_for_room(std::size_t bytes) noexcept {
@@ -396,8 +405,9 @@ void connection::refuse_and_end(output_buffer& out, fault why) {
   handler_context& context = owner_.handlers();
   const std::size_t before = out.size();
   context.writer.refuse(out, {why}, options_for(parser_.current(), after_reply::close));
-  context.counters.refuse(context.shared.faults[why].status);
-  tell_access(parser_.current().verb, {}, out, before);
+  const std::optional<std::string_view> path = parser_.path_of_head(input_.unused());
+  count_response(path ? operation_of(*path) : observe::operation::none,
+                 context.shared.faults[why].status, parser_.current().verb, {}, out, before);
 }
 
 // ---- flushing ------------------------------------------------------------------------
@@ -429,7 +439,7 @@ void connection::answer_flush() noexcept {
   ending_ = flush_reply_.connection == persistence::close;
   try {
     handlers::flushed(out, owner_.handlers(), *flushed_entries_, flush_reply_);
-    tell_access(method::post, flush_path, out, 0);
+    count_response(observe::operation::flush, status_ok, method::post, flush_path, out, 0);
   } catch (const std::bad_alloc&) {
     ending_ = true;
   }

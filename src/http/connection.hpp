@@ -118,6 +118,7 @@ private:
   void answer_sparingly(output_buffer& out);
   bool answer_next(output_buffer& out, std::size_t mark);
   bool is_admitted(const output_buffer& out, std::size_t before) noexcept;
+  static handled refuse_for_room(exchange& x);
   void wait_for_room(std::size_t bytes) noexcept;
   void wait_for_peer() noexcept;
   bool peer_is_behind() const noexcept;
@@ -127,8 +128,8 @@ private:
   void answer_expectation(output_buffer& out);
   handled handle(output_buffer& out, std::size_t request_bytes, std::size_t mark);
   void refuse_and_end(output_buffer& out, fault why);
-  void tell_access(method verb, std::string_view path, const output_buffer& out,
-                   std::size_t at) noexcept;
+  void count_response(observe::operation op, unsigned status, method verb, std::string_view path,
+                      const output_buffer& out, std::size_t at) noexcept;
   bool is_last(std::size_t request_bytes) const noexcept;
 
   void begin_flush() noexcept;

@@ -22,6 +22,10 @@
 
 namespace kvcache::http {
 
+inline constexpr unsigned status_ok = 200;
+inline constexpr unsigned status_no_content = 204;
+inline constexpr unsigned status_not_found = 404;
+
 // A page made by somebody who knows no HTTP. Called from every worker at the same time; it may
 // throw std::bad_alloc only.
 using page_source = std::function<std::string()>;
@@ -77,10 +81,14 @@ struct exchange {
   reply_options how;
   output_buffer& out;
   handler_context& context;
-  std::optional<observe::event> counts = {}; // once the response may be sent
+
+  // What the connection counts once the response is written. The router sets the operation; who
+  // writes a response other than 200 sets its status.
+  observe::operation operation = observe::operation::none;
+  unsigned status = status_ok;
 };
 
-// Writes the refusal and counts it; the only way to refuse.
+// Writes the refusal; the only way to refuse.
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields = {});
 
 } // namespace kvcache::http

@@ -12,15 +12,13 @@ namespace kvcache::http {
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields) {
   const fault_reply& reply = x.context.shared.faults[why.code];
   x.context.writer.refuse(x.out, why, x.how, extra_fields);
-  x.context.counters.refuse(reply.status);
+  x.status = reply.status;
   return reply.then == after_reply::close ? handled::close : handled::go_on;
 }
 
 namespace handlers {
 
 namespace {
-
-constexpr unsigned status_ok = 200;
 
 // When an entry put now expires. Counted from when its batch was received and not from the store's
 // tick, which may be late: the first one in a batch to ask for an expiry has the clock read.
@@ -54,7 +52,6 @@ fault fault_of(put_outcome outcome) noexcept {
 
 handled show(exchange& x, std::string_view content_type, std::string_view body) {
   x.context.writer.reply(x.out, status_ok, content_type, body, x.how);
-  x.counts = observe::event::other_request;
   return handled::go_on;
 }
 
@@ -78,10 +75,12 @@ handled get(exchange& x) {
   do {
     found = store.get(key, [&reply](std::string_view value) { reply.value(value); });
   } while (found && reply.make_room());
-  if (!found) reply.miss();
+  if (!found) {
+    reply.miss();
+    x.status = status_not_found;
+  }
 
   ++context.batch_gets;
-  x.counts = found ? observe::event::hit : observe::event::miss;
   return handled::go_on;
 }
 
@@ -109,12 +108,12 @@ handled erase(exchange& x) {
           parse_delete_body(x.asked.body, context.shared.options.limits, context.body, key))
     return refuse(x, why);
 
-  const bool erased = context.shared.store.erase(key);
-  context.counters.add(erased ? observe::event::erased : observe::event::erase_missed);
-  if (erased)
+  if (context.shared.store.erase(key)) {
     context.writer.deleted(x.out, x.how);
-  else
+  } else {
     context.writer.not_found(x.out, x.how);
+    x.status = status_not_found;
+  }
   return handled::go_on;
 }
 
@@ -131,7 +130,6 @@ void flushed(output_buffer& out, handler_context& context, std::size_t entries, 
                        R"({"status":"OK","message":"Cache flushed.","entries":)" +
                            std::to_string(entries) + "}",
                        how);
-  context.counters.add(observe::event::flush);
 }
 
 handled healthz(exchange& x) {

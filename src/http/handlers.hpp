@@ -1,6 +1,6 @@
-// One small handler for each endpoint. Each writes exactly one reply (or asks for flushing), says
-// what becomes of the connection, and counts what it did. All of them throw only std::bad_alloc,
-// and then have appended nothing.
+// One small handler for each endpoint. Each writes exactly one reply (or asks for flushing), sets
+// its status and says what becomes of the connection, which counts the response. All of them throw
+// only std::bad_alloc, and then have appended nothing.
 #pragma once
 
 #include "http/exchange.hpp"

@@ -262,6 +262,12 @@ std::size_t request_parser::core::announced_bytes() const noexcept {
   return announced ? head_end_ + content_length_ : 0;
 }
 
+std::optional<std::string_view>
+request_parser::core::path_of_head(std::string_view input) const noexcept {
+  if (!head_is_valid_) return std::nullopt;
+  return split_target(input.substr(path_and_query_.offset, path_and_query_.size)).path;
+}
+
 // RFC 9112 §2.2.
 fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
   std::string_view rest = input.substr(start_);
@@ -306,6 +312,7 @@ fault request_parser::core::check_unfinished_head(std::string_view input) noexce
 fault request_parser::core::check_head() noexcept {
   if (!host_.present && version_ == http_version::http_1_1) return fault::missing_host;
   if (unknown_coding_) return fault::unknown_transfer_encoding;
+  head_is_valid_ = true;
   if (framing_ == body_framing::content_length) {
     const std::uint64_t length = content_length().value_or(0);
     if (length > limits_.body_bytes) return fault::body_too_large;

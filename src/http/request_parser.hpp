@@ -77,6 +77,12 @@ public:
   // of the parse() before it.
   const request& describe_head(std::string_view input) noexcept;
 
+  // The path of a request whose body is still to come or was refused. Nothing where no well-formed
+  // head is there. `input`: as it is now; it may have moved since the last parse().
+  std::optional<std::string_view> path_of_head(std::string_view input) const noexcept {
+    return core_->path_of_head(input);
+  }
+
   // What the request in `behind`, the input behind the current one, probably asks for: its query,
   // as it stands, if it is one more like those before it. Nothing else is known of it.
   std::string_view guess_query(std::string_view behind) const noexcept;
@@ -114,6 +120,7 @@ private:
     parse_phase phase() const noexcept;
     bool take_100_continue() noexcept;
     std::size_t announced_bytes() const noexcept;
+    std::optional<std::string_view> path_of_head(std::string_view input) const noexcept;
     std::size_t head_end() const noexcept { return head_end_; }
     std::string_view content_length_text() const noexcept { return at(content_length_text_); }
 
@@ -184,6 +191,7 @@ private:
     bool says_close_ = false;
     bool says_keep_alive_ = false;
     bool awaits_100_ = false;
+    bool head_is_valid_ = false;
     bool unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
     bool past_first_chunk_ = false;
   };

@@ -9,17 +9,20 @@ namespace kvcache::http {
 
 namespace {
 
+using observe::operation;
+
 // The two hot ones first: the table is searched from its start.
 constexpr std::array<route, 9> table{{
-    {"/get", method::get, permission::read, handlers::get},
-    {"/put", method::post, permission::write, handlers::put},
-    {"/delete", method::post, permission::write, handlers::erase},
-    {flush_path, method::post, permission::write, handlers::flush, handlers::flush_closed},
-    {"/healthz", method::get, permission::none, handlers::healthz},
-    {"/readyz", method::get, permission::none, handlers::readyz},
-    {"/stats", method::get, permission::read, handlers::stats},
-    {"/metrics", method::get, permission::read, handlers::metrics},
-    {"/openapi.json", method::get, permission::none, handlers::openapi},
+    {"/get", operation::get, method::get, permission::read, handlers::get},
+    {"/put", operation::put, method::post, permission::write, handlers::put},
+    {"/delete", operation::erase, method::post, permission::write, handlers::erase},
+    {flush_path, operation::flush, method::post, permission::write, handlers::flush,
+     handlers::flush_closed},
+    {"/healthz", operation::healthz, method::get, permission::none, handlers::healthz},
+    {"/readyz", operation::readyz, method::get, permission::none, handlers::readyz},
+    {"/stats", operation::stats, method::get, permission::read, handlers::stats},
+    {"/metrics", operation::metrics, method::get, permission::read, handlers::metrics},
+    {"/openapi.json", operation::openapi, method::get, permission::none, handlers::openapi},
 }};
 
 constexpr std::string_view allow_get = "Allow: GET, HEAD, OPTIONS\r\n";
@@ -38,7 +41,8 @@ bool fits(method asked, method offered) noexcept {
 
 handled show_options(exchange& x, std::string_view allow) {
   x.context.writer.no_content(x.out, x.how, allow);
-  x.context.counters.add(observe::event::other_request);
+  x.operation = operation::options;
+  x.status = status_no_content;
   return handled::go_on;
 }
 
@@ -58,14 +62,15 @@ std::string_view allow_of(const route& to) noexcept {
   return to.verb == method::get ? allow_get : allow_post;
 }
 
-// What the head alone decides.
+// What the head alone decides, and the operation with it.
 struct verdict {
   fault why = fault::none;
   const route* to = nullptr; // null for unknown_path only
 };
 
-verdict judge(const exchange& x) noexcept {
+verdict judge(exchange& x) noexcept {
   const route* to = find_route(x.asked.path);
+  x.operation = to == nullptr ? operation::unknown : to->operation;
   if (to == nullptr) return {fault::unknown_path, nullptr};
   if (!fits(x.asked.verb, to->verb)) return {fault::method_not_allowed, to};
   if (const fault why = check_access(x, *to); why != fault::none) return {why, to};
@@ -86,10 +91,18 @@ std::string_view known_path(std::string_view path) noexcept {
   return known == nullptr ? std::string_view{} : known->path;
 }
 
+operation operation_of(std::string_view path) noexcept {
+  const route* known = find_route(path);
+  return known == nullptr ? operation::unknown : known->operation;
+}
+
 // A verdict rests on the head alone and on options that do not change; only tokens may be revoked.
 handled dispatch(exchange& x) {
   const route** const granted = x.asked.granted;
-  if (granted != nullptr && *granted != nullptr) return (*granted)->handle(x);
+  if (granted != nullptr && *granted != nullptr) {
+    x.operation = (*granted)->operation;
+    return (*granted)->handle(x);
+  }
   if (x.asked.form == target_form::asterisk) return show_options(x, allow_all); // OPTIONS only
   const verdict found = judge(x);
   if (found.why == fault::none) {

@@ -15,6 +15,7 @@ namespace kvcache::http {
 // Each path has one method; HEAD goes with GET, and OPTIONS with all.
 struct route {
   std::string_view path;
+  observe::operation operation; // under which its responses are counted
   method verb;
   permission needs; // none: open to everyone, under any host name
   handled (*handle)(exchange&);
@@ -29,6 +30,9 @@ std::span<const route> routes() noexcept;
 
 // The path as it stands in the table; empty if it does not.
 std::string_view known_path(std::string_view path) noexcept;
+
+// Under which a refusal of a request for this path is counted.
+observe::operation operation_of(std::string_view path) noexcept;
 
 // Answers one request. Throws only std::bad_alloc, and then nothing was appended.
 handled dispatch(exchange& x);

@@ -16,6 +16,22 @@ double seconds(std::chrono::nanoseconds duration) noexcept {
   return std::chrono::duration<double>{duration}.count();
 }
 
+// What a request that is in order can get.
+bool is_ordinary(operation op, std::size_t slot) noexcept {
+  switch (op) {
+  case operation::get:
+  case operation::erase:
+    return slot == status_slot(200) || slot == status_slot(404);
+  case operation::options:
+    return slot == status_slot(204);
+  case operation::unknown:
+  case operation::none:
+    return false;
+  default:
+    return slot == status_slot(200);
+  }
+}
+
 double share(unsigned percent) noexcept { return percent / 100.0; }
 
 void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
@@ -131,28 +147,43 @@ void write_eviction(metrics_writer& metrics, const service_snapshot& snapshot) {
                  seconds(snapshot.eviction.longest_slice_ns));
 }
 
+// A series for each pair that has occurred, and from the start those of the ordinary results.
+void write_responses(metrics_writer& metrics, const counters_snapshot& counters) {
+  metrics.family("keyvalue_cache_requests_total", metric_type::counter,
+                 "Final responses, by operation and status; their sum is all that were sent.");
+  for (std::size_t op = 0; op < operation_count; ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      if (const std::uint64_t count = counters.responses[op][slot];
+          count != 0 || is_ordinary(static_cast<operation>(op), slot))
+        metrics.sample({{"operation", operation_names[op]}, {"code", status_name(slot)}}, count);
+}
+
 void write_requests(metrics_writer& metrics, const counters_snapshot& counters) {
+  write_responses(metrics, counters);
   metrics.family("keyvalue_cache_gets_total", metric_type::counter,
                  "GETs of a key that reached the store, by result.");
-  metrics.sample({{"result", "hit"}}, counters.of(event::hit));
-  metrics.sample({{"result", "miss"}}, counters.of(event::miss));
+  metrics.sample({{"result", "hit"}}, counters.hits());
+  metrics.sample({{"result", "miss"}}, counters.misses());
   metrics.family("keyvalue_cache_puts_total", metric_type::counter,
                  "PUTs that reached the store, by result.");
   for (const auto& [outcome, name] : put_outcome_names)
     metrics.sample({{"result", name}}, counters.of(event_of(outcome)));
   metrics.family("keyvalue_cache_deletes_total", metric_type::counter,
                  "Deletes that reached the store, by result.");
-  metrics.sample({{"result", "deleted"}}, counters.of(event::erased));
-  metrics.sample({{"result", "not_found"}}, counters.of(event::erase_missed));
+  metrics.sample({{"result", "deleted"}}, counters.deletes());
+  metrics.sample({{"result", "not_found"}}, counters.deletes_not_found());
   metrics.single("keyvalue_cache_flushes_total", metric_type::counter,
-                 "Times the whole cache was emptied by request.", counters.of(event::flush));
+                 "Times the whole cache was emptied by request.", counters.flushes());
   metrics.single("keyvalue_cache_other_requests_total", metric_type::counter,
                  "Answered requests for statistics, health and documentation.",
-                 counters.of(event::other_request));
-  metrics.family("keyvalue_cache_refused_requests_total", metric_type::counter,
-                 "Requests answered with an error, by status; missed keys are none.");
-  for (std::size_t slot = 0; slot < refusal_slot_count; ++slot)
-    metrics.sample({{"status", refusal_name(slot)}}, counters.refusals[slot]);
+                 counters.other_requests());
+  metrics.family(
+      "keyvalue_cache_refused_requests_total", metric_type::counter,
+      "Requests answered with an error, by status; missed keys are none. A PUT without room "
+      "is one of these and of keyvalue_cache_puts_total.");
+  for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+    if (is_error_slot(slot))
+      metrics.sample({{"status", status_name(slot)}}, counters.refused(slot));
   metrics.single("keyvalue_cache_received_bytes_total", metric_type::counter,
                  "Bytes read from clients.", counters.of(event::bytes_received));
   metrics.single("keyvalue_cache_sent_bytes_total", metric_type::counter,

@@ -1,5 +1,6 @@
 #include "observe/stats_json.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -137,27 +138,44 @@ void write_latency(json_writer& json, std::string_view name, const latency_snaps
   json.end_object();
 }
 
+// By operation and status, those that occurred.
+void write_responses(json_writer& json, const counters_snapshot& counters) {
+  json.begin_object("responses");
+  for (std::size_t op = 0; op < operation_count; ++op) {
+    const auto& of_operation = counters.responses[op];
+    if (std::all_of(of_operation.begin(), of_operation.end(), [](auto n) { return n == 0; }))
+      continue;
+    json.begin_object(operation_names[op]);
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      if (of_operation[slot] != 0) json.member(status_name(slot), of_operation[slot]);
+    json.end_object();
+  }
+  json.end_object();
+}
+
 void write_counters(json_writer& json, std::string_view name, std::chrono::nanoseconds length,
                     const counters_snapshot& counters) {
   json.begin_object(name);
   json.member("seconds", seconds(length));
   json.member("gets", counters.gets());
-  json.member("hits", counters.of(event::hit));
-  json.member("misses", counters.of(event::miss));
-  json.member("hit_ratio", ratio(counters.of(event::hit), counters.gets()));
+  json.member("hits", counters.hits());
+  json.member("misses", counters.misses());
+  json.member("hit_ratio", ratio(counters.hits(), counters.gets()));
   json.member("puts", counters.puts());
   json.begin_object("put_outcomes");
   for (const auto& [outcome, outcome_name] : put_outcome_names)
     json.member(outcome_name, counters.of(event_of(outcome)));
   json.end_object();
-  json.member("deletes", counters.of(event::erased));
-  json.member("deletes_not_found", counters.of(event::erase_missed));
-  json.member("flushes", counters.of(event::flush));
-  json.member("other_requests", counters.of(event::other_request));
+  json.member("deletes", counters.deletes());
+  json.member("deletes_not_found", counters.deletes_not_found());
+  json.member("flushes", counters.flushes());
+  json.member("other_requests", counters.other_requests());
   json.begin_object("refused"); // by status, those that occurred
-  for (std::size_t slot = 0; slot < refusal_slot_count; ++slot)
-    if (counters.refusals[slot] != 0) json.member(refusal_name(slot), counters.refusals[slot]);
+  for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+    if (is_error_slot(slot) && counters.refused(slot) != 0)
+      json.member(status_name(slot), counters.refused(slot));
   json.end_object();
+  write_responses(json, counters);
   json.member("received_bytes", counters.of(event::bytes_received));
   json.member("sent_bytes", counters.of(event::bytes_sent));
   write_latency(json, "get_latency_us", counters.get_latency);

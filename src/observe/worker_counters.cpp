@@ -1,9 +1,33 @@
 #include "observe/worker_counters.hpp"
 
+#include <numeric>
+
 namespace kvcache::observe {
 
-std::string refusal_name(std::size_t slot) {
-  return slot < refusal_statuses.size() ? std::to_string(refusal_statuses[slot]) : "other";
+std::string status_name(std::size_t slot) {
+  return slot < response_statuses.size() ? std::to_string(response_statuses[slot]) : "other";
+}
+
+std::uint64_t counters_snapshot::other_requests() const noexcept {
+  std::uint64_t sum = 0;
+  for (auto op = static_cast<std::size_t>(operation::healthz);
+       op <= static_cast<std::size_t>(operation::options); ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      if (!is_error_slot(slot)) sum += responses[op][slot];
+  return sum;
+}
+
+std::uint64_t counters_snapshot::refused(std::size_t slot) const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& of_operation : responses) sum += of_operation[slot];
+  return slot == status_slot(404) ? sum - misses() - deletes_not_found() : sum;
+}
+
+std::uint64_t counters_snapshot::responses_sent() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& of_operation : responses)
+    sum = std::accumulate(of_operation.begin(), of_operation.end(), sum);
+  return sum;
 }
 
 std::uint64_t counters_snapshot::puts() const noexcept {
@@ -21,8 +45,9 @@ counters_snapshot counters_snapshot::since(const counters_snapshot& earlier) con
   counters_snapshot difference;
   for (std::size_t i = 0; i < events.size(); ++i)
     difference.events[i] = events[i] - earlier.events[i];
-  for (std::size_t i = 0; i < refusals.size(); ++i)
-    difference.refusals[i] = refusals[i] - earlier.refusals[i];
+  for (std::size_t op = 0; op < operation_count; ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      difference.responses[op][slot] = responses[op][slot] - earlier.responses[op][slot];
   difference.get_latency = get_latency.since(earlier.get_latency);
   difference.put_latency = put_latency.since(earlier.put_latency);
   return difference;
@@ -30,7 +55,9 @@ counters_snapshot counters_snapshot::since(const counters_snapshot& earlier) con
 
 void worker_counters::add_to(counters_snapshot& sum) const noexcept {
   for (std::size_t i = 0; i < events_.size(); ++i) sum.events[i] += events_[i].value();
-  for (std::size_t i = 0; i < refusals_.size(); ++i) sum.refusals[i] += refusals_[i].value();
+  for (std::size_t op = 0; op < operation_count; ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      sum.responses[op][slot] += responses_[op][slot].value();
   get_latency_.add_to(sum.get_latency);
   put_latency_.add_to(sum.put_latency);
 }

@@ -5,13 +5,10 @@
 // under way at that moment; each of them only rises.
 //
 // What is counted where:
-//   - Each GET of a key that reached the store is one hit or one miss; each PUT one put_… event;
-//   each
-//     delete one erased or erase_missed.
-//   - Each answer with an error status is counted by that status in refuse(), except the two 404
-//   that
-//     are ordinary results: a missed GET and a delete of an absent key. So a PUT without room is a
-//     put_no_room and a refused 503.
+//   - Each final response is counted exactly once, by operation and status, in count_response().
+//     All counters of requests are sums of these, so they add up to the responses sent.
+//   - A PUT that reached the store is one put_… event besides: its responses do not distinguish an
+//     inserted key from a replaced one. A PUT without room is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
 #pragma once
 
@@ -19,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "kvcache/cache.hpp"
 #include "observe/counter.hpp"
@@ -27,8 +25,6 @@
 namespace kvcache::observe {
 
 enum class event : std::uint8_t {
-  hit,
-  miss,
   // The outcomes of a put, in the order of put_outcome: see event_of(). Not each has an endpoint:
   // put_outcome_names (service_snapshot.hpp) lists those that are shown.
   put_inserted,
@@ -38,10 +34,6 @@ enum class event : std::uint8_t {
   put_no_room,
   put_out_of_memory,
   put_too_large,
-  erased,
-  erase_missed,
-  flush,
-  other_request, // answered requests to the other endpoints: statistics, health, documentation
   connection_opened,
   connection_closed,
   connection_refused, // over the connection limit: answered 503 and closed; never opened
@@ -60,30 +52,85 @@ static_assert(event_of(put_outcome::inserted) == event::put_inserted);
 static_assert(event_of(put_outcome::no_room) == event::put_no_room);
 static_assert(event_of(put_outcome::too_large) == event::put_too_large);
 
-// The error statuses that the service answers with, each counted by itself; any other one is
-// counted in the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 17> refusal_statuses{
-    400, 401, 403, 404, 405, 408, 411, 413, 414, 417, 421, 431, 500, 501, 503, 505, 507};
-inline constexpr std::size_t refusal_slot_count = refusal_statuses.size() + 1;
+// What a request asked for. A refusal counts under the endpoint that the request named.
+enum class operation : std::uint8_t {
+  get,
+  put,
+  erase,
+  flush,
+  healthz,
+  readyz,
+  stats,
+  metrics,
+  openapi,
+  options, // the method OPTIONS, answered with the methods of a path
+  unknown, // no such path
+  none     // no request head could be read: malformed, too slow, too many connections
+};
+inline constexpr std::array<std::string_view, 12> operation_names{
+    "get",   "put",     "delete",  "flush",   "healthz", "readyz",
+    "stats", "metrics", "openapi", "options", "unknown", "none"};
+inline constexpr std::size_t operation_count = operation_names.size();
+static_assert(operation_count == static_cast<std::size_t>(operation::none) + 1);
 
-constexpr std::size_t refusal_slot(unsigned status) noexcept {
-  for (std::size_t slot = 0; slot < refusal_statuses.size(); ++slot)
-    if (refusal_statuses[slot] == status) return slot;
-  return refusal_statuses.size();
+// The statuses that the service responds with, each counted separately; any other one is counted in
+// the slot behind the last (shown as "other").
+inline constexpr std::array<unsigned, 19> response_statuses{
+    200, 204, 400, 401, 403, 404, 405, 408, 411, 413, 414, 417, 421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
+
+namespace detail {
+inline constexpr std::size_t status_end = 600;
+constexpr std::array<std::uint8_t, status_end> make_status_slots() {
+  std::array<std::uint8_t, status_end> slots{};
+  slots.fill(static_cast<std::uint8_t>(response_statuses.size()));
+  for (std::size_t slot = 0; slot < response_statuses.size(); ++slot)
+    slots[response_statuses[slot]] = static_cast<std::uint8_t>(slot);
+  return slots;
+}
+inline constexpr std::array<std::uint8_t, status_end> status_slots = make_status_slots();
+} // namespace detail
+
+constexpr std::size_t status_slot(unsigned status) noexcept {
+  return status < detail::status_end ? detail::status_slots[status] : response_statuses.size();
 }
 
-// "404", or "other" for the last slot. REQUIRES: slot < refusal_slot_count.
-std::string refusal_name(std::size_t slot);
+// "404", or "other" for the last slot. REQUIRES: slot < status_slot_count.
+std::string status_name(std::size_t slot);
+
+// Whether the slot holds errors; "other" does.
+constexpr bool is_error_slot(std::size_t slot) noexcept {
+  constexpr unsigned lowest_error = 400;
+  return slot >= response_statuses.size() || response_statuses[slot] >= lowest_error;
+}
+
+// Of each operation, by status slot.
+template <class Count>
+using response_counts = std::array<std::array<Count, status_slot_count>, operation_count>;
 
 // A plain copy of one block, or the sum of several.
 struct counters_snapshot {
   std::array<std::uint64_t, event_count> events{};
-  std::array<std::uint64_t, refusal_slot_count> refusals{};
+  response_counts<std::uint64_t> responses{};
   latency_snapshot get_latency;
   latency_snapshot put_latency;
 
   std::uint64_t of(event e) const noexcept { return events[static_cast<std::size_t>(e)]; }
-  std::uint64_t gets() const noexcept { return of(event::hit) + of(event::miss); }
+  std::uint64_t of(operation op, unsigned status) const noexcept {
+    return responses[static_cast<std::size_t>(op)][status_slot(status)];
+  }
+
+  // Sums of `responses`. The 404 of an absent key is an ordinary result of get and delete.
+  std::uint64_t hits() const noexcept { return of(operation::get, 200); }
+  std::uint64_t misses() const noexcept { return of(operation::get, 404); }
+  std::uint64_t gets() const noexcept { return hits() + misses(); }
+  std::uint64_t deletes() const noexcept { return of(operation::erase, 200); }
+  std::uint64_t deletes_not_found() const noexcept { return of(operation::erase, 404); }
+  std::uint64_t flushes() const noexcept { return of(operation::flush, 200); }
+  std::uint64_t other_requests() const noexcept;          // healthz to options, not refused
+  std::uint64_t refused(std::size_t slot) const noexcept; // REQUIRES: is_error_slot(slot)
+  std::uint64_t responses_sent() const noexcept;          // all of them
+
   std::uint64_t puts() const noexcept; // those that stored a value: inserted and replaced
   std::uint64_t connections_now() const noexcept;
 
@@ -98,7 +145,9 @@ public:
   void add(event e, std::uint64_t times = 1) noexcept {
     events_[static_cast<std::size_t>(e)].add(times);
   }
-  void refuse(unsigned http_status) noexcept { refusals_[refusal_slot(http_status)].add(); }
+  void count_response(operation op, unsigned status) noexcept {
+    responses_[static_cast<std::size_t>(op)][status_slot(status)].add();
+  }
 
   latency_histogram& get_latency() noexcept { return get_latency_; }
   latency_histogram& put_latency() noexcept { return put_latency_; }
@@ -108,7 +157,7 @@ public:
 
 private:
   std::array<counter, event_count> events_;
-  std::array<counter, refusal_slot_count> refusals_;
+  response_counts<counter> responses_;
   latency_histogram get_latency_;
   latency_histogram put_latency_;
 };

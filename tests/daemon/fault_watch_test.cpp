@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 using observe::event;
 
 constexpr fault_watch::time_point start{1h};
+constexpr auto of_puts = static_cast<std::size_t>(observe::operation::put);
 
 observe::counters_snapshot counted(event what, std::uint64_t times) {
   observe::counters_snapshot counters;
@@ -19,14 +20,14 @@ observe::counters_snapshot counted(event what, std::uint64_t times) {
 // With an answer of this status to each.
 observe::counters_snapshot refused(unsigned status, std::uint64_t times) {
   observe::counters_snapshot counters;
-  counters.refusals[observe::refusal_slot(status)] = times;
+  counters.responses[of_puts][observe::status_slot(status)] = times;
   return counters;
 }
 
 TEST(fault_watch, is_silent_while_nothing_fails) {
   fault_watch watch;
   EXPECT_TRUE(watch.look({}, 0, start).empty());
-  EXPECT_TRUE(watch.look(counted(event::hit, 1000), 0, start).empty());
+  EXPECT_TRUE(watch.look(counted(event::put_inserted, 1000), 0, start).empty());
 }
 
 TEST(fault_watch, speaks_of_the_first_fault_at_once) {
@@ -90,7 +91,7 @@ TEST(fault_watch, tells_of_a_status_that_has_no_counter_of_its_own) {
 
 TEST(fault_watch, is_silent_about_what_clients_do_wrong) {
   fault_watch watch;
-  for (const unsigned status : observe::refusal_statuses) {
+  for (const unsigned status : observe::response_statuses) {
     if (status == 500 || status == 503 || status == 507) continue;
     watch.look(refused(status, 1000), 0, start);
     EXPECT_TRUE(watch.look(refused(status, 1000), 0, start).empty()) << status;
@@ -109,7 +110,7 @@ TEST(fault_watch, says_once_what_is_an_event_and_a_refusal) {
     counters.events[static_cast<std::size_t>(each.what)] = 7;
     EXPECT_EQ(watch.look(counters, 0, start).size(), 1U);
     EXPECT_TRUE(watch.look(counters, 0, start + 1h).empty());
-    counters.refusals[observe::refusal_slot(each.status)] = 9; // two are none of them
+    counters.responses[of_puts][observe::status_slot(each.status)] = 9; // two are none of them
     watch.look(counters, 0, start + 2h);
     const auto lines = watch.look(counters, 0, start + 2h);
     ASSERT_EQ(lines.size(), 1U);

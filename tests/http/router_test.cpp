@@ -120,7 +120,7 @@ TEST(router, refuses_writes_of_another_origins_page) {
   EXPECT_EQ(client.ask(post_request("/delete", R"({"key":"a"})", "Origin: null\r\n")).status, 403U);
   EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
   EXPECT_EQ(client.ask(post_request("/put", body, "Origin: http://localhost\r\n")).status, 200U);
-  EXPECT_EQ(server.counted().refusals[observe::refusal_slot(403)], 3U);
+  EXPECT_EQ(server.counted().refused(observe::status_slot(403)), 3U);
 }
 
 TEST(router, answers_for_the_allowed_hosts_only) {
@@ -181,7 +181,7 @@ TEST(router, flushes_and_then_answers_what_was_sent_behind_it) {
   EXPECT_EQ(client.read_reply().status, 200U);
   EXPECT_EQ(client.read_reply().body, R"({"status":"OK","message":"Cache flushed.","entries":2})");
   EXPECT_EQ(client.read_reply().body, error_body("Key not found."));
-  EXPECT_EQ(server.counted().of(observe::event::flush), 1U);
+  EXPECT_EQ(server.counted().flushes(), 1U);
 }
 
 TEST(router, shows_the_pages_it_was_given_and_404_for_those_it_was_not) {
@@ -212,12 +212,12 @@ TEST(router, counts_what_it_answers) {
   const observe::counters_snapshot counted = server.counted();
   EXPECT_EQ(counted.of(observe::event::put_inserted), 1U);
   EXPECT_EQ(counted.of(observe::event::put_replaced), 1U);
-  EXPECT_EQ(counted.of(observe::event::hit), 1U);
-  EXPECT_EQ(counted.of(observe::event::miss), 1U);
-  EXPECT_EQ(counted.of(observe::event::erased), 1U);
-  EXPECT_EQ(counted.of(observe::event::erase_missed), 1U);
-  EXPECT_EQ(counted.refusals[observe::refusal_slot(400)], 1U);
-  EXPECT_EQ(counted.refusals[observe::refusal_slot(404)], 0U);
+  EXPECT_EQ(counted.hits(), 1U);
+  EXPECT_EQ(counted.misses(), 1U);
+  EXPECT_EQ(counted.deletes(), 1U);
+  EXPECT_EQ(counted.deletes_not_found(), 1U);
+  EXPECT_EQ(counted.refused(observe::status_slot(400)), 1U);
+  EXPECT_EQ(counted.refused(observe::status_slot(404)), 0U);
 }
 
 } // namespace

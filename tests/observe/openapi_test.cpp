@@ -132,7 +132,7 @@ TEST(openapi, documents_only_statuses_that_are_counted) {
     for (const auto& [method, operation] : operations.items())
       for (const auto& [status, answer] : operation["responses"].items()) {
         if (status == "200") continue;
-        EXPECT_NE(refusal_slot(static_cast<unsigned>(std::stoul(status))), refusal_statuses.size())
+        EXPECT_NE(status_slot(static_cast<unsigned>(std::stoul(status))), response_statuses.size())
             << path << ' ' << status;
       }
 }

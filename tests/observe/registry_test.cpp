@@ -19,38 +19,38 @@ TEST(registry, has_a_block_for_each_worker_and_at_least_one) {
 
 TEST(registry, adds_up_all_workers) {
   registry counters{3};
-  counters.worker(0).add(event::hit, 1);
-  counters.worker(1).add(event::hit, 10);
-  counters.worker(2).add(event::hit, 100);
+  counters.worker(0).add(event::put_inserted, 1);
+  counters.worker(1).add(event::put_inserted, 10);
+  counters.worker(2).add(event::put_inserted, 100);
   counters.worker(2).put_latency().record(77);
   const counters_report report = counters.report(1s);
-  EXPECT_EQ(report.since_start.of(event::hit), 111U);
+  EXPECT_EQ(report.since_start.of(event::put_inserted), 111U);
   EXPECT_EQ(report.since_start.put_latency.max_ns(), 77U);
   EXPECT_EQ(report.uptime, 1s);
 }
 
 TEST(registry, takes_its_whole_life_as_the_last_minute_while_it_is_younger) {
   registry counters{1};
-  counters.worker(0).add(event::hit, 7);
+  counters.worker(0).add(event::put_inserted, 7);
   for (auto now = 0s; now <= 40s; now += 1s) counters.tick(now);
   const counters_report report = counters.report(42s);
   EXPECT_EQ(report.window, 42s);
-  EXPECT_EQ(report.last_minute.of(event::hit), 7U);
+  EXPECT_EQ(report.last_minute.of(event::put_inserted), 7U);
 }
 
 TEST(registry, forgets_what_is_older_than_a_minute) {
   registry counters{1};
-  counters.worker(0).add(event::miss, 1'000);
+  counters.worker(0).add(event::put_replaced, 1'000);
   counters.tick(5s);
   for (auto now = 6s; now <= 10min; now += 1s) {
-    counters.worker(0).add(event::hit);
+    counters.worker(0).add(event::put_inserted);
     counters.tick(now);
   }
   const counters_report report = counters.report(10min);
-  EXPECT_EQ(report.since_start.of(event::miss), 1'000U);
-  EXPECT_EQ(report.last_minute.of(event::miss), 0U);
+  EXPECT_EQ(report.since_start.of(event::put_replaced), 1'000U);
+  EXPECT_EQ(report.last_minute.of(event::put_replaced), 0U);
   EXPECT_EQ(report.window, 60s);
-  EXPECT_EQ(report.last_minute.of(event::hit), 60U);
+  EXPECT_EQ(report.last_minute.of(event::put_inserted), 60U);
 }
 
 TEST(registry, keeps_the_window_between_60_and_65_seconds) {
@@ -67,20 +67,20 @@ TEST(registry, keeps_the_window_between_60_and_65_seconds) {
 TEST(registry, says_how_long_the_window_is_when_nobody_ticked_for_a_while) {
   registry counters{1};
   counters.tick(5s);
-  counters.worker(0).add(event::hit, 3);
+  counters.worker(0).add(event::put_inserted, 3);
   const counters_report report = counters.report(1h);
   EXPECT_EQ(report.window, 1h - 5s);
-  EXPECT_EQ(report.last_minute.of(event::hit), 3U);
+  EXPECT_EQ(report.last_minute.of(event::put_inserted), 3U);
 }
 
 TEST(registry, ignores_a_tick_that_comes_too_early_or_goes_back) {
   registry counters{1};
   counters.tick(100s);
-  counters.worker(0).add(event::hit);
+  counters.worker(0).add(event::put_inserted);
   counters.tick(104s); // would move the window's start behind the hit
   counters.tick(3s);
   EXPECT_EQ(counters.report(161s).window, 61s);
-  EXPECT_EQ(counters.report(161s).last_minute.of(event::hit), 1U);
+  EXPECT_EQ(counters.report(161s).last_minute.of(event::put_inserted), 1U);
 }
 
 // Under ThreadSanitizer this is the proof that ticking and reporting need no lock of a worker.
@@ -94,7 +94,7 @@ TEST(registry, reports_while_workers_count_and_another_thread_ticks) {
   for (std::size_t w = 0; w < workers; ++w)
     threads.emplace_back([&counters, &done, w] {
       for (std::uint64_t i = 0; i < rounds; ++i) {
-        counters.worker(w).add(event::hit);
+        counters.worker(w).add(event::put_inserted);
         counters.worker(w).get_latency().record(i);
       }
       done.fetch_add(1);
@@ -106,12 +106,13 @@ TEST(registry, reports_while_workers_count_and_another_thread_ticks) {
   std::uint64_t previous = 0;
   while (done.load() < workers) {
     const counters_report report = counters.report(1h);
-    ASSERT_GE(report.since_start.of(event::hit), previous);
-    ASSERT_LE(report.last_minute.of(event::hit), report.since_start.of(event::hit));
-    previous = report.since_start.of(event::hit);
+    ASSERT_GE(report.since_start.of(event::put_inserted), previous);
+    ASSERT_LE(report.last_minute.of(event::put_inserted),
+              report.since_start.of(event::put_inserted));
+    previous = report.since_start.of(event::put_inserted);
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(counters.totals().of(event::hit), workers * rounds);
+  EXPECT_EQ(counters.totals().of(event::put_inserted), workers * rounds);
 }
 
 } // namespace

@@ -55,28 +55,67 @@ TEST(worker_counters, name_every_outcome_of_a_put) {
   EXPECT_EQ(event_of(put_outcome::too_large), event::put_too_large);
 }
 
-TEST(worker_counters, count_refusals_by_status_and_unknown_ones_together) {
+TEST(worker_counters, count_responses_by_operation_and_status_and_unlisted_statuses_together) {
   worker_counters counters;
-  for (const unsigned status : refusal_statuses) counters.refuse(status);
-  counters.refuse(418);
-  counters.refuse(0);
+  const auto expected = [](std::size_t op, unsigned status) { return op * 1000 + status; };
+  for (std::size_t op = 0; op < operation_count; ++op)
+    for (const unsigned status : response_statuses)
+      for (std::size_t i = 0; i < expected(op, status); ++i)
+        counters.count_response(static_cast<operation>(op), status);
+  for (const unsigned unlisted : {0U, 199U, 418U, 599U, 600U, 4'000'000'000U})
+    counters.count_response(operation::put, unlisted);
   const counters_snapshot snapshot = snapshot_of(counters);
-  for (const unsigned status : refusal_statuses)
-    EXPECT_EQ(snapshot.refusals[refusal_slot(status)], 1U) << status;
-  EXPECT_EQ(snapshot.refusals.back(), 2U);
+  for (std::size_t op = 0; op < operation_count; ++op)
+    for (const unsigned status : response_statuses)
+      EXPECT_EQ(snapshot.of(static_cast<operation>(op), status), expected(op, status));
+  EXPECT_EQ(snapshot.of(operation::put, 418), 6U);
+  EXPECT_EQ(snapshot.of(operation::get, 418), 0U);
+}
+
+TEST(worker_counters, name_every_operation_and_status) {
+  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::get)], "get");
+  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::erase)], "delete");
+  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::openapi)], "openapi");
+  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::none)], "none");
+  EXPECT_EQ(status_name(status_slot(200)), "200");
+  EXPECT_EQ(status_name(status_slot(507)), "507");
+  EXPECT_EQ(status_name(status_slot(418)), "other");
+  EXPECT_FALSE(is_error_slot(status_slot(204)));
+  EXPECT_TRUE(is_error_slot(status_slot(400)));
+  EXPECT_TRUE(is_error_slot(status_slot(418)));
 }
 
 TEST(counters_snapshot, derives_the_sums_that_people_ask_for) {
   worker_counters counters;
-  counters.add(event::hit, 3);
-  counters.add(event::miss);
+  for (int i = 0; i < 3; ++i) counters.count_response(operation::get, 200);
+  counters.count_response(operation::get, 404);
+  counters.count_response(operation::get, 400);
+  counters.count_response(operation::erase, 200);
+  counters.count_response(operation::erase, 404);
+  counters.count_response(operation::erase, 404);
+  counters.count_response(operation::flush, 200);
+  counters.count_response(operation::healthz, 200);
+  counters.count_response(operation::readyz, 503);
+  counters.count_response(operation::options, 204);
+  counters.count_response(operation::unknown, 404);
+  counters.count_response(operation::none, 400);
   counters.add(event::put_inserted, 2);
   counters.add(event::put_replaced, 5);
   counters.add(event::put_no_room, 9);
   counters.add(event::connection_opened, 4);
   counters.add(event::connection_closed, 1);
   const counters_snapshot snapshot = snapshot_of(counters);
+  EXPECT_EQ(snapshot.hits(), 3U);
+  EXPECT_EQ(snapshot.misses(), 1U);
   EXPECT_EQ(snapshot.gets(), 4U);
+  EXPECT_EQ(snapshot.deletes(), 1U);
+  EXPECT_EQ(snapshot.deletes_not_found(), 2U);
+  EXPECT_EQ(snapshot.flushes(), 1U);
+  EXPECT_EQ(snapshot.other_requests(), 2U);
+  EXPECT_EQ(snapshot.refused(status_slot(400)), 2U);
+  EXPECT_EQ(snapshot.refused(status_slot(404)), 1U);
+  EXPECT_EQ(snapshot.refused(status_slot(503)), 1U);
+  EXPECT_EQ(snapshot.responses_sent(), 14U);
   EXPECT_EQ(snapshot.puts(), 7U);
   EXPECT_EQ(snapshot.connections_now(), 3U);
 }
@@ -92,14 +131,15 @@ TEST(counters_snapshot, tells_what_came_after_an_earlier_one_even_across_the_wra
   counters.add(event::bytes_sent, std::numeric_limits<std::uint64_t>::max());
   const counters_snapshot earlier = snapshot_of(counters);
   counters.add(event::bytes_sent, 11);
-  counters.add(event::hit, 2);
-  counters.refuse(400);
+  counters.count_response(operation::get, 200);
+  counters.count_response(operation::get, 200);
+  counters.count_response(operation::put, 400);
   counters.get_latency().record(50);
   counters.put_latency().record(60);
   const counters_snapshot between = snapshot_of(counters).since(earlier);
   EXPECT_EQ(between.of(event::bytes_sent), 11U);
-  EXPECT_EQ(between.of(event::hit), 2U);
-  EXPECT_EQ(between.refusals[refusal_slot(400)], 1U);
+  EXPECT_EQ(between.hits(), 2U);
+  EXPECT_EQ(between.of(operation::put, 400), 1U);
   EXPECT_EQ(between.get_latency.count(), 1U);
   EXPECT_EQ(between.put_latency.count(), 1U);
 }
@@ -112,8 +152,8 @@ TEST(worker_counters, can_be_read_while_their_worker_counts) {
   std::thread worker{[&] {
     started.store(true);
     for (std::uint64_t i = 0; i < rounds; ++i) {
-      counters.add(event::hit);
-      counters.refuse(400);
+      counters.count_response(operation::get, 200);
+      counters.count_response(operation::put, 400);
       counters.get_latency().record_n(i, 2);
     }
   }};
@@ -122,13 +162,13 @@ TEST(worker_counters, can_be_read_while_their_worker_counts) {
   counters_snapshot previous;
   for (int i = 0; i < 200; ++i) {
     const counters_snapshot now = snapshot_of(counters);
-    ASSERT_GE(now.of(event::hit), previous.of(event::hit));
+    ASSERT_GE(now.hits(), previous.hits());
     ASSERT_GE(now.get_latency.count(), previous.get_latency.count());
     ASSERT_LE(now.get_latency.quantile_ns(0.5), now.get_latency.max_ns());
     previous = now;
   }
   worker.join();
-  EXPECT_EQ(snapshot_of(counters).of(event::hit), rounds);
+  EXPECT_EQ(snapshot_of(counters).hits(), rounds);
   EXPECT_EQ(snapshot_of(counters).get_latency.count(), 2 * rounds);
   EXPECT_EQ(snapshot_of(counters).get_latency.max_ns(), rounds - 1);
 }
