@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 namespace kvcache::http {
 
@@ -99,12 +100,22 @@ public:
   }
   int waiting_workers() const noexcept { return waiting_workers_.load(std::memory_order_relaxed); }
 
+  // When a response that had waited for room, of any worker, has last found some: of the steady
+  // clock, in milliseconds.
+  std::uint64_t last_admission_ms() const noexcept {
+    return last_admission_ms_.load(std::memory_order_relaxed);
+  }
+  void note_admission(std::uint64_t now_ms) noexcept {
+    last_admission_ms_.store(now_ms, std::memory_order_relaxed);
+  }
+
 private:
   std::atomic<std::size_t> limit_bytes_;
   std::atomic<std::size_t> limit_bytes_most_;
   std::atomic<std::size_t> used_bytes_{0};
   std::atomic<std::size_t> block_bytes_{0}; // included in used_bytes_
   std::atomic<int> waiting_workers_{0};
+  std::atomic<std::uint64_t> last_admission_ms_{0};
   std::atomic<std::size_t> spare_bytes_{0}; // of the response that has the spare
 };
 

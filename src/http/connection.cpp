@@ -594,10 +594,8 @@ bool connection::holds_in_vain() const noexcept {
          owner_.has_stalled(since_ms_) && owner_.is_short_of_memory() && !has_received_more();
 }
 
-// Looks, since the last sweep may be long ago.
-bool connection::has_stalled() noexcept {
+void connection::look_for_progress() noexcept {
   if (phase_ == phase::sending || waits_for_peer()) look_what_is_taken();
-  return owner_.has_stalled(since_ms_);
 }
 
 bool connection::shed(bool at_rest) noexcept {

@@ -79,8 +79,8 @@ public:
   retried retry_response() noexcept;
   void retry_peer() noexcept;
 
-  // Whether it has not got on for a while.
-  bool has_stalled() noexcept;
+  // Since the last sweep may be long ago; see since_ms().
+  void look_for_progress() noexcept;
 
   // Since when it has been in its phase without making good use of what it holds, on the worker's
   // clock; whether it holds more than itself.

@@ -46,6 +46,9 @@ constexpr std::size_t trim_threshold_bytes = std::size_t{1} << 20;
 // Who has not got on for so long, and holds memory that is short, may be cut.
 constexpr std::uint64_t stalled_ms = 500;
 
+// The same where nobody needs that memory yet: the peer may only be kept from running for a while.
+constexpr std::uint64_t stalled_long_ms = 2000;
+
 // A response that finds no room waits so long after the last one that has found some; and so long
 // at most, whatever others find.
 constexpr std::uint64_t room_wait_ms = 500;
@@ -215,18 +218,19 @@ void worker::finish_if_drained() noexcept {
 
 bool worker::may_hold(std::size_t more_bytes) noexcept {
   if (budget_.has_room(more_bytes)) return true;
-  shed_stalled(false, [&] { return budget_.has_room(more_bytes); });
+  shed_stalled(false, [&] { return budget_.has_room(more_bytes); }, &worker::has_stalled);
   return budget_.has_room(more_bytes);
 }
 
 // Cuts those that have not got on for the longest time until that is enough; those that wait for a
 // peer to read come first, the others hold little. Deletes none: events for them may be under way.
 template <class Predicate>
-void worker::shed_stalled(bool at_rest, Predicate enough) noexcept {
+void worker::shed_stalled(bool at_rest, Predicate enough, stall_test is_stalled) noexcept {
   for (auto next = holders_.begin(); next != holders_.end() && !enough();) {
     connection& c = *next++;
-    if (!has_stalled(c.since_ms())) return; // nor have the others
-    if (c.has_stalled() && c.shed(at_rest)) handlers_.counters.add(observe::event::connection_shed);
+    if (!(this->*is_stalled)(c.since_ms())) return; // nor have the others
+    c.look_for_progress();
+    if ((this->*is_stalled)(c.since_ms()) && c.shed(at_rest)) handlers_.counters.add(observe::event::connection_shed);
   }
 }
 
@@ -237,7 +241,7 @@ void worker::shed_until_under_cap() noexcept {
   auto looked_at = holders_.begin();
   for (std::size_t left = holders_.size(); left > 0; --left) {
     connection& c = *looked_at++;
-    c.has_stalled(); // looks; where it has not, it goes to the end
+    c.look_for_progress(); // where there is some, it goes to the end
   }
   for (auto next = holders_.begin(); next != holders_.end() && budget_.is_over();) {
     connection& c = *next++;
@@ -250,11 +254,16 @@ void worker::shed_until_under_cap() noexcept {
 void worker::look_at_kernel(bool all) noexcept {
   for (connection& each : connections_) each.look_at_kernel(last_look_ms_, all);
   last_look_ms_ = now_ms_;
-  shed_stalled(true, [this] { return !budget_.is_short(); });
+  shed_stalled(true, [this] { return !budget_.is_short(); }, &worker::has_stalled_for_long);
+  shed_stalled(true, [this] { return !budget_.is_over(); }, &worker::has_stalled);
   shed_until_under_cap();
   const std::size_t cap = budget_.limit_bytes();
   look_after_bytes_ = cap == 0 ? std::numeric_limits<std::size_t>::max() : cap / cap_per_look;
   sent_since_look_bytes_ = 0;
+}
+
+bool worker::has_stalled_for_long(std::uint64_t since_ms) const noexcept {
+  return now_ms_ >= since_ms + stalled_long_ms;
 }
 
 bool worker::has_stalled(std::uint64_t since_ms) const noexcept {
@@ -300,7 +309,7 @@ void worker::wait_for_peer(connection& c) noexcept {
 }
 
 bool worker::has_waited_too_long(std::uint64_t since_ms) const noexcept {
-  return now_ms_ >= std::max(since_ms, last_admission_ms_) + room_wait_ms ||
+  return now_ms_ >= std::max(since_ms, budget_.last_admission_ms()) + room_wait_ms ||
          now_ms_ >= since_ms + room_wait_most_ms;
 }
 
@@ -337,7 +346,7 @@ void worker::retry_response() noexcept {
     connection& first = waiting_for_room_.front();
     switch (first.retry_response()) {
     case retried::admitted:
-      last_admission_ms_ = now_ms_;
+      budget_.note_admission(now_ms_);
       break;
     case retried::refused:
       break;

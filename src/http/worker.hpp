@@ -99,6 +99,7 @@ public:
   bool is_over_the_cap() const noexcept { return budget_.is_over(); }
   bool is_far_over_the_cap() const noexcept { return budget_.is_far_over(); }
   bool has_stalled(std::uint64_t since_ms) const noexcept;
+  bool has_stalled_for_long(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
 
   // The same of what the kernel holds for it, and bytes that it has just been given to send.
@@ -153,8 +154,9 @@ private:
   void sweep() noexcept;
   void look_at_kernel(bool all) noexcept;
   void bury(connection& c) noexcept;
+  using stall_test = bool (worker::*)(std::uint64_t since_ms) const noexcept;
   template <class Predicate>
-  void shed_stalled(bool at_rest, Predicate enough) noexcept;
+  void shed_stalled(bool at_rest, Predicate enough, stall_test is_stalled) noexcept;
   void shed_until_under_cap() noexcept;
   void read_clocks() noexcept;
   void note_time() noexcept;
@@ -211,7 +213,6 @@ private:
 
   std::uint64_t now_ms_ = 0;
   std::uint64_t late_ms_ = 0;          // by which the clock's readings since the last sweep were late
-  std::uint64_t last_admission_ms_ = 0; // of one that had waited
   bool retry_scheduled_ = false;
   bool announced_waiting_ = false;
   bool has_freed_ = false; // memory of a connection, since the last retry

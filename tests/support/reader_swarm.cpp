@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -101,6 +102,8 @@ private:
     else if (head_.starts_with("HTTP/1.1 503 ") &&
              head_.find("Retry-After: ") != std::string::npos)
       ++result.unavailable;
+    else if (head_.starts_with("HTTP/1.1 404 "))
+      ++result.missed;
     else
       ++result.wrong;
     ++answered_;

@@ -21,6 +21,7 @@ struct reader_plan {
 struct swarm_result {
   std::uint64_t ok = 0;          // whole responses 200 of the expected length
   std::uint64_t unavailable = 0; // whole responses 503 with Retry-After
+  std::uint64_t missed = 0;      // whole responses 404
   std::uint64_t wrong = 0;       // any other response
   std::uint64_t cut = 0;         // connections that ended before their last response
 };
