@@ -55,11 +55,15 @@ public:
   }
 
   // So far above the cap that the memory limit is in danger: connections must be closed at once.
+  // The short responses that are never held back belong to what a connection is reckoned to cost.
   bool is_far_over() const noexcept {
     const std::size_t limit = limit_bytes();
+    if (limit == 0 || used_bytes() <= limit) return false;
     const std::size_t most = limit_bytes_most_.load(std::memory_order_relaxed);
-    return limit != 0 && used_bytes() > limit + std::max(limit / 2, most / 8) +
-                                            spare_bytes_.load(std::memory_order_relaxed);
+    const std::size_t blocks = block_bytes_.load(std::memory_order_relaxed);
+    const std::size_t overshoot = std::max(limit / 2, most / 8) + std::min(blocks, limit / 2) +
+                                  spare_bytes_.load(std::memory_order_relaxed);
+    return used_bytes() - limit > overshoot;
   }
 
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }

@@ -726,8 +726,7 @@ unsigned connection::timeout_ms(phase in) const noexcept {
 // Reports what this connection holds, where that has changed.
 void connection::account() noexcept {
   if (has_spare_ && pending_.empty()) give_spare_back();
-  const std::size_t bytes =
-      input_.heap_bytes() + pending_.capacity() + parser_.buffer_bytes();
+  const std::size_t bytes = input_.heap_bytes() + pending_.capacity() + parser_.buffer_bytes();
   if (bytes == accounted_bytes_) return;
   owner_.change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;

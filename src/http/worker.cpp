@@ -218,7 +218,8 @@ void worker::finish_if_drained() noexcept {
 
 bool worker::may_hold(std::size_t more_bytes) noexcept {
   if (budget_.has_room(more_bytes)) return true;
-  shed_stalled(false, [&] { return budget_.has_room(more_bytes); }, &worker::has_stalled);
+  shed_stalled(
+      false, [&] { return budget_.has_room(more_bytes); }, &worker::has_stalled);
   return budget_.has_room(more_bytes);
 }
 
@@ -230,7 +231,8 @@ void worker::shed_stalled(bool at_rest, Predicate enough, stall_test is_stalled)
     connection& c = *next++;
     if (!(this->*is_stalled)(c.since_ms())) return; // nor have the others
     c.look_for_progress();
-    if ((this->*is_stalled)(c.since_ms()) && c.shed(at_rest)) handlers_.counters.add(observe::event::connection_shed);
+    if ((this->*is_stalled)(c.since_ms()) && c.shed(at_rest))
+      handlers_.counters.add(observe::event::connection_shed);
   }
 }
 
@@ -254,8 +256,10 @@ void worker::shed_until_under_cap() noexcept {
 void worker::look_at_kernel(bool all) noexcept {
   for (connection& each : connections_) each.look_at_kernel(last_look_ms_, all);
   last_look_ms_ = now_ms_;
-  shed_stalled(true, [this] { return !budget_.is_short(); }, &worker::has_stalled_for_long);
-  shed_stalled(true, [this] { return !budget_.is_over(); }, &worker::has_stalled);
+  shed_stalled(
+      true, [this] { return !budget_.is_short(); }, &worker::has_stalled_for_long);
+  shed_stalled(
+      true, [this] { return !budget_.is_over(); }, &worker::has_stalled);
   shed_until_under_cap();
   const std::size_t cap = budget_.limit_bytes();
   look_after_bytes_ = cap == 0 ? std::numeric_limits<std::size_t>::max() : cap / cap_per_look;
@@ -287,7 +291,12 @@ void worker::remove_from_holders(connection& c) noexcept {
 
 admission worker::admit(std::size_t bytes, bool first_in_line) noexcept {
   if (!first_in_line && !waiting_for_room_.empty()) return admission::none;
-  if (may_hold(bytes)) return admission::room;
+  // What the kernel does not take at once is sent later; meanwhile its buffers may be full.
+  const server_options& options = shared_.options;
+  const bool fits = bytes <= options.send_buffer_bytes;
+  const std::size_t kernel_bytes =
+      fits ? 0 : 2 * (options.send_buffer_bytes + options.receive_buffer_bytes);
+  if (may_hold(bytes + kernel_bytes)) return admission::room;
   return budget_.take_spare(bytes) ? admission::spare : admission::none;
 }
 
@@ -416,9 +425,9 @@ void worker::read_clocks() noexcept {
   handlers_.writer.refresh(std::time(nullptr));
 }
 
-// Reads the clocks, and notes by how much that is later than it may be. Deadlines set meanwhile were
-// counted from the reading before: where this thread, or the whole machine, has stood still, they
-// would be over early.
+// Reads the clocks, and notes by how much that is later than it may be. Deadlines set meanwhile
+// were counted from the reading before: where this thread, or the whole machine, has stood still,
+// they would be over early.
 void worker::note_time() noexcept {
   const std::uint64_t before_ms = now_ms_;
   read_clocks();

@@ -212,7 +212,7 @@ private:
   std::atomic<std::size_t> refused_count_{0};
 
   std::uint64_t now_ms_ = 0;
-  std::uint64_t late_ms_ = 0;          // by which the clock's readings since the last sweep were late
+  std::uint64_t late_ms_ = 0; // by which the clock's readings since the last sweep were late
   bool retry_scheduled_ = false;
   bool announced_waiting_ = false;
   bool has_freed_ = false; // memory of a connection, since the last retry

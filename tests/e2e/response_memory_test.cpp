@@ -59,8 +59,7 @@ TEST(response_memory, resets_no_client_that_reads_its_long_pipeline) {
     plan.requests += get_request("/get?key=a");
     plan.body_bytes.push_back(body_bytes("a", 256));
   }
-  const swarm_result result =
-      run_readers(server.port(), std::vector<reader_plan>(clients, plan));
+  const swarm_result result = run_readers(server.port(), std::vector<reader_plan>(clients, plan));
   EXPECT_EQ(result.cut, 0U);
   EXPECT_EQ(result.wrong, 0U);
   EXPECT_EQ(result.ok + result.unavailable, clients * requests);

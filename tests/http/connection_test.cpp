@@ -582,9 +582,8 @@ TEST_F(response_without_room, waits_and_is_refused_whole_on_a_connection_that_go
     slow_.back().send(get_request("/get?key=a"));
   }
   const std::uint64_t hits_of_others_at_most = slow_.size();
-  EXPECT_TRUE(eventually([&] {
-    return server_.server().buffer_bytes() + value_bytes > options_.max_buffer_bytes;
-  }));
+  EXPECT_TRUE(eventually(
+      [&] { return server_.server().buffer_bytes() + value_bytes > options_.max_buffer_bytes; }));
   friendly_.send(get_request("/get?key=a"));
   while (friendly_.is_silent_for(milliseconds{20})) read_a_little();
   const http_reply refused = friendly_.read_reply();

@@ -99,8 +99,7 @@ private:
     if (expected && head_.starts_with("HTTP/1.1 200 ") &&
         body_bytes_ == plan_.body_bytes[answered_])
       ++result.ok;
-    else if (head_.starts_with("HTTP/1.1 503 ") &&
-             head_.find("Retry-After: ") != std::string::npos)
+    else if (head_.starts_with("HTTP/1.1 503 ") && head_.find("Retry-After: ") != std::string::npos)
       ++result.unavailable;
     else if (head_.starts_with("HTTP/1.1 404 "))
       ++result.missed;
@@ -126,8 +125,8 @@ private:
 swarm_result run_readers(std::uint16_t port, const std::vector<reader_plan>& plans) {
   swarm_result result;
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
-  const std::unique_ptr<const int, void (*)(const int*)> closes{&epoll,
-                                                                [](const int* fd) { ::close(*fd); }};
+  const std::unique_ptr<const int, void (*)(const int*)> closes{
+      &epoll, [](const int* fd) { ::close(*fd); }};
   std::vector<std::unique_ptr<reader>> readers;
   const auto watch = [&](int operation, reader& each) {
     epoll_event event{};
