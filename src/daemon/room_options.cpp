@@ -12,8 +12,11 @@ namespace {
 // much for the socket. In a container of 64 MiB that allows 5,461 connections.
 constexpr std::uint64_t bytes_per_connection = std::uint64_t{12} << 10;
 
-// All buffers together may take one part in this many of the limit.
+// All buffers together may take one part in this many of the limit; under a small one no more than
+// leaves the program and a few large entries below the mark from which on entries are evicted.
 constexpr std::uint64_t limit_per_buffer_byte = 4;
+constexpr std::uint64_t pressure_percent_usual = 70;
+constexpr std::uint64_t bytes_beside_buffers = std::uint64_t{9} << 20;
 
 // The kernel's buffers for one connection, of which it takes twice as much: so large that the
 // replies to a batch of requests pass in one go, and a small part of the limit. A few hundred peers
@@ -51,6 +54,14 @@ std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emerge
     least = std::min(least, mark > level.used_bytes ? mark - level.used_bytes : 0);
   }
   return least;
+}
+
+std::uint64_t buffer_bytes_most(std::uint64_t memory_limit_bytes) {
+  const std::uint64_t share = memory_limit_bytes / limit_per_buffer_byte;
+  const std::uint64_t below_mark = memory_limit_bytes / 100 * pressure_percent_usual;
+  const std::uint64_t left =
+      below_mark > bytes_beside_buffers ? below_mark - bytes_beside_buffers : 0;
+  return std::clamp(left, share / 4, share);
 }
 
 std::size_t socket_buffer_bytes(std::uint64_t memory_limit_bytes, std::uint64_t limit_per_byte) {
@@ -180,7 +191,7 @@ http::load_caps make_load_caps(const config::options& settings,
   caps.connections_most = connections_most(settings, lowest_limit);
   caps.connections_now =
       paced(now.connections, grant / bytes_per_connection, caps.connections_most);
-  caps.buffer_bytes_most = lowest_limit / limit_per_buffer_byte;
+  caps.buffer_bytes_most = buffer_bytes_most(lowest_limit);
   caps.buffer_bytes = paced(now.buffer_bytes, grant, caps.buffer_bytes_most);
   return caps;
 }
@@ -194,7 +205,7 @@ http::server_options make_server_options(const config::options& settings,
   made.max_connections = connections_most(settings, memory_limit_bytes);
   made.refused_connections = std::clamp(made.max_connections / connections_per_refused,
                                         least_refused_connections, made.refused_connections);
-  made.max_buffer_bytes = memory_limit_bytes / limit_per_buffer_byte;
+  made.max_buffer_bytes = buffer_bytes_most(memory_limit_bytes);
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
   made.limits.max_key_chars = settings.max_key_chars;

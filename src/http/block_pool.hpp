@@ -1,4 +1,4 @@
-// Blocks of one size, cut from slabs that go back to the kernel as soon as they are empty.
+// A pool of blocks of one size, cut from slabs. Returns memory to the kernel page by page.
 //
 // Connections come from here and not from the heap: Asio keeps a small object of its own for each
 // connection there ever was, and on the heap these would lie among the connections and hold every
@@ -6,19 +6,26 @@
 //
 //   slab (64 KiB, aligned to its size): | header | block | block | … |
 //
-// Thread-safety: none; each worker has its own.
+// allocate() takes from the fullest slab, so that the others become empty. An empty slab is
+// unmapped at once; pages without a block in slabs that are still in use are returned by trim().
+//
+// Thread-safety: none; each worker has its own. Complexity: constant in the number of blocks.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
 
+#include <array>
+#include <bitset>
 #include <cstddef>
+#include <cstdint>
+#include <vector>
 
 namespace kvcache::http {
 
 class block_pool {
 public:
-  // REQUIRES: 0 < block_bytes <= 8 KiB.
-  explicit block_pool(std::size_t block_bytes) noexcept;
+  // REQUIRES: 64 <= block_bytes <= 8 KiB. Throws std::bad_alloc.
+  explicit block_pool(std::size_t block_bytes);
   ~block_pool(); // REQUIRES: all blocks have come back
   block_pool(const block_pool&) = delete;
   block_pool& operator=(const block_pool&) = delete;
@@ -26,25 +33,43 @@ public:
   void* allocate(); // aligned as by malloc; throws std::bad_alloc
   void deallocate(void* block) noexcept;
 
+  // Returns pages on which there is no block to the kernel.
+  void trim() noexcept;
+
+  // What the pool holds: the pages that exist, whether there are blocks on them or not.
+  std::size_t resident_bytes() const noexcept { return resident_pages_ * page_bytes; }
+
 private:
-  struct free_block {
-    free_block* next;
-  };
+  static constexpr std::size_t slab_bytes = std::size_t{64} << 10;
+  static constexpr std::size_t page_bytes = 4096;
+  static constexpr std::size_t pages_per_slab = slab_bytes / page_bytes;
+  static constexpr std::size_t header_bytes = 256;
+  static constexpr std::size_t block_bytes_least = 64;
+  static constexpr std::size_t blocks_most = (slab_bytes - header_bytes) / block_bytes_least;
+
   struct slab : boost::intrusive::list_base_hook<> {
-    free_block* free = nullptr; // blocks that have come back
-    std::size_t untouched =
-        0; // blocks at the end that were never used: their pages do not exist yet
-    std::size_t used = 0;
+    std::bitset<blocks_most> used;
+    std::size_t used_count = 0;
+    std::array<std::uint16_t, pages_per_slab> blocks_on_page{};
+    std::bitset<pages_per_slab> resident; // pages that exist
   };
   using slab_list = boost::intrusive::list<slab>;
+  struct page_range {
+    std::size_t first;
+    std::size_t last;
+  };
 
   static slab* map_slab();
-  void* take_from(slab& from) noexcept;
-  bool is_full(const slab& s) const noexcept { return s.free == nullptr && s.untouched == 0; }
+  slab& fullest_with_room();
+  page_range pages_of(std::size_t index) const noexcept;
+  void trim(slab& s) noexcept;
+  void unmap(slab& s) noexcept;
 
   const std::size_t block_bytes_;
   const std::size_t blocks_per_slab_;
-  slab_list with_room_; // full slabs are in no list
+  std::vector<slab_list> by_use_; // those with so many blocks in use; full ones, too
+  std::size_t resident_pages_ = 0;
+  bool may_trim_ = false; // a block has come back since the last trim()
 };
 
 } // namespace kvcache::http

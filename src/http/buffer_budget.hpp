@@ -3,12 +3,17 @@
 // too (eviction reads them), so hostile peers cannot push it over the limit. The cap may change at
 // any time; what is held above a lower one has to be shed.
 //
-// Touched only when a buffer grows or shrinks, when a connection comes or goes and at a look, never
+// What the connections themselves take (their blocks) counts like buffers, but none of it can be
+// given back while they are open: whether memory is short is decided on the rest.
+//
+// Changed only when a buffer grows or shrinks, when a connection comes or goes and at a look, never
 // once a request. Thread-safety: full.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 
 namespace kvcache::http {
@@ -33,17 +38,33 @@ public:
     return most == 0 ? std::numeric_limits<std::size_t>::max() : most / 4 * 3;
   }
 
-  // Three quarters of the cap are taken: who holds something for nothing should give it back.
+  // Three quarters of what the connections leave of the cap are taken: fewer requests are answered
+  // at a time, and who holds something for nothing should give it back.
   bool is_short() const noexcept {
     const std::size_t limit = limit_bytes();
-    return limit != 0 && used_bytes() > limit / 4 * 3;
+    if (limit == 0) return false;
+    const std::size_t blocks = block_bytes_.load(std::memory_order_relaxed);
+    const std::size_t for_buffers = limit > blocks ? limit - blocks : 0;
+    return used_bytes() > blocks + for_buffers / 4 * 3;
   }
 
-  // What the kernel holds is known only when it has been taken, so that the cap can be passed: who
-  // holds much of it must give it back at once.
+  // What the kernel holds is known only when it has been taken, so that the cap can be passed:
+  // nobody is given more before it has acknowledged everything.
   bool is_over() const noexcept {
     const std::size_t limit = limit_bytes();
     return limit != 0 && used_bytes() > limit;
+  }
+
+  // So far above the cap that the memory limit is in danger: connections must be closed at once.
+  // The short responses that are never held back belong to what a connection is reckoned to cost.
+  bool is_far_over() const noexcept {
+    const std::size_t limit = limit_bytes();
+    if (limit == 0 || used_bytes() <= limit) return false;
+    const std::size_t most = limit_bytes_most_.load(std::memory_order_relaxed);
+    const std::size_t blocks = block_bytes_.load(std::memory_order_relaxed);
+    const std::size_t overshoot = std::max(limit / 2, most / 8) + std::min(blocks, limit / 2) +
+                                  spare_bytes_.load(std::memory_order_relaxed);
+    return used_bytes() - limit > overshoot;
   }
 
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
@@ -60,12 +81,47 @@ public:
                           std::memory_order_relaxed); // wraps when it shrinks
   }
 
+  // The same of connections' blocks.
+  void change_blocks(std::size_t from_bytes, std::size_t to_bytes) noexcept {
+    block_bytes_.fetch_add(to_bytes - from_bytes, std::memory_order_relaxed);
+    change(from_bytes, to_bytes);
+  }
+
   std::size_t used_bytes() const noexcept { return used_bytes_.load(std::memory_order_relaxed); }
+
+  // One response at a time may be held without room for it, so that each that fits into memory can
+  // be sent whatever the cap is. True: it is the caller's until it is given back.
+  // REQUIRES: bytes > 0.
+  bool take_spare(std::size_t bytes) noexcept {
+    std::size_t nobody = 0;
+    return spare_bytes_.compare_exchange_strong(nobody, bytes, std::memory_order_relaxed);
+  }
+  void give_spare_back() noexcept { spare_bytes_.store(0, std::memory_order_relaxed); }
+
+  // Workers with responses that wait for room. Where there are several, none of them may pass all
+  // that it frees to its own.
+  void change_waiting_workers(int by) noexcept {
+    waiting_workers_.fetch_add(by, std::memory_order_relaxed);
+  }
+  int waiting_workers() const noexcept { return waiting_workers_.load(std::memory_order_relaxed); }
+
+  // When a response that had waited for room, of any worker, has last found some: of the steady
+  // clock, in milliseconds.
+  std::uint64_t last_admission_ms() const noexcept {
+    return last_admission_ms_.load(std::memory_order_relaxed);
+  }
+  void note_admission(std::uint64_t now_ms) noexcept {
+    last_admission_ms_.store(now_ms, std::memory_order_relaxed);
+  }
 
 private:
   std::atomic<std::size_t> limit_bytes_;
   std::atomic<std::size_t> limit_bytes_most_;
   std::atomic<std::size_t> used_bytes_{0};
+  std::atomic<std::size_t> block_bytes_{0}; // included in used_bytes_
+  std::atomic<int> waiting_workers_{0};
+  std::atomic<std::uint64_t> last_admission_ms_{0};
+  std::atomic<std::size_t> spare_bytes_{0}; // of the response that has the spare
 };
 
 } // namespace kvcache::http

@@ -47,8 +47,11 @@ constexpr std::size_t discarded_bytes_least = std::size_t{16} << 10;
 constexpr std::size_t taken_bytes_least = 512;
 
 // Where memory is short, a peer makes use of what is held for it while it takes one in so many of
-// these bytes between two sweeps.
+// these bytes within the time after which it may be cut.
 constexpr std::size_t held_per_taken_byte = 16;
+
+// Where memory is short, so much is sent at a time.
+constexpr std::size_t short_mark_bytes = 4096;
 
 // So much the kernel holds for a peer that takes its replies, now and then: it belongs to what a
 // connection is reckoned to cost. More for long is replies that it does not take.
@@ -68,6 +71,7 @@ connection::connection(worker& owner, unique_fd socket, admission as) noexcept
 
 connection::~connection() {
   owner_.remove_from_holders(*this);
+  give_spare_back();
   owner_.change_held(accounted_bytes_, 0);
   owner_.change_held_by_kernel(kernel_bytes_, 0);
 }
@@ -128,7 +132,8 @@ fault connection::make_room_to_receive() noexcept {
   if (input_.empty() && !input_full_) return fault::none;
   input_.compact();
   if (input_.free_bytes() == 0) return grow_for_request();
-  if (input_full_ && input_.capacity() < burst_bytes) grow_input(input_.capacity() * 2);
+  if (input_full_ && input_.capacity() < burst_bytes && !owner_.is_short_of_memory())
+    grow_input(input_.capacity() * 2);
   return fault::none;
 }
 
@@ -197,6 +202,7 @@ void connection::serve_after(output_buffer& out) noexcept {
     ending_ = true; // not even a refusal could be written: what is in `out` is the last we say
   }
   if (phase_ == phase::closed || phase_ == phase::sending) return; // had to send in between
+  if (phase_ == phase::room) return;
   if (!send(out)) return;
   if (flushing_) return;
   if (ending_)
@@ -206,15 +212,36 @@ void connection::serve_after(output_buffer& out) noexcept {
 }
 
 void connection::answer_all(output_buffer& out) {
-  // Where memory is short, no request is answered before the peer has taken the reply before it.
-  const std::size_t mark = owner_.is_short_of_memory() ? 1 : send_mark_bytes;
-  while (!ending_ && !flushing_ && !input_.empty() && answer_next(out))
-    if (out.size() >= mark && !send(out)) return;
+  while (!ending_ && !flushing_ && !input_.empty()) {
+    if (owner_.is_short_of_memory()) {
+      answer_sparingly(out);
+      return;
+    }
+    while (!ending_ && !flushing_ && !input_.empty() && out.size() < send_mark_bytes)
+      if (!answer_next(out, send_mark_bytes)) return;
+    if (out.size() >= send_mark_bytes && !send(out)) return;
+  }
 }
 
-// False: there is no further complete request.
-bool connection::answer_next(output_buffer& out) {
-  const parse_result parsed = parser_.parse(input_.unused_bytes());
+// Where memory is short, a request is answered when the peer has acknowledged nearly all before it.
+void connection::answer_sparingly(output_buffer& out) {
+  while (!ending_ && !flushing_ && !input_.empty()) {
+    if (out.empty() && peer_is_behind()) {
+      wait_for_peer();
+      return;
+    }
+    const std::size_t mark = owner_.is_over_the_cap() ? 1 : short_mark_bytes;
+    if (!answer_next(out, mark)) return;
+    if (out.size() >= mark && !send(out)) return;
+  }
+}
+
+// False: there is no further complete request, or its response has to wait.
+bool connection::answer_next(output_buffer& out, std::size_t mark) {
+  const parse_result parsed = held_request_bytes_ != 0
+                                  ? parse_result{parse_status::complete, fault::none,
+                                                 std::exchange(held_request_bytes_, 0)}
+                                  : parser_.parse(input_.unused_bytes());
   switch (parsed.status) {
   case parse_status::need_more:
     if (is_over_limit() && parser_.phase() == parse_phase::body)
@@ -229,7 +256,12 @@ bool connection::answer_next(output_buffer& out) {
     break;
   }
   prefetch_behind(parsed.consumed);
-  const handled result = is_over_limit() ? handle_over_limit(out) : handle(out, parsed.consumed);
+  const handled result =
+      is_over_limit() ? handle_over_limit(out) : handle(out, parsed.consumed, mark);
+  if (result == handled::held_back) {
+    held_request_bytes_ = parsed.consumed;
+    return phase_ != phase::room && send(out); // what stands before it goes first
+  }
   input_.consume(parsed.consumed);
   parser_.reset();
   phase_ = phase::serving; // the next request has its own deadlines
@@ -264,7 +296,7 @@ void connection::answer_expectation(output_buffer& out) {
   }
 }
 
-handled connection::handle(output_buffer& out, std::size_t request_bytes) {
+handled connection::handle(output_buffer& out, std::size_t request_bytes, std::size_t mark) {
   const request& asked = parser_.current();
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;
@@ -272,9 +304,20 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
   const std::size_t before = out.size();
   handled result = handled::close;
   try {
-    result = dispatch(x);
+    result = room_refused_ ? refuse_for_room(x) : dispatch(x);
   } catch (const std::bad_alloc&) {
     result = refuse(x, {fault::out_of_memory});
+  }
+  if (out.size() > mark && out.size() - before > always_kept_bytes && !is_admitted(out, before)) {
+    const std::size_t bytes = out.size() - before;
+    out.truncate(before);
+    if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
+    if (before == 0) wait_for_room(bytes);
+    return handled::held_back;
+  }
+  if (first_in_line_) {
+    first_in_line_ = room_refused_ = false;
+    room_bytes_ = 0;
   }
   if (result == handled::flushing) {
     flush_reply_ = x.how;
@@ -282,6 +325,92 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
   }
   count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
   return last ? handled::close : result;
+}
+
+// ---- waiting for room ----------------------------------------------------------------
+
+// Whether what stands in `out` may be sent: a part of it, or all, may have to be kept. Only the
+// response to a GET is so large that this is asked, and a GET can be handled once more.
+bool connection::is_admitted(const output_buffer& out, std::size_t before) noexcept {
+  if (first_in_line_ && before == 0 && out.size() <= room_bytes_) return true;
+  owner_.account_scratch();
+  switch (owner_.admit(out.size(), false)) {
+  case output_grant::none:
+    return false;
+  case output_grant::spare:
+    has_spare_ = true;
+    break;
+  case output_grant::room:
+    break;
+  }
+  return true;
+}
+
+handled connection::refuse_for_room(exchange& x) {
+  x.operation = operation_of(x.asked.path);
+  return refuse(x, {fault::no_response_memory});
+}
+
+void connection::wait_for_room(std::size_t bytes) noexcept {
+  owner_.wait_for_room(*this);
+  if (room_bytes_ == 0) room_since_ms_ = owner_.now_ms();
+  room_bytes_ = bytes;
+  enter(phase::room);
+  wait_for(interest::nothing);
+}
+
+void connection::wait_for_peer() noexcept {
+  owner_.wait_for_peer(*this);
+  first_in_line_ = room_refused_ = false;
+  room_bytes_ = 0;
+  enter(phase::room);
+  wait_for(interest::nothing);
+  queued_bytes_ = unacknowledged_bytes();
+  ask_kernel();
+}
+
+bool connection::peer_is_behind() const noexcept {
+  if (!owner_.is_short_of_memory()) return false;
+  return unacknowledged_bytes() > (owner_.is_over_the_cap() ? 0 : kernel_bytes_under_way);
+}
+
+retried connection::retry_response() noexcept {
+  const output_grant found = owner_.admit(room_bytes_, true);
+  has_spare_ = has_spare_ || found == output_grant::spare;
+  room_refused_ = found == output_grant::none && owner_.has_waited_too_long(room_since_ms_);
+  if (found == output_grant::none && !room_refused_) return retried::waits;
+  first_in_line_ = true;
+  const retried result = room_refused_ ? retried::refused : retried::admitted;
+  serve_again();
+  return result;
+}
+
+void connection::retry_peer() noexcept {
+  look_what_is_taken();
+  ask_kernel();
+  if (peer_is_behind())
+    owner_.wait_for_peer(*this);
+  else
+    serve_again();
+}
+
+void connection::serve_again() noexcept {
+  stop_waiting();
+  phase_ = phase::serving;
+  serve();
+  if (phase_ != phase::room && phase_ != phase::sending && phase_ != phase::closed && !flushing_)
+    wait_for(interest::receive);
+  account();
+}
+
+void connection::stop_waiting() noexcept {
+  if (waiter_hook::is_linked()) waiter_hook::unlink();
+}
+
+void connection::give_spare_back() noexcept {
+  if (!has_spare_) return;
+  has_spare_ = false;
+  owner_.give_spare_back();
 }
 
 // While draining: whether nothing has been received behind this request.
@@ -381,24 +510,31 @@ bool connection::send(output_buffer& out) noexcept {
     out.clear();
     return true;
   }
-  if (!keep_for_later(text.substr(sent))) close();
-  out.clear();
+  keep_for_later(out, sent);
   return false;
 }
 
-bool connection::keep_for_later(std::string_view rest) noexcept {
-  if (rest.size() > always_kept_bytes && !owner_.may_hold(rest.size())) return false;
-  try {
-    pending_.append(rest);
-  } catch (const std::bad_alloc&) {
-    return false;
+// A response has begun: this cannot fail. What is copied needs less memory, what is moved none.
+void connection::keep_for_later(output_buffer& out, std::size_t sent) noexcept {
+  bool copied = false;
+  if (const std::string_view rest = out.view().substr(sent); rest.size() < out.capacity() / 2) {
+    try {
+      pending_.append(rest);
+      copied = true;
+    } catch (const std::bad_alloc&) {
+    }
   }
-  pending_sent_ = 0;
+  if (!copied) {
+    pending_.swap(out);
+    owner_.account_scratch();
+  }
+  pending_sent_ = copied ? 0 : sent;
+  out.clear();
   queued_bytes_ = unacknowledged_bytes();
+  taken_bytes_ = 0;
   enter(phase::sending);
   wait_for(interest::send);
   ask_kernel(); // its buffer is full
-  return true;
 }
 
 void connection::send_pending() noexcept {
@@ -438,14 +574,21 @@ std::uint32_t connection::unacknowledged_bytes() const noexcept {
 }
 
 void connection::on_taken(std::size_t bytes) noexcept {
-  if (!is_over_limit()) deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::sending));
-  if (bytes < pending_.capacity() / held_per_taken_byte) return;
+  if (!is_over_limit()) deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase_));
+  taken_bytes_ += bytes;
+  if (taken_bytes_ < pending_.capacity() / held_per_taken_byte) return;
+  taken_bytes_ = 0;
   since_ms_ = owner_.now_ms();
   if (is_holder()) owner_.put_last_of_holders(*this);
 }
 
 void connection::on_all_sent() noexcept {
+  // The next large response needs no new memory then.
+  if (output_buffer& scratch = owner_.scratch(); scratch.capacity() < pending_.capacity())
+    scratch.swap(pending_);
   pending_.release();
+  owner_.account_scratch();
+  give_spare_back();
   phase_ = flushing_ ? phase::flush : phase::serving;
   wait_for(flushing_ ? interest::nothing : interest::receive);
   if (flushed_entries_)
@@ -472,7 +615,7 @@ void connection::sweep(std::uint64_t late_ms) noexcept {
   if (phase_ == phase::closed) return;
   deadline_ms_ += late_ms;
   linger_end_ms_ += late_ms;
-  if (phase_ == phase::sending) look_what_is_taken();
+  if (phase_ == phase::sending || waits_for_peer()) look_what_is_taken();
   if (waits_for_memory_) wait_for(interest::receive);
   const bool idle = phase_ == phase::idle && input_.empty();
   if (idle && owner_.idle_ones_must_go()) {
@@ -495,19 +638,19 @@ bool connection::holds_in_vain() const noexcept {
          owner_.has_stalled(since_ms_) && owner_.is_short_of_memory() && !has_received_more();
 }
 
-// Looks, since the last sweep may be long ago.
-bool connection::has_stalled() noexcept {
-  if (phase_ == phase::sending) look_what_is_taken();
-  return owner_.has_stalled(since_ms_);
+void connection::look_for_progress() noexcept {
+  if (phase_ == phase::sending || waits_for_peer()) look_what_is_taken();
 }
 
 bool connection::shed(bool at_rest) noexcept {
-  const bool waits = phase_ == phase::sending || phase_ == phase::linger;
+  const bool waits = phase_ == phase::sending || phase_ == phase::linger || waits_for_peer();
   const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
-  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_ && !is_behind();
-  if (!waits && !(at_rest && ignores_replies)) return false;
+  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_ && !has_unread_upload();
+  const bool endangers = phase_ == phase::room && lies_unread() && owner_.is_far_over_the_cap();
+  if (!waits && !(at_rest && (ignores_replies || endangers))) return false;
   drop();
   pending_.release();
+  give_spare_back();
   input_.discard();
   input_.shrink();
   account();
@@ -521,9 +664,10 @@ void connection::give_memory_back() noexcept {
 // The deadline has passed.
 void connection::expire() noexcept {
   if (phase_ == phase::flush) return; // how long that takes is not the peer's fault
+  if (phase_ == phase::room && !waits_for_peer()) return; // that has a time of its own
   const bool waits_for_request = phase_ == phase::idle && is_over_limit();
   if (phase_ != phase::head && phase_ != phase::body && !waits_for_request) {
-    if (phase_ == phase::sending || lies_unread())
+    if (phase_ == phase::sending || phase_ == phase::room || lies_unread())
       drop();
     else
       close();
@@ -594,6 +738,7 @@ void connection::on_discarded(std::size_t bytes) noexcept {
 
 void connection::close() noexcept {
   phase_ = phase::closed;
+  stop_waiting();
   socket_.reset();
   account_kernel(0);
 }
@@ -639,6 +784,8 @@ unsigned connection::timeout_ms(phase in) const noexcept {
     return after.body_timeout_ms;
   case phase::sending:
     return is_over_limit() ? after.health_timeout_ms : after.write_timeout_ms;
+  case phase::room:
+    return after.write_timeout_ms;
   case phase::linger:
     return after.linger_timeout_ms;
   case phase::flush:
@@ -651,7 +798,8 @@ unsigned connection::timeout_ms(phase in) const noexcept {
 
 // Reports what this connection holds, where that has changed.
 void connection::account() noexcept {
-  const std::size_t bytes = sizeof(*this) + input_.heap_bytes() + pending_.capacity();
+  if (has_spare_ && pending_.empty()) give_spare_back();
+  const std::size_t bytes = input_.heap_bytes() + pending_.capacity();
   if (bytes == accounted_bytes_) return;
   owner_.change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
@@ -659,7 +807,7 @@ void connection::account() noexcept {
 }
 
 void connection::list_as_holder() noexcept {
-  const bool holds = accounted_bytes_ > sizeof(*this) || kernel_bytes_ > kernel_bytes_under_way;
+  const bool holds = accounted_bytes_ != 0 || kernel_bytes_ > kernel_bytes_under_way;
   if (!holds)
     owner_.remove_from_holders(*this);
   else if (!is_holder())
@@ -677,18 +825,20 @@ void connection::look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept {
   ask_kernel();
   if (phase_ == phase::linger && kernel_to_send_bytes_ < before_to_send)
     deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::linger));
-  if (kernel_bytes_ >= before || phase_ == phase::sending) return; // see look_what_is_taken()
+  if (kernel_bytes_ >= before || phase_ == phase::sending || waits_for_peer())
+    return; // see look_what_is_taken()
   since_ms_ = owner_.now_ms();
   if (is_holder()) owner_.put_last_of_holders(*this);
 }
 
-// While nothing is received, the peer may fill the buffer for that at any moment: it counts whole.
+// While replies are being sent, the peer may fill the buffer for requests at any moment: it counts
+// whole. What waits in phase::room is looked at too often for that.
 void connection::ask_kernel() noexcept {
   std::array<std::uint32_t, SK_MEMINFO_VARS> holds{};
   socklen_t bytes = sizeof(holds);
   if (::getsockopt(socket_.get(), SOL_SOCKET, SO_MEMINFO, holds.data(), &bytes) != 0) return;
   const std::uint32_t received =
-      interest_ == interest::receive
+      interest_ == interest::receive || phase_ == phase::room
           ? holds[SK_MEMINFO_RMEM_ALLOC]
           : std::max(holds[SK_MEMINFO_RMEM_ALLOC], holds[SK_MEMINFO_RCVBUF]);
   kernel_to_send_bytes_ = holds[SK_MEMINFO_WMEM_QUEUED];
@@ -704,7 +854,7 @@ void connection::account_kernel(std::size_t bytes) noexcept {
 
 // Whether the kernel holds an upload that has not been read yet, and few replies: then it is we who
 // are late, not the peer.
-bool connection::is_behind() const noexcept {
+bool connection::has_unread_upload() const noexcept {
   return kernel_to_send_bytes_ <= kernel_bytes_under_way && has_received_more();
 }
 

@@ -37,7 +37,17 @@ class worker;
 struct holder_tag;
 using holder_hook = boost::intrusive::list_base_hook<boost::intrusive::tag<holder_tag>>;
 
-class connection : public boost::intrusive::list_base_hook<>, public holder_hook {
+struct waiter_tag;
+using waiter_hook =
+    boost::intrusive::list_base_hook<boost::intrusive::tag<waiter_tag>,
+                                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;
+
+// What has become of a response that waits for room.
+enum class retried : std::uint8_t { admitted, refused, waits };
+
+class connection : public boost::intrusive::list_base_hook<>,
+                   public holder_hook,
+                   public waiter_hook {
 public:
   connection(worker& owner, unique_fd socket, admission as) noexcept;
   ~connection();
@@ -66,8 +76,12 @@ public:
   // next sweep.
   bool shed(bool at_rest) noexcept;
 
-  // Whether it has not got on for a while.
-  bool has_stalled() noexcept;
+  // Tries again what waits for room, or for the peer's acknowledgements: see phase::room.
+  retried retry_response() noexcept;
+  void retry_peer() noexcept;
+
+  // Since the last sweep may be long ago; see since_ms().
+  void look_for_progress() noexcept;
 
   // Since when it has been in its phase without making good use of what it holds, on the worker's
   // clock; whether it holds more than itself.
@@ -86,6 +100,7 @@ private:
     head,    // has part of a head
     body,    // has a head and part of a body
     flush,   // waits for the cache to be flushed
+    room,    // has a request whose response finds no room, or a peer that has to acknowledge more
     sending, // waits for the peer to take the pending output
     linger,  // has said its last word; discards what comes
     closed
@@ -102,10 +117,18 @@ private:
   void serve() noexcept;
   void serve_after(output_buffer& out) noexcept;
   void answer_all(output_buffer& out);
-  bool answer_next(output_buffer& out);
+  void answer_sparingly(output_buffer& out);
+  bool answer_next(output_buffer& out, std::size_t mark);
+  bool is_admitted(const output_buffer& out, std::size_t before) noexcept;
+  static handled refuse_for_room(exchange& x);
+  void wait_for_room(std::size_t bytes) noexcept;
+  void wait_for_peer() noexcept;
+  bool peer_is_behind() const noexcept;
+  void serve_again() noexcept;
+  void stop_waiting() noexcept;
   void prefetch_behind(std::size_t request_bytes) const noexcept;
   void answer_expectation(output_buffer& out);
-  handled handle(output_buffer& out, std::size_t request_bytes);
+  handled handle(output_buffer& out, std::size_t request_bytes, std::size_t mark);
   handled handle_over_limit(output_buffer& out);
   void refuse_and_end(output_buffer& out, fault why);
   void count_response(observe::operation op, std::size_t status_slot, method verb,
@@ -118,7 +141,7 @@ private:
   void answer_flush() noexcept;
 
   bool send(output_buffer& out) noexcept;
-  bool keep_for_later(std::string_view rest) noexcept;
+  void keep_for_later(output_buffer& out, std::size_t sent) noexcept;
   void send_pending() noexcept;
   void look_what_is_taken() noexcept;
   void on_taken(std::size_t bytes) noexcept;
@@ -142,9 +165,11 @@ private:
   void account() noexcept;
   void ask_kernel() noexcept;
   void account_kernel(std::size_t bytes) noexcept;
+  void give_spare_back() noexcept;
   void list_as_holder() noexcept;
   bool lies_unread() const noexcept;
-  bool is_behind() const noexcept;
+  bool has_unread_upload() const noexcept;
+  bool waits_for_peer() const noexcept { return phase_ == phase::room && room_bytes_ == 0; }
 
   worker& owner_;
   unique_fd socket_;
@@ -161,7 +186,12 @@ private:
   std::size_t kernel_bytes_ = 0;     // what the kernel held at the last look, accounted
   std::uint64_t linger_end_ms_ = 0;  // of phase `linger`, however fast the peer sends
   std::size_t discarded_bytes_ = 0;  // since that has extended the deadline
+  std::size_t held_request_bytes_ = 0; // of a parsed request whose response waits for room, or 0
   std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
+  std::size_t taken_bytes_ = 0;      // in `sending`: since it has last got on
+
+  std::uint64_t room_since_ms_ = 0; // since when the response waits for room
+  std::size_t room_bytes_ = 0;      // how much it needs; not 0: it waits, or has just been admitted
 
   std::uint32_t queued_bytes_ = 0;         // in `sending`: not acknowledged when it last got on
   std::uint32_t kernel_to_send_bytes_ = 0; // of kernel_bytes_
@@ -174,6 +204,9 @@ private:
   bool input_full_ = false;       // the last receive filled the buffer: there is probably more
   bool waits_for_memory_ = false; // to receive more of a request
   bool served_ = false;           // a request has been answered
+  bool first_in_line_ = false;    // what waited for room has been let in
+  bool room_refused_ = false;     // what waited for room is to be answered that there is none
+  bool has_spare_ = false;        // of the budget
 };
 
 } // namespace kvcache::http

@@ -77,9 +77,10 @@ struct handler_context {
 
 // What the connection does after a handler.
 enum class handled : std::uint8_t {
-  go_on,   // the reply is written; the next request may follow
-  close,   // the reply is written and is the last one
-  flushing // no reply yet: the cache is to be flushed in the background
+  go_on,    // the reply is written; the next request may follow
+  close,    // the reply is written and is the last one
+  flushing, // no reply yet: the cache is to be flushed in the background
+  held_back // no reply yet: there is no room for it; the request has to be handled once more
 };
 
 struct exchange {

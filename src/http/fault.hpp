@@ -101,6 +101,7 @@ enum class fault : std::uint8_t {
   out_of_memory,
 
   // ---- the server's own state
+  no_response_memory,
   too_many_connections,
   not_ready,
   internal_error,

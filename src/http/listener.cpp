@@ -1,6 +1,8 @@
 #include "http/listener.hpp"
 
 #include <linux/filter.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <boost/asio/bind_allocator.hpp>
@@ -94,7 +96,16 @@ listener::listener(const server_options& options, const fault_table& faults,
 
 // Every connection inherits them, and the kernel no longer lets its buffers grow to megabytes. What
 // a peer may have under way is told in the handshake: so before listening.
+// A peer acknowledges at once only when it has received more than one segment. So several of them
+// must fit into a small send buffer, which on the loopback device takes smaller segments.
 void listener::bound_buffers(const server_options& options) {
+  constexpr std::size_t segments_per_buffer = 4;
+  constexpr std::size_t most_segment_bytes = 32'767; // the kernel takes no larger limit
+  const std::size_t segment_bytes = options.send_buffer_bytes / segments_per_buffer;
+  if (segment_bytes <= most_segment_bytes) {
+    const int bytes = static_cast<int>(segment_bytes);
+    ::setsockopt(acceptor_.native_handle(), IPPROTO_TCP, TCP_MAXSEG, &bytes, sizeof(bytes));
+  }
   acceptor_.set_option(
       asio::socket_base::send_buffer_size(static_cast<int>(options.send_buffer_bytes)));
   acceptor_.set_option(

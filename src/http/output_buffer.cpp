@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 namespace kvcache::http {
 
@@ -21,6 +22,12 @@ void output_buffer::release() noexcept {
   data_.reset();
   size_ = 0;
   capacity_ = 0;
+}
+
+void output_buffer::swap(output_buffer& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(capacity_, other.capacity_);
 }
 
 void output_buffer::grow(std::size_t bytes) {

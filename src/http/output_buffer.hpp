@@ -35,6 +35,8 @@ public:
   // Clears it and gives its memory back.
   void release() noexcept;
 
+  void swap(output_buffer& other) noexcept;
+
 private:
   void grow(std::size_t bytes);
 

@@ -79,6 +79,12 @@ std::size_t server::connection_count() const noexcept {
   return sum;
 }
 
+std::size_t server::holder_count() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& each : workers_) sum += each->holder_count();
+  return sum;
+}
+
 void server::wait() {
   for (std::thread& each : threads_)
     if (each.joinable()) each.join();

@@ -68,6 +68,10 @@ public:
 
   // What all connections hold in memory, for the account of the whole process.
   std::size_t buffer_bytes() const noexcept { return budget_.used_bytes(); }
+  bool is_short_of_memory() const noexcept { return budget_.is_short(); }
+
+  // Connections that hold more than themselves; for tests.
+  std::size_t holder_count() const noexcept;
 
 private:
   std::vector<std::unique_ptr<worker>> make_workers(observe::registry& counters);

@@ -46,6 +46,17 @@ constexpr std::size_t trim_threshold_bytes = std::size_t{1} << 20;
 // Who has not got on for so long, and holds memory that is short, may be cut.
 constexpr std::uint64_t stalled_ms = 500;
 
+// The same where nobody needs that memory yet: the peer may only be kept from running for a while.
+constexpr std::uint64_t stalled_long_ms = 2000;
+
+// A response that finds no room waits so long after the last one that has found some; and so long
+// at most, whatever others find.
+constexpr std::uint64_t room_wait_ms = 500;
+constexpr std::uint64_t room_wait_most_ms = 5000;
+
+// Others may free memory, and peers acknowledge, without an event here.
+constexpr milliseconds retry_interval{2};
+
 // A look at what the kernel holds is due whenever one part in this many of the cap on all buffers
 // has been sent since the last one, besides at each sweep: so much at most can be there unseen.
 constexpr std::size_t cap_per_look = 16;
@@ -81,6 +92,7 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
       sweep_interval_(sweep_interval(shared.options.timeouts)),
       work_(asio::make_work_guard(context_)),
       sweep_timer_(context_),
+      retry_timer_(context_),
       sockets_(context_),
       handlers_(shared, counters),
       access_(make_recorder(shared)),
@@ -88,13 +100,17 @@ worker::worker(const shared_state& shared, observe::worker_counters& counters,
   read_clocks();
 }
 
-worker::~worker() { change_held(scratch_bytes_, 0); }
+worker::~worker() {
+  change_held(scratch_bytes_, 0);
+  budget_.change_blocks(pool_bytes_, 0);
+}
 
 // What runs in a worker handles its own failures; only Asio itself can lack memory, and goes on
 // later.
 void worker::run(std::latch& begun) noexcept {
   until_there_is_memory([this] {
     schedule_sweep();
+    if (!retry_scheduled_) arm_retry(); // later ones need no more memory than this one
     sockets_.watch();
   });
   begun.count_down();
@@ -154,6 +170,7 @@ bool worker::insert(unique_fd peer, admission as) noexcept {
   }
   if (as == admission::served) handlers_.counters.add(observe::event::connection_opened);
   connections_.push_back(*fresh);
+  account_pool();
   fresh->start();
   retire(*fresh);
   return true;
@@ -161,6 +178,10 @@ bool worker::insert(unique_fd peer, admission as) noexcept {
 
 void worker::retire(connection& c) noexcept {
   if (c.finished()) bury(c);
+  if (has_freed_) {
+    has_freed_ = false;
+    if (budget_.waiting_workers() <= int{announced_waiting_}) retry_response();
+  }
   if (sent_since_look_bytes_ > look_after_bytes_) look_at_kernel(false);
 }
 
@@ -171,6 +192,7 @@ void worker::bury(connection& c) noexcept {
   connections_.erase(connections_.iterator_to(c));
   c.~connection();
   pool_.deallocate(&c);
+  account_pool();
   finish_if_drained();
 }
 
@@ -201,29 +223,32 @@ bool worker::recount_as_refused() noexcept {
 
 bool worker::may_hold(std::size_t more_bytes) noexcept {
   if (budget_.has_room(more_bytes)) return true;
-  shed_stalled(false, [&] { return budget_.has_room(more_bytes); });
+  shed_stalled(
+      false, [&] { return budget_.has_room(more_bytes); }, &worker::has_stalled);
   return budget_.has_room(more_bytes);
 }
 
 // Cuts those that have not got on for the longest time until that is enough; those that wait for a
 // peer to read come first, the others hold little. Deletes none: events for them may be under way.
 template <class Predicate>
-void worker::shed_stalled(bool at_rest, Predicate enough) noexcept {
+void worker::shed_stalled(bool at_rest, Predicate enough, stall_test is_stalled) noexcept {
   for (auto next = holders_.begin(); next != holders_.end() && !enough();) {
     connection& c = *next++;
-    if (!has_stalled(c.since_ms())) return; // nor have the others
-    if (c.has_stalled() && c.shed(at_rest)) handlers_.counters.add(observe::event::connection_shed);
+    if (!(this->*is_stalled)(c.since_ms())) return; // nor have the others
+    c.look_for_progress();
+    if ((this->*is_stalled)(c.since_ms()) && c.shed(at_rest))
+      handlers_.counters.add(observe::event::connection_shed);
   }
 }
 
-// The same without patience; but who has just read on is not among the first. REQUIRES: no
-// connection is being served.
+// The same without patience, where the memory limit is in danger; those that have acknowledged
+// something most recently are the last. REQUIRES: no connection is being served.
 void worker::shed_until_under_cap() noexcept {
-  if (!budget_.is_over()) return;
+  if (!budget_.is_far_over()) return;
   auto looked_at = holders_.begin();
   for (std::size_t left = holders_.size(); left > 0; --left) {
     connection& c = *looked_at++;
-    c.has_stalled(); // looks; where it has not, it goes to the end
+    c.look_for_progress(); // where there is some, it goes to the end
   }
   for (auto next = holders_.begin(); next != holders_.end() && budget_.is_over();) {
     connection& c = *next++;
@@ -236,35 +261,145 @@ void worker::shed_until_under_cap() noexcept {
 void worker::look_at_kernel(bool all) noexcept {
   for (connection& each : connections_) each.look_at_kernel(last_look_ms_, all);
   last_look_ms_ = now_ms_;
-  shed_stalled(true, [this] { return !budget_.is_short(); });
+  shed_stalled(
+      true, [this] { return !budget_.is_short(); }, &worker::has_stalled_for_long);
+  shed_stalled(
+      true, [this] { return !budget_.is_over(); }, &worker::has_stalled);
   shed_until_under_cap();
   const std::size_t cap = budget_.limit_bytes();
   look_after_bytes_ = cap == 0 ? std::numeric_limits<std::size_t>::max() : cap / cap_per_look;
   sent_since_look_bytes_ = 0;
 }
 
+bool worker::has_stalled_for_long(std::uint64_t since_ms) const noexcept {
+  return now_ms_ >= since_ms + stalled_long_ms;
+}
+
 bool worker::has_stalled(std::uint64_t since_ms) const noexcept {
-  return now_ms_ >= since_ms + stalled_ms;
+  // `since_ms` may be an interval early.
+  return now_ms_ >= since_ms + stalled_ms + static_cast<std::uint64_t>(sweep_interval_.count());
 }
 
 void worker::put_last_of_holders(connection& c) noexcept {
   remove_from_holders(c);
   holders_.push_back(c);
+  holder_count_.store(holder_count() + 1, std::memory_order_relaxed);
 }
 
 void worker::remove_from_holders(connection& c) noexcept {
-  if (c.is_holder()) holders_.erase(holders_.iterator_to(c));
+  if (!c.is_holder()) return;
+  holders_.erase(holders_.iterator_to(c));
+  holder_count_.store(holder_count() - 1, std::memory_order_relaxed);
+}
+
+// ---- waiting for room ----------------------------------------------------------------
+
+output_grant worker::admit(std::size_t bytes, bool first_in_line) noexcept {
+  if (!first_in_line && !waiting_for_room_.empty()) return output_grant::none;
+  // What the kernel does not take at once is sent later; meanwhile its buffers may be full.
+  const server_options& options = shared_.options;
+  const bool fits = bytes <= options.send_buffer_bytes;
+  const std::size_t kernel_bytes =
+      fits ? 0 : 2 * (options.send_buffer_bytes + options.receive_buffer_bytes);
+  if (may_hold(bytes + kernel_bytes)) return output_grant::room;
+  return budget_.take_spare(bytes) ? output_grant::spare : output_grant::none;
+}
+
+void worker::give_spare_back() noexcept {
+  budget_.give_spare_back();
+  has_freed_ = true;
+}
+
+void worker::wait_for_room(connection& c) noexcept {
+  note_time();
+  waiting_for_room_.push_back(c);
+  announce_waiting();
+  schedule_retry();
+}
+
+void worker::wait_for_peer(connection& c) noexcept {
+  waiting_for_peer_.push_back(c);
+  schedule_retry();
+}
+
+bool worker::has_waited_too_long(std::uint64_t since_ms) const noexcept {
+  return now_ms_ >= std::max(since_ms, budget_.last_admission_ms()) + room_wait_ms ||
+         now_ms_ >= since_ms + room_wait_most_ms;
+}
+
+// Without memory for that, the next sweep does it.
+void worker::schedule_retry() noexcept {
+  if (retry_scheduled_) return;
+  try {
+    arm_retry();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+void worker::arm_retry() {
+  retry_timer_.expires_after(retry_interval);
+  retry_timer_.async_wait(asio::bind_allocator(handler_allocator<void>(retry_memory_),
+                                               [this](const boost::system::error_code& error) {
+                                                 retry_scheduled_ = false;
+                                                 if (!error) retry();
+                                               }));
+  retry_scheduled_ = true;
+}
+
+void worker::retry() noexcept {
+  if (waiting_for_room_.empty() && waiting_for_peer_.empty() && !announced_waiting_) return;
+  note_time();
+  retry_peers();
+  retry_response();
+  schedule_retry();
+}
+
+// First come, first served: else a large response would wait until nobody asks for a small one.
+void worker::retry_response() noexcept {
+  while (!waiting_for_room_.empty()) {
+    connection& first = waiting_for_room_.front();
+    switch (first.retry_response()) {
+    case retried::admitted:
+      budget_.note_admission(now_ms_);
+      break;
+    case retried::refused:
+      break;
+    case retried::waits:
+      return;
+    }
+  }
+  announce_waiting();
+}
+
+void worker::retry_peers() noexcept {
+  // Those that have to wait once more come to the end.
+  waiter_list now;
+  now.swap(waiting_for_peer_);
+  while (!now.empty()) {
+    connection& first = now.front();
+    now.pop_front();
+    first.retry_peer();
+  }
+}
+
+void worker::announce_waiting() noexcept {
+  const bool waits = !waiting_for_room_.empty();
+  if (waits == announced_waiting_) return;
+  announced_waiting_ = waits;
+  budget_.change_waiting_workers(waits ? 1 : -1);
 }
 
 void worker::change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept {
   held_bytes_ += to_bytes - from_bytes; // wraps when it shrinks
+  if (to_bytes < from_bytes) has_freed_ = announced_waiting_;
   held_bytes_peak_ = std::max(held_bytes_peak_, held_bytes_);
   budget_.change(from_bytes, to_bytes);
 }
 
 void worker::change_held_by_kernel(std::size_t from_bytes, std::size_t to_bytes) noexcept {
   budget_.change(from_bytes, to_bytes);
-  if (to_bytes > from_bytes && budget_.is_over())
+  if (to_bytes < from_bytes) has_freed_ = announced_waiting_;
+  if (to_bytes > from_bytes && budget_.is_far_over())
     sent_since_look_bytes_ = std::numeric_limits<std::size_t>::max() / 2; // the next one is due
 }
 
@@ -295,14 +430,15 @@ void worker::read_clocks() noexcept {
   handlers_.writer.refresh(std::time(nullptr));
 }
 
-// By how much this reading is later than it may be. Deadlines set meanwhile were counted from the
-// one before: where this thread, or the whole machine, has stood still, they would be over early.
-std::uint64_t worker::read_clocks_late() noexcept {
+// Reads the clocks, and notes by how much that is later than it may be. Deadlines set meanwhile
+// were counted from the reading before: where this thread, or the whole machine, has stood still,
+// they would be over early.
+void worker::note_time() noexcept {
   const std::uint64_t before_ms = now_ms_;
   read_clocks();
   const std::uint64_t passed_ms = now_ms_ - before_ms;
   const auto interval_ms = static_cast<std::uint64_t>(sweep_interval_.count());
-  return passed_ms > 2 * interval_ms ? passed_ms - interval_ms : 0;
+  if (passed_ms > 2 * interval_ms) late_ms_ += passed_ms - interval_ms;
 }
 
 void worker::schedule_sweep() {
@@ -322,19 +458,28 @@ steady_clock::duration worker::time_to_sweep() const noexcept {
 }
 
 void worker::sweep() noexcept {
-  const std::uint64_t late_ms = read_clocks_late();
+  note_time();
+  const std::uint64_t late_ms = std::exchange(late_ms_, 0);
   look_at_kernel(++sweeps_ % sweeps_per_full_look == 0);
   for (auto next = connections_.begin(); next != connections_.end();) {
     connection& c = *next++;
     c.sweep(late_ms);
     retire(c);
   }
+  if (!retry_scheduled_) retry();
   give_memory_back();
   if (draining_ && steady_clock::now() >= drain_end_) abort_all();
   if (draining_ && connections_.empty())
     finish_if_drained();
   else
     schedule_sweep();
+}
+
+void worker::account_pool() noexcept {
+  const std::size_t bytes = pool_.resident_bytes();
+  if (bytes == pool_bytes_) return;
+  budget_.change_blocks(pool_bytes_, bytes);
+  pool_bytes_ = bytes;
 }
 
 void worker::account_scratch() noexcept {
@@ -346,6 +491,8 @@ void worker::account_scratch() noexcept {
 }
 
 void worker::give_memory_back() noexcept {
+  pool_.trim();
+  account_pool();
   account_scratch(); // as it has grown: what has been there is what the allocator has
   if (scratch_.capacity() > scratch_bytes_kept) scratch_.release();
   for (std::string* decoded : {&handlers_.body.key, &handlers_.body.value, &handlers_.query})

@@ -33,6 +33,10 @@
 
 namespace kvcache::http {
 
+// Whether a response may be sent: no; with room for it; or with the budget's spare, which has to be
+// given back.
+enum class output_grant : std::uint8_t { none, room, spare };
+
 class worker {
 public:
   // Runs a long job off the worker threads; from any thread.
@@ -59,13 +63,19 @@ public:
     return counts_[static_cast<std::size_t>(as)].load(std::memory_order_relaxed);
   }
 
+  // Connections that hold more than themselves; for tests.
+  std::size_t holder_count() const noexcept {
+    return holder_count_.load(std::memory_order_relaxed);
+  }
+
   // No more connections will be adopted. REQUIRES: called by whoever calls adopt().
   // All its connections have ended at `end`.
   void begin_drain(drain_clock::time_point end);
   void stop();
 
   // ---- for the connections of this worker -------------------------------------------------
-  std::uint64_t now_ms() const noexcept { return now_ms_; } // coarse: as of the last sweep
+  // Coarse: as of the last sweep, or retry.
+  std::uint64_t now_ms() const noexcept { return now_ms_; }
 
   // When something that starts now and may take `timeout_ms` has surely taken longer.
   std::uint64_t deadline_in_ms(unsigned timeout_ms) const noexcept;
@@ -86,7 +96,10 @@ public:
   std::size_t bytes_held_most() const noexcept { return budget_.bytes_at_a_time_most(); }
   bool can_never_hold(std::size_t bytes) const noexcept { return bytes > bytes_held_most(); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
+  bool is_over_the_cap() const noexcept { return budget_.is_over(); }
+  bool is_far_over_the_cap() const noexcept { return budget_.is_far_over(); }
   bool has_stalled(std::uint64_t since_ms) const noexcept;
+  bool has_stalled_for_long(std::uint64_t since_ms) const noexcept;
   void change_held(std::size_t from_bytes, std::size_t to_bytes) noexcept;
 
   // The same of what the kernel holds for it, and bytes that it has just been given to send.
@@ -97,6 +110,22 @@ public:
   // recently last.
   void put_last_of_holders(connection& c) noexcept;
   void remove_from_holders(connection& c) noexcept;
+
+  // Whether a response of so many bytes may be sent, of which all or a part may have to be held.
+  // Those that wait come first: `first_in_line`.
+  output_grant admit(std::size_t bytes, bool first_in_line) noexcept;
+  void give_spare_back() noexcept;
+
+  // Has the connection tried again, until it stops waiting: for room for its response when some
+  // may have become free, for its peer's acknowledgements every other millisecond.
+  void wait_for_room(connection& c) noexcept;
+  void wait_for_peer(connection& c) noexcept;
+
+  // When a response that waits for room since then is to be refused.
+  bool has_waited_too_long(std::uint64_t since_ms) const noexcept;
+
+  // What has been written to has been given away, or has grown.
+  void account_scratch() noexcept;
 
   // A connection for health only has its answer: from now on it counts among those refused, for the
   // next one to take its place. False: there are too many of those.
@@ -132,6 +161,8 @@ private:
   using connection_list = boost::intrusive::list<connection>;
   using holder_list = boost::intrusive::list<connection, boost::intrusive::base_hook<holder_hook>,
                                              boost::intrusive::constant_time_size<false>>;
+  using waiter_list = boost::intrusive::list<connection, boost::intrusive::base_hook<waiter_hook>,
+                                             boost::intrusive::constant_time_size<false>>;
 
   bool insert(unique_fd peer, admission as) noexcept;
   void schedule_sweep();
@@ -139,14 +170,21 @@ private:
   void sweep() noexcept;
   void look_at_kernel(bool all) noexcept;
   void bury(connection& c) noexcept;
+  using stall_test = bool (worker::*)(std::uint64_t since_ms) const noexcept;
   template <class Predicate>
-  void shed_stalled(bool at_rest, Predicate enough) noexcept;
+  void shed_stalled(bool at_rest, Predicate enough, stall_test is_stalled) noexcept;
   void shed_until_under_cap() noexcept;
   void read_clocks() noexcept;
-  std::uint64_t read_clocks_late() noexcept;
+  void note_time() noexcept;
+  void schedule_retry() noexcept;
+  void arm_retry();
+  void retry() noexcept;
+  void retry_response() noexcept;
+  void retry_peers() noexcept;
+  void announce_waiting() noexcept;
   void abort_all() noexcept;
   void finish_if_drained() noexcept;
-  void account_scratch() noexcept;
+  void account_pool() noexcept;
   void give_memory_back() noexcept;
   std::atomic<std::size_t>& count_of(admission as) noexcept;
   void batch_begin() noexcept;
@@ -165,14 +203,18 @@ private:
                                     boost::asio::io_context::executor_type>
       sweep_timer_;
 
+  decltype(sweep_timer_) retry_timer_;
+
   handler_memory timer_memory_;
+  handler_memory retry_memory_;
   ready_set sockets_;
 
   handler_context handlers_;
   const std::unique_ptr<access_recorder> access_;
   output_buffer scratch_;
   std::size_t scratch_bytes_ = 0; // of it and what the handlers decode into, accounted
-  std::size_t held_bytes_ = 0;    // by this worker's connections and scratch, not by the kernel
+  std::size_t pool_bytes_ = 0;    // of connections' blocks, accounted
+  std::size_t held_bytes_ = 0;    // in this worker's buffers, not by the kernel
   std::size_t held_bytes_peak_ = 0;
   std::size_t sent_since_look_bytes_ = 0; // at what the kernel holds
   std::size_t look_after_bytes_ = 0;      // the next look is due when so much has been sent
@@ -182,8 +224,15 @@ private:
   connection_list connections_;
   holder_list holders_;
   std::array<std::atomic<std::size_t>, admission_count> counts_{};
+  waiter_list waiting_for_room_; // first come, first served
+  waiter_list waiting_for_peer_;
+  std::atomic<std::size_t> holder_count_{0};
 
   std::uint64_t now_ms_ = 0;
+  std::uint64_t late_ms_ = 0; // by which the clock's readings since the last sweep were late
+  bool retry_scheduled_ = false;
+  bool announced_waiting_ = false;
+  bool has_freed_ = false; // memory of a connection, since the last retry
   drain_clock::time_point drain_end_;
   std::uint64_t drain_idle_end_ms_ = 0;
   bool draining_ = false;

@@ -556,7 +556,7 @@ protected:
 
   connection_among_greedy_ones() { friendly_.ask(put_request("a", std::string(256, 'v'))); }
 
-  bool is_short() { return server_.server().buffer_bytes() > cap_bytes / 4 * 3; }
+  bool is_short() { return server_.server().is_short_of_memory(); }
 
   std::uint64_t shed() { return server_.counted().of(observe::event::connection_shed); }
 
@@ -620,10 +620,10 @@ TEST_F(connection_among_greedy_ones, is_not_cut_while_it_reads_slowly_but_steadi
   }
   while (shed() < 5) {
     let_greedy_ones_ask();
-    for (int i = 0; i < 40; ++i) ASSERT_EQ(steady.read_reply().status, 200U);
+    for (int i = 0; i < 10; ++i) ASSERT_EQ(steady.read_reply().status, 200U);
     EXPECT_TRUE(friendly_.is_silent_for(milliseconds{20}));
   }
-  for (int i = 0; i < 40; ++i) ASSERT_EQ(steady.read_reply().status, 200U);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(steady.read_reply().status, 200U);
 }
 
 TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_short) {
@@ -633,9 +633,7 @@ TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_shor
   const std::string body(14'000, ' ');
   const std::string request = post_request("/put", body);
   std::vector<raw_client> stalled;
-  const auto is_short = [&] {
-    return server.server().buffer_bytes() > options.max_buffer_bytes / 4 * 3;
-  };
+  const auto is_short = [&] { return server.server().is_short_of_memory(); };
   while (!is_short()) {
     stalled.push_back(server.connect());
     const std::size_t before = server.server().buffer_bytes();
@@ -645,6 +643,98 @@ TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_shor
   EXPECT_EQ(stalled.front().read_reply().status, 503U);
   EXPECT_TRUE(stalled.front().ends());
   EXPECT_TRUE(eventually([&] { return !is_short(); }));
+}
+
+TEST(connection, is_no_holder_while_it_is_idle_and_leaves_memory_to_those_that_ask) {
+  constexpr std::size_t cap_bytes = 1'000'000;
+  http::server_options options;
+  options.max_buffer_bytes = cap_bytes;
+  test_server server{options};
+  std::vector<raw_client> idle;
+  // More than three quarters of the cap are taken by idle connections alone.
+  while (server.server().buffer_bytes() < cap_bytes / 10 * 9) {
+    idle.push_back(server.connect());
+    ASSERT_EQ(idle.back().ask(get_request("/get?key=a")).status, 404U);
+  }
+  EXPECT_EQ(server.server().holder_count(), 0U);
+  EXPECT_FALSE(server.server().is_short_of_memory());
+  // A head that pauses has its time.
+  const std::string request = get_request("/get?key=a");
+  idle.front().send(std::string_view{request}.substr(0, 10));
+  EXPECT_TRUE(idle.front().is_silent_for(milliseconds{1200}));
+  EXPECT_EQ(idle.front().ask(std::string_view{request}.substr(10)).status, 404U);
+}
+
+// Readers that take what they are given, but slowly, and hold all the memory for responses.
+class response_without_room : public testing::Test {
+protected:
+  static constexpr std::size_t value_bytes = 200'000;
+  static constexpr int small_receive_buffer = 4096;
+
+  response_without_room() {
+    friendly_.ask(put_request("a", std::string(value_bytes, 'v')));
+    friendly_.ask(put_request("small", "b"));
+  }
+
+  void read_a_little() {
+    for (raw_client& each : slow_) each.receive_some(4000);
+  }
+
+  http::server_options options_ = [] {
+    http::server_options options;
+    options.max_buffer_bytes = 1'000'000;
+    options.send_buffer_bytes = 16'384;
+    options.receive_buffer_bytes = 16'384;
+    options.limits.max_value_chars = value_bytes;
+    options.limits = options.limits.raised_for_characters();
+    return options;
+  }();
+  test_server server_{options_};
+  raw_client friendly_ = server_.connect();
+  std::vector<raw_client> slow_;
+};
+
+TEST_F(response_without_room, waits_and_is_refused_whole_on_a_connection_that_goes_on) {
+  for (int i = 0; i < 8; ++i) {
+    slow_.emplace_back(server_.port(), small_receive_buffer);
+    slow_.back().send(get_request("/get?key=a"));
+  }
+  const std::uint64_t hits_of_others_at_most = slow_.size();
+  EXPECT_TRUE(eventually(
+      [&] { return server_.server().buffer_bytes() + value_bytes > options_.max_buffer_bytes; }));
+  friendly_.send(get_request("/get?key=a"));
+  while (friendly_.is_silent_for(milliseconds{20})) read_a_little();
+  const http_reply refused = friendly_.read_reply();
+  EXPECT_EQ(server_.counted().of(observe::event::connection_shed), 0U);
+  ASSERT_EQ(refused.status, 503U);
+  EXPECT_EQ(refused.field("retry-after"), "1");
+  EXPECT_EQ(refused.body, R"({"status":"ERROR","message":"The memory for responses is taken: )"
+                          R"(try again in a moment."})");
+  EXPECT_LT(server_.counted().hits(), hits_of_others_at_most);
+  EXPECT_EQ(friendly_.ask(get_request("/get?key=small")).status, 200U);
+}
+
+TEST_F(response_without_room, is_sent_when_the_others_have_read_theirs) {
+  for (int i = 0; i < 8; ++i) {
+    slow_.emplace_back(server_.port());
+    slow_.back().send(get_request("/get?key=a"));
+  }
+  for (raw_client& each : slow_) EXPECT_EQ(each.read_reply().status, 200U);
+  EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);
+}
+
+TEST_F(response_without_room, is_sent_all_the_same_where_nobody_else_holds_one) {
+  const std::size_t held = server_.server().buffer_bytes();
+  server_.server().set_caps({.buffer_bytes = held + 10'000, .buffer_bytes_most = 1'000'000});
+  EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);
+}
+
+TEST(connection, offers_segments_of_which_several_fit_into_a_small_send_buffer) {
+  http::server_options options;
+  options.send_buffer_bytes = 16'384;
+  test_server server{options};
+  const raw_client client = server.connect();
+  EXPECT_LE(client.segment_bytes(), options.send_buffer_bytes / 4);
 }
 
 TEST(connection, survives_resets_in_the_middle_of_everything) {

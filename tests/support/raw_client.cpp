@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -150,6 +151,14 @@ bool raw_client::is_silent_for(std::chrono::milliseconds time) {
 }
 
 bool raw_client::ends() { return received_.empty() && !fill(); }
+
+std::size_t raw_client::segment_bytes() const {
+  int bytes = 0;
+  socklen_t size = sizeof(bytes);
+  if (::getsockopt(fd_, IPPROTO_TCP, TCP_MAXSEG, &bytes, &size) != 0)
+    throw std::runtime_error("no segment size");
+  return static_cast<std::size_t>(bytes);
+}
 
 http_reply raw_client::ask(std::string_view request) {
   send(request);

@@ -59,6 +59,9 @@ public:
   // Whether the peer ends (properly) within the patience and without a further byte.
   bool ends();
 
+  // The most that a segment to or from the peer may hold.
+  std::size_t segment_bytes() const;
+
   // send() and read_reply().
   http_reply ask(std::string_view request);
 
