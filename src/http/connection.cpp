@@ -226,7 +226,11 @@ bool connection::answer_next(output_buffer& out) {
     break;
   }
   prefetch_behind(parsed.consumed);
-  const handled result = is_over_limit() ? handle_over_limit(out) : handle(out, parsed.consumed);
+  handled result = handled::close;
+  if (is_over_limit() && !asks_for_health(parser_.current())) [[unlikely]]
+    refuse_over_limit(out);
+  else
+    result = handle(out, parsed.consumed);
   input_.consume(parsed.consumed);
   parser_.reset();
   phase_ = phase::serving; // the next request has its own deadlines
@@ -281,29 +285,22 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes) {
   return last ? handled::close : result;
 }
 
-// While draining: whether nothing has been received behind this request.
+// While draining: whether nothing has been received behind this request. Over the connection limit
+// there is only one.
 bool connection::is_last(std::size_t request_bytes) const noexcept {
+  if (is_over_limit()) return true;
   if (!owner_.draining() || input_.unused().size() > request_bytes) return false;
   return !has_received_more();
 }
 
-// The only request that is answered over the connection limit.
-handled connection::handle_over_limit(output_buffer& out) {
+// Over the connection limit, unless the request asks for the server's health.
+void connection::refuse_over_limit(output_buffer& out) {
   const request& asked = parser_.current();
   exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
   const std::size_t before = out.size();
-  try {
-    if (asks_for_health(asked)) {
-      dispatch(x);
-    } else {
-      refuse(x, {fault::too_many_connections});
-      owner_.handlers().counters.add(observe::event::connection_refused);
-    }
-  } catch (const std::bad_alloc&) {
-    refuse(x, {fault::out_of_memory});
-  }
+  refuse(x, {fault::too_many_connections});
+  owner_.handlers().counters.add(observe::event::connection_refused);
   tell_access(asked.verb, asked.path, out, before);
-  return handled::close;
 }
 
 void connection::refuse_and_end(output_buffer& out, fault why) {
