@@ -256,8 +256,11 @@ bool connection::answer_next(output_buffer& out, std::size_t mark) {
     break;
   }
   prefetch_behind(parsed.consumed);
-  const handled result =
-      is_over_limit() ? handle_over_limit(out) : handle(out, parsed.consumed, mark);
+  handled result = handled::close;
+  if (is_over_limit() && !asks_for_health(parser_.current())) [[unlikely]]
+    refuse_over_limit(out);
+  else
+    result = handle(out, parsed.consumed, mark);
   if (result == handled::held_back) {
     held_request_bytes_ = parsed.consumed;
     return phase_ != phase::room && send(out); // what stands before it goes first
@@ -413,30 +416,23 @@ void connection::give_spare_back() noexcept {
   owner_.give_spare_back();
 }
 
-// While draining: whether nothing has been received behind this request.
+// While draining: whether nothing has been received behind this request. Over the connection limit
+// there is only one.
 bool connection::is_last(std::size_t request_bytes) const noexcept {
+  if (is_over_limit()) return true;
   if (!owner_.draining() || input_.unused().size() > request_bytes) return false;
   return !has_received_more();
 }
 
-// The only request that is answered over the connection limit.
-handled connection::handle_over_limit(output_buffer& out) {
+// Over the connection limit, unless the request asks for the server's health.
+void connection::refuse_over_limit(output_buffer& out) {
   const request& asked = parser_.current();
   exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
   const std::size_t before = out.size();
-  try {
-    if (asks_for_health(asked)) {
-      dispatch(x);
-    } else {
-      x.operation = operation_of(asked.path);
-      refuse(x, {fault::too_many_connections});
-      owner_.handlers().counters.add(observe::event::connection_refused);
-    }
-  } catch (const std::bad_alloc&) {
-    refuse(x, {fault::out_of_memory});
-  }
+  x.operation = operation_of(asked.path);
+  refuse(x, {fault::too_many_connections});
+  owner_.handlers().counters.add(observe::event::connection_refused);
   count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
-  return handled::close;
 }
 
 void connection::refuse_and_end(output_buffer& out, fault why) {

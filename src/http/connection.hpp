@@ -129,7 +129,7 @@ private:
   void prefetch_behind(std::size_t request_bytes) const noexcept;
   void answer_expectation(output_buffer& out);
   handled handle(output_buffer& out, std::size_t request_bytes, std::size_t mark);
-  handled handle_over_limit(output_buffer& out);
+  [[gnu::cold]] void refuse_over_limit(output_buffer& out);
   void refuse_and_end(output_buffer& out, fault why);
   void count_response(observe::operation op, std::size_t status_slot, method verb,
                       std::string_view path, const output_buffer& out, std::size_t at) noexcept;
