@@ -117,9 +117,9 @@ INSTANTIATE_TEST_SUITE_P(, response_memory_of,
                                          load{"16M", 500, 2, false, true}, load{"64M", 1, 60, true},
                                          load{"64M", 50, 12, true}, load{"64M", 500, 2, false},
                                          load{"256M", 50, 12, true}, load{"256M", 500, 2, true}),
-                         [](const testing::TestParamInfo<load>& info) {
-                           return info.param.memory_limit + "_" +
-                                  std::to_string(info.param.clients) + "_clients";
+                         [](const testing::TestParamInfo<load>& of) {
+                           return of.param.memory_limit + "_" +
+                                  std::to_string(of.param.clients) + "_clients";
                          });
 
 } // namespace
