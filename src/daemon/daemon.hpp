@@ -60,7 +60,7 @@ private:
   void say_stopped() noexcept;
   void keep_books() noexcept;
   void say_what_changed();
-  void watch_memory() noexcept;
+  void set_caps() noexcept;
   void stop_or_end() noexcept;
   void reload_tokens() noexcept;
   void read_tokens_again();
