@@ -7,8 +7,8 @@
 // the reader sees that the lock is closed (Dekker, 1965). That takes a full barrier on each side,
 // and the reader's would be the dearest part of a lookup, since it waits for every load under way.
 // So the writer has the kernel execute it in the readers' place (membarrier(2), Linux 4.14), about
-// a microsecond for each time something is replaced. Where the kernel refuses that, and under
-// ThreadSanitizer, which does not know it, readers make their own.
+// a microsecond for each time something is replaced. Where the kernel refuses that,
+// readers make their own.
 //
 // What was done inside the lock is visible to whoever comes next, as with any lock. Waiters spin a
 // little, yield and then sleep (spin_wait). A thread is inside one lock as a reader at a time,
@@ -78,11 +78,9 @@ public:
 private:
   void announce(detail::announcement& place) const noexcept {
     if (detail::kernel_makes_barriers) [[likely]] {
-      // Not a release, whose price is what this is about. A writer of the lock that the thread left
-      // just before may read this instead of the null of the leaving, and is ordered after what the
-      // thread did there all the same: both stores go to one place, the first one is a release, and
-      // the hardware keeps their order.
-      place.inside.store(this, std::memory_order_relaxed);
+      // A release, for a writer of the lock that this thread left just before: it may read this
+      // instead of the null of the leaving, and must see what was done there.
+      place.inside.store(this, std::memory_order_release);
       std::atomic_signal_fence(std::memory_order_seq_cst); // the compiler must keep the order
     } else {
       place.inside.exchange(this, std::memory_order_seq_cst);

@@ -5,8 +5,10 @@
 // at least what is really held, and passes the limit only by what charge() took regardless of it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 namespace kvcache {
 
@@ -16,12 +18,33 @@ public:
   budget(const budget&) = delete;
   budget& operator=(const budget&) = delete;
 
-  // False, and nothing is charged, if that would pass the limit.
-  bool try_charge(std::size_t bytes) noexcept {
-    const std::size_t limit = limit_bytes_.load(std::memory_order_relaxed);
+  // Room that is being made for one write, which others may not charge meanwhile: without it, small
+  // writes would use up what a large one evicts for. It counts against the limit but not as held.
+  class reservation {
+  public:
+    explicit reservation(budget& of) noexcept : budget_(of) {}
+    ~reservation() { set(0); }
+    reservation(const reservation&) = delete;
+    reservation& operator=(const reservation&) = delete;
+    void set(std::size_t bytes) noexcept {
+      if (bytes == bytes_) return;
+      budget_.reserved_bytes_.fetch_add(bytes - bytes_, std::memory_order_relaxed);
+      bytes_ = bytes;
+    }
+    std::size_t bytes() const noexcept { return bytes_; }
+
+  private:
+    budget& budget_;
+    std::size_t bytes_ = 0;
+  };
+
+  // False, and nothing is charged, if that would pass the limit. `own_reserved`: what the caller
+  // has reserved itself, and may use.
+  bool try_charge(std::size_t bytes, std::size_t own_reserved = 0) noexcept {
+    const std::size_t limit = limit_for(own_reserved);
     std::size_t held = held_bytes_.load(std::memory_order_relaxed);
     do { // never above the limit, not even for a moment
-      if (limit != 0 && (held > limit || bytes > limit - held)) return false;
+      if (limit != unlimited && (held > limit || bytes > limit - held)) return false;
     } while (!held_bytes_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
     return true;
   }
@@ -33,10 +56,10 @@ public:
   }
 
   // How much must be given back before that can be charged.
-  std::size_t missing_for(std::size_t bytes) const noexcept {
-    const std::size_t limit = limit_bytes();
+  std::size_t missing_for(std::size_t bytes, std::size_t own_reserved = 0) const noexcept {
+    const std::size_t limit = limit_for(own_reserved);
     const std::size_t held = held_bytes();
-    return limit == 0 || held + bytes <= limit ? 0 : held + bytes - limit;
+    return limit == unlimited || held + bytes <= limit ? 0 : held + bytes - limit;
   }
 
   // Only after the limit has been lowered, and by the little that charge() took.
@@ -55,8 +78,20 @@ public:
   }
 
 private:
+  static constexpr std::size_t unlimited = SIZE_MAX;
+
+  // Less what others have reserved.
+  std::size_t limit_for(std::size_t own_reserved) const noexcept {
+    const std::size_t limit = limit_bytes();
+    if (limit == 0) return unlimited;
+    const std::size_t reserved = reserved_bytes_.load(std::memory_order_relaxed);
+    const std::size_t others = reserved - std::min(reserved, own_reserved);
+    return limit - std::min(limit, others);
+  }
+
   std::atomic<std::size_t> held_bytes_{0};
   std::atomic<std::size_t> limit_bytes_;
+  std::atomic<std::size_t> reserved_bytes_{0};
 };
 
 } // namespace kvcache

@@ -9,16 +9,20 @@ namespace kvcache {
 compactor::result compactor::step(entry_arena::urgency how, std::size_t max_moves) noexcept {
   const std::uint32_t slab = arena_.begin_evacuation(how);
   if (slab == 0) return {};
-  return work_on(slab, max_moves, [](entry_ref) { return false; });
+  return work_on(slab, max_moves, [](entry_ref) { return fate::stays; });
 }
 
 compactor::result compactor::clear_slab(function_ref<bool(entry_ref)> evict) noexcept {
   const std::uint32_t slab = arena_.begin_evacuation(entry_arena::urgency::clearing);
   if (slab == 0) return {};
-  return work_on(slab, slab_bytes, evict); // of all its entries
+  return work_on(slab, slab_bytes, [&](entry_ref ref) { // of all its entries
+    if (evict(ref)) return fate::evicted;
+    return move_to(ref, arena_.allocate_roomier_beside(slab)) == move::no_place ? fate::stays
+                                                                                : fate::moved;
+  });
 }
 
-// `no_place` is asked what to do without one: false ends the work.
+// `no_place` is called for an entry without one; the work ends with the first that stays.
 template <class NoPlace>
 compactor::result compactor::work_on(std::uint32_t slab, std::size_t max_moves,
                                      NoPlace&& no_place) noexcept {
@@ -34,10 +38,16 @@ compactor::result compactor::work_on(std::uint32_t slab, std::size_t max_moves,
       const move outcome = move_entry(refs[i], slab);
       if (outcome == move::done) ++moved;
       if (outcome != move::no_place) continue;
-      if (no_place(refs[i])) {
+      switch (no_place(refs[i])) {
+      case fate::evicted:
         ++evicted;
-      } else {
+        break;
+      case fate::moved:
+        ++moved;
+        break;
+      case fate::stays:
         more = false;
+        break;
       }
     }
   }
@@ -46,10 +56,20 @@ compactor::result compactor::work_on(std::uint32_t slab, std::size_t max_moves,
   return {moved + evicted != 0 ? progress::moved : progress::none, moved + evicted};
 }
 
+bool compactor::move_out(entry_ref ref, std::uint32_t slab) noexcept {
+  if (move_entry(ref, slab) != move::done) return false;
+  moved_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
 // What is not in the index (any more, or not yet) is left alone: its owner is about to free or to
 // insert it, and the slab is tried again later.
 compactor::move compactor::move_entry(entry_ref ref, std::uint32_t slab) noexcept {
-  const entry_handle target = arena_.allocate_beside(slab);
+  return move_to(ref, arena_.allocate_beside(slab));
+}
+
+// No entry stands for a target that could not be had.
+compactor::move compactor::move_to(entry_ref ref, entry_handle target) noexcept {
   if (target == no_entry) return move::no_place;
   const bool moved = index_.visit(ref, [&](entry_handle& handle) {
     const entry from = arena_.at(handle);

@@ -35,9 +35,14 @@ public:
   // Works on one slab, for at most about `max_moves` entries.
   result step(entry_arena::urgency how, std::size_t max_moves) noexcept;
 
-  // Empties one sparse slab for good: what finds no place elsewhere is handed to `evict`, which is
-  // called under no lock and says whether the entry went. `moved` counts those too.
+  // Empties one sparse slab for good: what finds no place of its size is handed to `evict`, which
+  // is called under no lock and returns whether the entry was evicted; if not, it moves to a
+  // somewhat larger block. `moved` counts those that were evicted, too.
   result clear_slab(function_ref<bool(entry_ref)> evict) noexcept;
+
+  // Moves one entry out of a slab that is out of allocation; false without a place elsewhere, or if
+  // the entry is not in the index.
+  bool move_out(entry_ref ref, std::uint32_t slab) noexcept;
 
   std::uint64_t entries_moved() const noexcept { return moved_.load(std::memory_order_relaxed); }
   std::uint64_t longest_step_ns() const noexcept {
@@ -46,9 +51,11 @@ public:
 
 private:
   enum class move : std::uint8_t { done, gone, no_place };
+  enum class fate : std::uint8_t { evicted, moved, stays }; // of an entry without a place
   template <class NoPlace>
   result work_on(std::uint32_t slab, std::size_t max_moves, NoPlace&& no_place) noexcept;
   move move_entry(entry_ref ref, std::uint32_t slab) noexcept;
+  move move_to(entry_ref ref, entry_handle target) noexcept;
 
   entry_arena& arena_;
   entry_index& index_;

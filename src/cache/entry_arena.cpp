@@ -10,8 +10,9 @@
 namespace kvcache {
 namespace {
 
-// Slots a walk looks at before it lets go of the stripe's lock: some microseconds at most.
-constexpr std::size_t walk_batch_slots = 64;
+// How many classes above its own an entry may be given a block of, by entry_arena::excess.
+constexpr size_class classes_above_small = 4;
+constexpr size_class classes_above_large = 16;
 
 // How many slabs of a group of equal fullness are looked at.
 constexpr unsigned candidates_per_group = 8;
@@ -88,9 +89,31 @@ std::size_t entry_arena::block_bytes(entry_handle handle) const noexcept {
   return s.large ? s.large_bytes : geometry[s.klass].block_bytes;
 }
 
-entry_arena::allocation entry_arena::allocate(std::size_t bytes) noexcept {
+entry_arena::allocation entry_arena::allocate(std::size_t bytes,
+                                              std::size_t reserved_bytes) noexcept {
   return bytes <= max_small_block_bytes ? allocate_small(size_class_of(bytes))
-                                        : allocate_large(bytes);
+                                        : allocate_large(bytes, reserved_bytes);
+}
+
+entry_arena::allocation entry_arena::allocate_roomier(std::size_t bytes, excess allowed) noexcept {
+  if (bytes > max_small_block_bytes) return {status::over_limit, no_entry};
+  return take_roomier(size_class_of(bytes), allowed);
+}
+
+entry_arena::allocation entry_arena::take_roomier(size_class c, excess allowed) noexcept {
+  const size_class classes = allowed == excess::small ? classes_above_small : classes_above_large;
+  const size_class largest = std::min(c + classes, size_class_count - 1);
+  const unsigned own = this_thread_number() % stripe_count_;
+  for (size_class larger = c + 1; larger <= largest; ++larger) {
+    for (unsigned i = 0; i < stripe_count_; ++i) {
+      stripe& s = stripes_[(own + i) % stripe_count_];
+      if (s.counts[larger].freed.load(std::memory_order_relaxed) == 0) continue;
+      spin_guard guard{s.lock};
+      const allocation taken = take_block(s, larger, growth::freed_blocks_only);
+      if (taken.outcome == status::ok) return taken;
+    }
+  }
+  return {status::over_limit, no_entry};
 }
 
 entry_arena::allocation entry_arena::allocate_small(size_class c) noexcept {
@@ -230,9 +253,10 @@ entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class
   return take_block(s, c, growth::held_pages_only);
 }
 
-entry_arena::allocation entry_arena::allocate_large(std::size_t bytes) noexcept {
+entry_arena::allocation entry_arena::allocate_large(std::size_t bytes,
+                                                    std::size_t reserved_bytes) noexcept {
   const std::size_t held = round_up_to_pages(bytes);
-  if (!budget_.try_charge(held)) return {status::over_limit, no_entry};
+  if (!budget_.try_charge(held, reserved_bytes)) return {status::over_limit, no_entry};
   const slab_run run = pool_.take(slabs_for(held));
   if (run.refusal != slab_refusal::none) {
     budget_.refund(held);
@@ -474,6 +498,25 @@ std::uint32_t entry_arena::begin_evacuation(urgency how) noexcept {
   return sparsest;
 }
 
+bool entry_arena::begin_evacuation_of(std::uint32_t index) noexcept {
+  stripe* s = owner_of(index);
+  if (s == nullptr) return false;
+  spin_guard guard{s->lock};
+  slab& taken = slabs_[index];
+  if (owner_of(index) != s || taken.large || taken.evacuating || taken.used == 0) return false;
+  if (taken.listed) unlist(*s, index);
+  taken.evacuating = true;
+  return true;
+}
+
+bool entry_arena::walk_within(std::uint32_t index, std::uint32_t& from_slot, const keyed_hash& hash,
+                              function_ref<void(walked_entry&)> visit) noexcept {
+  walk_cursor cursor{index, from_slot, 0};
+  walk_slab(cursor, walk_batch_slots, hash, visit);
+  from_slot = cursor.slot;
+  return cursor.slab == index;
+}
+
 std::uint32_t entry_arena::sparsest_slab(const stripe& s, size_class c) const noexcept {
   std::uint32_t best = no_slab;
   const class_lists& lists = s.lists[c];
@@ -495,12 +538,9 @@ std::uint32_t entry_arena::sparsest_slab(const stripe& s, size_class c) const no
 bool entry_arena::list_survivors(std::uint32_t index, std::uint32_t& from_slot,
                                  const keyed_hash& hash, std::span<entry_ref> refs,
                                  std::size_t& count) noexcept {
+  assert(refs.size() >= walk_batch_slots);
   count = 0;
-  walk_cursor cursor{index, from_slot, 0};
-  const auto collect = [&](walked_entry& e) { refs[count++] = e.ref(); };
-  walk_slab(cursor, std::min(refs.size(), walk_batch_slots), hash, collect);
-  from_slot = cursor.slot;
-  return cursor.slab == index;
+  return walk_within(index, from_slot, hash, [&](walked_entry& e) { refs[count++] = e.ref(); });
 }
 
 entry_handle entry_arena::allocate_beside(std::uint32_t index) noexcept {
@@ -513,6 +553,10 @@ entry_handle entry_arena::allocate_beside(std::uint32_t index) noexcept {
     if (taken.outcome == status::ok) return taken.handle;
   }
   return take_elsewhere(own, c, growth::held_pages_only).handle;
+}
+
+entry_handle entry_arena::allocate_roomier_beside(std::uint32_t index) noexcept {
+  return take_roomier(slabs_[index].klass, excess::large).handle;
 }
 
 bool entry_arena::end_evacuation(std::uint32_t index) noexcept {

@@ -49,13 +49,22 @@ public:
     entry_handle handle = no_entry;
   };
 
+  // Slots a walk looks at before it lets go of the stripe's lock: some microseconds at most.
+  static constexpr std::size_t walk_batch_slots = 64;
+
   entry_arena(unsigned stripes, budget& held, memory_source& source); // throws std::bad_alloc
   ~entry_arena();
   entry_arena(const entry_arena&) = delete;
   entry_arena& operator=(const entry_arena&) = delete;
 
-  // A block of at least `bytes` (> 0), not live. Give it back with release().
-  allocation allocate(std::size_t bytes) noexcept;
+  // A block of at least `bytes` (> 0), not live. Give it back with release(). `reserved_bytes`:
+  // what the caller has reserved of the budget for a block of pages of its own.
+  allocation allocate(std::size_t bytes, std::size_t reserved_bytes = 0) noexcept;
+
+  // A freed block larger than needed, where none of the right size can be had: by a quarter at most
+  // (or 32 bytes), or by as much again (or 128 bytes).
+  enum class excess : std::uint8_t { small, large };
+  allocation allocate_roomier(std::size_t bytes, excess allowed) noexcept;
 
   // REQUIRES: no other thread can reach the block any more but by a walk.
   void release(entry_handle handle) noexcept;
@@ -79,6 +88,9 @@ public:
   // ---- what expires ---------------------------------------------------------------------
   // An entry in that block expires then. Call it once the entry is live. REQUIRES: not `never`.
   void note_expiry(entry_handle handle, tick expires_at) noexcept;
+  bool anything_expires() const noexcept {
+    return anything_expires_.load(std::memory_order_relaxed);
+  }
   // See store::walk_expired.
   std::size_t walk_expired(walk_cursor& cursor, tick now, std::size_t max_slots,
                            std::uint32_t max_slabs, const keyed_hash& hash,
@@ -92,13 +104,22 @@ public:
   };
   // Takes a sparse slab out of allocation; 0 if none is worth it.
   std::uint32_t begin_evacuation(urgency how) noexcept;
+  // Takes that very slab out of allocation; false if it holds no small blocks, or is out already.
+  bool begin_evacuation_of(std::uint32_t slab) noexcept;
+  // Visits live entries of that slab, at most walk_batch_slots from `from_slot` on; sets it to
+  // where to go on, false at the end. Like walk() otherwise.
+  bool walk_within(std::uint32_t slab, std::uint32_t& from_slot, const keyed_hash& hash,
+                   function_ref<void(walked_entry&)> visit) noexcept;
   // Live entries of that slab from slot `from_slot` on; sets it to where to go on, false at the
   // end.
   bool list_survivors(std::uint32_t slab, std::uint32_t& from_slot, const keyed_hash& hash,
                       std::span<entry_ref> refs, std::size_t& count) noexcept;
   // A block of the same class in another slab that is already held; no_entry if there is none.
   entry_handle allocate_beside(std::uint32_t slab) noexcept;
-  // Gives the slab back if it is empty now (true), else back to allocation.
+  // A freed block of a larger class, as with excess::large.
+  entry_handle allocate_roomier_beside(std::uint32_t slab) noexcept;
+  // Gives the slab back if it is empty now (true), else back to allocation. Ends begin_evacuation()
+  // and begin_evacuation_of().
   bool end_evacuation(std::uint32_t slab) noexcept;
 
   // Returns empty slabs that were kept; true if there were any.
@@ -161,7 +182,8 @@ private:
   enum class growth : std::uint8_t { charge_pages, held_pages_only, freed_blocks_only };
 
   allocation allocate_small(size_class c) noexcept;
-  allocation allocate_large(std::size_t bytes) noexcept;
+  allocation allocate_large(std::size_t bytes, std::size_t reserved_bytes) noexcept;
+  allocation take_roomier(size_class c, excess allowed) noexcept;
   allocation take_block(stripe& s, size_class c, growth how) noexcept KVCACHE_REQUIRES(s.lock);
   std::uint32_t fullest_slab_with_freed_block(const stripe& s, size_class c) const noexcept
       KVCACHE_REQUIRES(s.lock);

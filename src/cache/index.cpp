@@ -386,14 +386,17 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
     probe.matched->set_handle(present);
     return erased;
   };
+  // Counted first: another thread may erase the slot, and count that, as soon as it is there.
+  s.count.fetch_add(1, std::memory_order_relaxed);
   try {
     added = with_table(
         s.slots, [&](auto& t) { return t.map.uprase_fn(probe, edit_present, high_byte_of(hash)); });
   } catch (const table_full&) {
+    s.count.fetch_sub(1, std::memory_order_relaxed);
     return attempt::full;
   }
-  if (added) s.count.fetch_add(1, std::memory_order_relaxed);
-  if (erased) s.count.fetch_sub(1, std::memory_order_relaxed);
+  const std::uint32_t over = (added ? 0U : 1U) + (erased ? 1U : 0U);
+  if (over != 0) s.count.fetch_sub(over, std::memory_order_relaxed);
   return added ? attempt::inserted : attempt::present;
 }
 

@@ -55,15 +55,14 @@ constexpr std::size_t max_in_place_bytes = 4096;
 // Smaller indexes stay in the processor's caches by themselves.
 constexpr std::size_t index_bytes_worth_prefetching = std::size_t{512} << 10;
 
-// Bytes evicted for each one taken while too much lives here.
-constexpr std::size_t shed_factor = 2;
+// After so many requests for room a write takes a somewhat larger block than it needs.
+constexpr std::size_t asks_before_roomier = 2;
 
 // A request for room grows from try to try, up to this: freed blocks help another size only once a
 // whole slab of them can be emptied.
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
 
-// Used lately: in the last third of a turnover (an epoch is 1/96 of one).
-constexpr epoch lately_epochs = 32;
+constexpr epoch as_if_old = entry_meta::stamp_mask / 2;
 
 // Entries moved between two looks at the clock.
 constexpr std::size_t moves_per_step = 64;
@@ -261,13 +260,27 @@ put_outcome store::write_new_block(const write_request& request) noexcept {
   shed_for(block_bytes);
   room_effort effort = effort_for(bytes);
   entry_arena::allocation block = arena_.allocate(bytes);
-  while (block.outcome == status::over_limit || block.outcome == status::range_full) {
+  while (block.outcome != status::ok) {
     const std::size_t wanted =
         block.outcome == status::range_full ? entry_arena::address_bytes_for(bytes) : block_bytes;
-    if (!make_room(wanted, effort)) return put_outcome::no_room;
-    block = arena_.allocate(bytes);
+    const bool refused = block.outcome == status::out_of_memory;
+    const bool may_fit =
+        refused ? make_room_after_refusal(wanted, room_maker::refused_for::entries, effort)
+                : make_room(wanted, effort);
+    if (may_fit) block = arena_.allocate(bytes, effort.reserved.bytes());
+    // What was freed is of other sizes. A block that is a little too large costs less than going
+    // on.
+    if (block.outcome != status::ok && (!may_fit || effort.asked >= asks_before_roomier)) {
+      const auto roomier = arena_.allocate_roomier(bytes, may_fit ? entry_arena::excess::small
+                                                                  : entry_arena::excess::large);
+      if (roomier.outcome == status::ok) {
+        block = roomier;
+        break;
+      }
+    }
+    if (!may_fit) return refused ? put_outcome::out_of_memory : put_outcome::no_room;
   }
-  if (block.outcome != status::ok) return put_outcome::out_of_memory;
+  effort.reserved.set(0);
   entry fresh = arena_.at(block.handle);
   fresh.write(request.key, request.value, request.expires_at);
   fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
@@ -301,9 +314,20 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
     arena_.release(unused);
     return outcome_of(request.when, found);
   }
+  const auto can_retry = [&](entry_index::insertion refusal) {
+    const std::size_t wanted = index_.growth_step_bytes(request.hash);
+    switch (refusal) {
+    case entry_index::insertion::over_limit:
+      return make_room(wanted, effort);
+    case entry_index::insertion::out_of_memory:
+      return make_room_after_refusal(wanted, room_maker::refused_for::index, effort);
+    default:
+      return false;
+    }
+  };
   entry_index::insertion outcome = insert();
-  while (outcome == entry_index::insertion::over_limit &&
-         make_room(index_.growth_step_bytes(request.hash), effort)) {
+  while (can_retry(outcome)) {
+    effort.reserved.set(0); // the table is charged without one
     outcome = insert();
   }
   switch (outcome) {
@@ -363,14 +387,18 @@ bool store::reserve_entry() noexcept {
 }
 
 store::room_effort store::effort_for(std::size_t bytes) noexcept {
-  return {.asks = least_asks_per_write + bytes / bytes_for_another_ask,
+  return {.reserved = budget::reservation{budget_},
+          .asks = least_asks_per_write + bytes / bytes_for_another_ask,
           .moves = least_moves_per_write + bytes / bytes_for_another_move};
 }
 
 // True if the write should try again; false once its effort is spent, or nothing can be evicted.
 bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
   // What is missing in the budget; all of it if it is addresses that are.
-  const std::size_t missing_bytes = budget_.missing_for(round_up_to_pages(wanted_bytes));
+  const std::size_t wanted_pages = round_up_to_pages(wanted_bytes);
+  // Small writes find a freed block mostly; large ones gather pages while others write.
+  if (wanted_bytes > max_small_block_bytes) effort.reserved.set(wanted_pages);
+  const std::size_t missing_bytes = budget_.missing_for(wanted_pages, effort.reserved.bytes());
   const std::size_t needed_bytes =
       missing_bytes == 0 ? wanted_bytes : std::min(missing_bytes, wanted_bytes);
   if (reclaim(needed_bytes, effort)) return true; // costs no entry, or few
@@ -384,12 +412,21 @@ bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
   return maker->make_room(asked, 0);
 }
 
-// Where the limit has fallen below what lives here, freed blocks are to go back to the kernel: who
-// takes one evicts more than it takes, or writers would fill them as fast as eviction frees them.
-void store::shed_for(std::size_t taken_bytes) noexcept {
-  if (!budget_.over_limit() || live_bytes() + index_bytes() <= budget_.limit_bytes()) return;
+// The same where the kernel has refused memory.
+bool store::make_room_after_refusal(std::size_t wanted_bytes, room_maker::refused_for what,
+                                    room_effort& effort) noexcept {
   room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  if (maker != nullptr) maker->make_room(shed_factor * taken_bytes, 0);
+  if (maker == nullptr || effort.asked == effort.asks) return false;
+  ++effort.asked;
+  return maker->make_room_after_refusal(wanted_bytes, what);
+}
+
+// Where the limit has fallen, freed blocks are to go back to the kernel: the room_maker may evict
+// more than is taken, or writers would fill them as fast as eviction frees them.
+void store::shed_for(std::size_t taken_bytes) noexcept {
+  if (!budget_.over_limit()) return;
+  room_maker* maker = room_maker_.load(std::memory_order_acquire);
+  if (maker != nullptr) maker->shed(taken_bytes);
 }
 
 // Gives whole slabs back that hold only, or mostly, free blocks; true if that made enough room.
@@ -398,23 +435,30 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   if (arena_.trim() && budget_.held_bytes() + wanted_bytes <= before) return true;
   // While less is free than is wanted, moves would be spent on slabs that eviction may empty yet.
   if (arena_.free_bytes() < wanted_bytes && effort.asked != effort.asks) return false;
+  // A small write has other ways to try; a large one needs whole slabs, and what else stands in its
+  // way goes as if it were old, if anything may.
+  const bool sparing = wanted_bytes <= slab_bytes && effort.asked != effort.asks;
+  const auto evict_unspared = [&](entry_ref ref) {
+    room_maker* maker = room_maker_.load(std::memory_order_acquire);
+    return !sparing && maker != nullptr && maker->may_evict(as_if_old, wanted_bytes) &&
+           evict(ref, eviction_cause::lru, [](const entry_state&) { return true; }) != 0;
+  };
   std::size_t gained = 0;
   entry_arena::urgency how = entry_arena::urgency::pressing;
-  // A small write has other ways to try; a large one needs whole slabs.
-  const bool sparing = wanted_bytes <= slab_bytes && effort.asked != effort.asks;
   while (gained < wanted_bytes && effort.moves != 0) {
     const compactor::result step =
-        how == entry_arena::urgency::clearing
-            ? compactor_.clear_slab([&](entry_ref ref) { return evict_for_room(ref, sparing); })
-            : compactor_.step(how, effort.moves);
+        how == entry_arena::urgency::clearing ? compactor_.clear_slab([&](entry_ref ref) {
+          return evict_for_room(ref, wanted_bytes) || evict_unspared(ref);
+        })
+                                              : compactor_.step(how, effort.moves);
     effort.moves -= std::min(effort.moves, step.moved);
     if (step.outcome == compactor::progress::slab_given_back) {
       gained += slab_bytes;
       continue;
     }
     // As much is free as is wanted, but of many sizes, and no slab's worth of any. More evictions
-    // would free more of the same: now what has no place any more goes, slab by slab, since the
-    // room_maker has let entries go. A small write is given one more chance to find a block.
+    // would free more of the same: now what has no place any more goes, slab by slab, as far as the
+    // room_maker allows. A small write is given one more chance to find a block.
     const std::size_t asked_before = wanted_bytes > slab_bytes ? 1 : 2;
     if (how == entry_arena::urgency::clearing || effort.asked < asked_before) break;
     how = entry_arena::urgency::clearing;
@@ -422,11 +466,13 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   return gained >= wanted_bytes;
 }
 
-// What lies in a slab is of any age. `sparing`: what was used lately stays.
-bool store::evict_for_room(entry_ref ref, bool sparing) noexcept {
-  const epoch now = current_epoch();
+// What lies in a slab is of any age, and the room_maker judges it. Expired entries always go.
+bool store::evict_for_room(entry_ref ref, std::size_t wanted_bytes) noexcept {
+  room_maker* maker = room_maker_.load(std::memory_order_acquire);
+  const epoch now_epoch = current_epoch();
   const auto may_go = [&](const entry_state& e) {
-    return !sparing || e.meta.age(now) >= lately_epochs;
+    if (e.expires_at != never && e.expires_at <= now()) return true;
+    return maker != nullptr && maker->may_evict(e.meta.age(now_epoch), wanted_bytes);
   };
   return evict(ref, eviction_cause::lru, may_go) != 0;
 }
@@ -452,6 +498,11 @@ bool store::maintain(unsigned budget_us, bool urgently) noexcept {
   return false;
 }
 
+bool store::shrink_index() noexcept {
+  const std::unique_lock lock{maintenance_, std::try_to_lock};
+  return lock.owns_lock() && index_.maintain();
+}
+
 // ---- eviction -------------------------------------------------------------------------
 
 std::size_t store::walk(walk_cursor& cursor, std::size_t max_slots,
@@ -467,9 +518,11 @@ std::size_t store::walk_expired(walk_cursor& cursor, std::size_t max_slots, std:
 std::size_t store::evict(entry_ref ref, eviction_cause cause,
                          function_ref<bool(const entry_state&)> still) noexcept {
   bool gone = false;
+  bool expired = false;
   index_.visit(ref, [&](entry_handle& handle) {
     const entry e = arena_.at(handle);
     const entry_meta meta = e.meta();
+    expired = has_expired(e, meta);
     gone = still({meta, e.expires_at(meta)});
     return gone ? entry_index::fate::erase : entry_index::fate::keep;
   });
@@ -477,8 +530,35 @@ std::size_t store::evict(entry_ref ref, eviction_cause cause,
   const std::size_t bytes = arena_.block_bytes(ref.handle);
   arena_.release(ref.handle);
   entries_.add(-1);
-  count_eviction(cause);
+  count_eviction(expired ? eviction_cause::expired : cause);
   return bytes;
+}
+
+// What each entry of the batch needs of the index is fetched while the others are worked on.
+store::purge_progress store::purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
+                                         function_ref<bool(const entry_state&)> goes) noexcept {
+  struct found {
+    entry_ref ref;
+    bool goes;
+  };
+  std::array<found, entry_arena::walk_batch_slots> batch;
+  std::size_t count = 0;
+  purge_progress done;
+  done.at_end = !arena_.walk_within(slab, slot, hash_, [&](walked_entry& e) {
+    const bool evicted = goes({e.meta(), e.expires_at()});
+    if (!evicted && !moving) return;
+    batch[count] = {e.ref(), evicted};
+    index_.prefetch(batch[count++].ref.hash);
+  });
+  for (std::size_t i = 0; i < count; ++i) {
+    const found& e = batch[i];
+    if (!e.goes) {
+      compactor_.move_out(e.ref, slab);
+      continue;
+    }
+    done.evicted_bytes += evict(e.ref, eviction_cause::emergency, goes);
+  }
+  return done;
 }
 
 void store::count_eviction(eviction_cause cause) noexcept {

@@ -81,6 +81,9 @@ public:
   std::size_t walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
                            function_ref<void(walked_entry&)> visit) noexcept;
 
+  // Whether any entry expires, or ever did.
+  bool anything_expires() const noexcept { return arena_.anything_expires(); }
+
   // All slabs a walk can meet are below this.
   std::uint32_t walk_end() const noexcept { return arena_.walk_end(); }
 
@@ -89,16 +92,37 @@ public:
     entry_meta meta;
     tick expires_at = never;
   };
-  // Removes the entry if `ref` still names one and `still` agrees; counts it under `cause`. `still`
-  // runs under the bucket's lock. Returns the bytes of the freed block, 0 if nothing was removed.
+  // Removes the entry if `ref` still names one and `still` agrees; counts it under `cause`, or as
+  // expired if its time has come. `still` runs under the bucket's lock. Returns the bytes of the
+  // freed block, 0 if nothing was removed.
   std::size_t evict(entry_ref ref, eviction_cause cause,
                     function_ref<bool(const entry_state&)> still) noexcept;
+
+  // ---- purging: slabs are emptied one by one, and their pages returned to the kernel at once
+  // Takes that slab out of allocation until end_purge_of(). False if there are no small blocks in
+  // it, or if it is out already: its entries may be evicted all the same, but not moved.
+  bool begin_purge_of(std::uint32_t slab) noexcept { return arena_.begin_evacuation_of(slab); }
+  struct purge_progress {
+    std::size_t evicted_bytes = 0; // their blocks
+    bool at_end = false;           // of the slab
+  };
+  // Looks at the next 64 slots of the slab, from `slot` on, which it advances: evicts what `goes`
+  // agrees to, and with `moving` moves the rest to free blocks of other slabs, as far as there are
+  // any. `goes` runs under locks: it must be short and must not call the store.
+  purge_progress purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
+                             function_ref<bool(const entry_state&)> goes) noexcept;
+  // Returns the slab's pages to the kernel if it is empty, else the slab to allocation.
+  // REQUIRES: begin_purge_of() returned true.
+  void end_purge_of(std::uint32_t slab) noexcept { arena_.end_evacuation(slab); }
+  // Looks for tables that have become too large, as maintain() does, but replaces one at most;
+  // false if there is nothing to do now.
+  bool shrink_index() noexcept; // one caller at a time
 
   // ---- figures, each a few relaxed loads ----------------------------------------------
   std::size_t size() const noexcept;
   // Whether the options limit the entries.
   bool entries_limited() const noexcept { return entries_limited_; }
-  // At least what the index has places for, whatever the options say.
+  // At most what the index has places for, whatever the options say.
   std::size_t max_entries() const noexcept { return max_entries_; }
   std::size_t live_bytes() const noexcept { return arena_.live_bytes(); }
   std::size_t free_bytes() const noexcept { return arena_.free_bytes(); }
@@ -136,9 +160,10 @@ private:
 
   // What one write may still do to gain room: see effort_for().
   struct room_effort {
-    std::size_t asks = 0;  // of the room_maker
-    std::size_t asked = 0; // so often it was
-    std::size_t moves = 0; // of entries
+    budget::reservation reserved; // of what it needs, while it makes room
+    std::size_t asks = 0;         // of the room_maker
+    std::size_t asked = 0;        // so often it was
+    std::size_t moves = 0;        // of entries
   };
 
   put_outcome write_if(write_request request) noexcept;
@@ -157,13 +182,15 @@ private:
   void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
   void count_eviction(eviction_cause cause) noexcept;
 
-  static room_effort effort_for(std::size_t bytes) noexcept;
+  room_effort effort_for(std::size_t bytes) noexcept;
 
   bool reserve_entry() noexcept;
   bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
+  bool make_room_after_refusal(std::size_t wanted_bytes, room_maker::refused_for what,
+                               room_effort& effort) noexcept;
   bool reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept;
-  bool evict_for_room(entry_ref ref, bool sparing) noexcept;
+  bool evict_for_room(entry_ref ref, std::size_t wanted_bytes) noexcept;
 
   const keyed_hash hash_;
   budget budget_;

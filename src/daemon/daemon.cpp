@@ -82,10 +82,10 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
                           make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
-  watch_memory(); // the first PUT finds the store with its limit
+  evictor_.run(); // the first PUT finds the store with its limit
   cache_.set_room_maker(&evictor_);
   eviction_thread_ = std::make_unique<periodic_worker>(
-      [this] { watch_memory(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
+      [this] { evictor_.run(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
                                                               settings.eviction_interval_ms}});
 }
 
@@ -95,9 +95,8 @@ daemon::~daemon() {
   cache_.set_room_maker(nullptr); // no PUT runs any more
 }
 
-// The eviction thread's work.
-void daemon::watch_memory() noexcept {
-  evictor_.run();
+// On the eviction thread, after each reading.
+void daemon::set_caps() noexcept {
   server_->set_caps(make_load_caps(
       settings_, monitor_.last().levels,
       {.connections = server_->connection_count(), .buffer_bytes = server_->buffer_bytes()}));
@@ -112,6 +111,7 @@ void daemon::refuse_a_limit_that_leaves_no_room() {
 evictor_surroundings daemon::make_surroundings() {
   evictor_surroundings surroundings = system_surroundings(monitor_);
   surroundings.buffer_bytes = [this] { return server_->buffer_bytes(); };
+  surroundings.on_reading = [this] { set_caps(); }; // none is taken before the server is there
   surroundings.wake = [this] { eviction_thread_->poke(); }; // no PUT comes before it is there
   return surroundings;
 }

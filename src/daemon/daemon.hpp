@@ -72,7 +72,7 @@ private:
   void say_stopped() noexcept;
   void keep_books() noexcept;
   void say_what_changed();
-  void watch_memory() noexcept;
+  void set_caps() noexcept;
   void stop_or_end() noexcept;
   std::unique_ptr<token_reader> make_token_reader();
   std::unique_ptr<http::token_authorizer> make_authorizer();

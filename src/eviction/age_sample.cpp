@@ -48,13 +48,19 @@ void age_sample::note(const walked_entry& entry, epoch now) noexcept {
 }
 
 epoch age_sample::age_of_oldest(std::size_t one_in) noexcept {
-  if (count_ == 0) return 0;
+  return count_ == 0 ? 0 : age_at(count_ - 1 - count_ / one_in);
+}
+
+epoch age_sample::age_beyond_youngest(std::size_t one_in) noexcept {
+  return count_ == 0 ? 0 : age_at(count_ / one_in);
+}
+
+epoch age_sample::age_at(std::size_t rank) noexcept {
   const auto at = [&](std::size_t index) {
     return ages_.begin() + static_cast<std::ptrdiff_t>(index);
   };
-  const auto rank = at(count_ - 1 - count_ / one_in);
-  std::nth_element(ages_.begin(), rank, at(count_));
-  return *rank;
+  std::nth_element(ages_.begin(), at(rank), at(count_));
+  return *at(rank);
 }
 
 // Marsaglia's xorshift: any sequence that goes everywhere will do.

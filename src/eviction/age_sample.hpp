@@ -39,11 +39,14 @@ public:
   // The age that only the oldest one in so many reach; 0 where there were no entries. It is what
   // has been gathered so far that counts. Afterwards the sample has to be begun anew.
   epoch age_of_oldest(std::size_t one_in) noexcept;
+  // The age that all but the youngest one in so many reach; otherwise like age_of_oldest().
+  epoch age_beyond_youngest(std::size_t one_in) noexcept;
 
 private:
   std::uint64_t next_random() noexcept;
   void look_anywhere(store& of) noexcept;
   void note(const walked_entry& entry, epoch now) noexcept;
+  epoch age_at(std::size_t rank) noexcept;
 
   std::array<epoch, most_entries> ages_; // the first count_ of them
   std::size_t count_ = 0;

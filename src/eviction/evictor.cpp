@@ -9,6 +9,7 @@
 
 #include "cache/memory_source.hpp"
 #include "cache/thread_cpu_time.hpp"
+#include "kvcache/coarse_clock.hpp"
 
 namespace kvcache {
 
@@ -51,8 +52,29 @@ constexpr std::size_t smallest_index_bytes = 64 << 10;
 // in which a busy neighbour gets from the emergency mark to the limit.
 constexpr std::chrono::milliseconds confirm_after{20};
 
-// What is evicted for one reading at most, in some 50 ms: a limit may rise meanwhile.
+// What is done for one reading at most, in entries evicted and in time: a limit may rise meanwhile,
+// and others may grow. Where the processor is shared, time passes without work.
 constexpr std::size_t max_evictions_per_reading = 65'536;
+constexpr std::uint64_t longest_reading_age_ns = 50'000 * ns_per_us;
+constexpr unsigned purge_slices_per_reading = 64;
+constexpr std::uint64_t longest_reading_age_in_purge_ns = 10'000 * ns_per_us;
+
+// Steps of a purge, of up to 64 entries, in one slice of the evictor, and in one PUT: 100 to 200
+// us.
+constexpr unsigned purge_steps_per_slice = 8;
+constexpr unsigned purge_steps_per_put = 4;
+
+// Accessed lately: in the last twelfth of a turnover (an epoch is 1/96 of one).
+constexpr epoch lately_epochs = 8;
+
+// Where the kernel has refused memory, a higher level is tried after so many ticks of the store's
+// clock, and higher by such a part, or a MiB.
+constexpr tick ticks_between_probes = 5 * ticks_per_second;
+constexpr std::uint64_t probed_part = 64;
+constexpr std::uint64_t least_probed_bytes = std::uint64_t{1} << 20;
+
+// Bytes that a PUT evicts for each one it takes while more lives here than may be held.
+constexpr std::size_t shed_factor = 2;
 
 // While content is less than one in so many of what may be held, nothing is going to be evicted by
 // its age soon, and an epoch lasts so many accesses at least: those of a small cache would else
@@ -71,6 +93,8 @@ constexpr unsigned evictions_between_looks = 8;
 constexpr std::size_t max_entries_per_call = 16;
 
 pressure_tier tier_of(eviction_cause cause, pressure_tier as_read) {
+  // A purge goes on to its target, also when a reading finds the worst over before its end.
+  if (cause == eviction_cause::emergency) return pressure_tier::emergency;
   const bool for_bytes = cause == eviction_cause::lru || cause == eviction_cause::clock;
   return for_bytes && as_read == pressure_tier::normal ? pressure_tier::pressure : as_read;
 }
@@ -94,6 +118,7 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
       expired_(entries, options.threads + 1),
       clock_(entries, options.threads + 1),
       lru_(entries, options.threads + 1),
+      purge_(entries, options.threads + 1),
       sweep_(entries) {}
 
 // ---- the periodic run ----------------------------------------------------------------
@@ -108,6 +133,7 @@ void evictor::run() noexcept {
     const std::lock_guard lock(status_mutex_);
     ++status_.failed_readings;
   }
+  purge_.end();
   move_survivors();
   collect_expired();
 }
@@ -119,6 +145,7 @@ void evictor::obey_law() {
     const std::uint64_t held_before = store_.held_bytes();
     const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
     const memory_report& report = surroundings_.read_memory(held_before + buffers);
+    const std::uint64_t elapsed = elapsed_us();
     own_bytes own = measure_own();
     own.buffers = buffers;
     // What was given back while the reading was taken must not look like the use of others.
@@ -126,17 +153,19 @@ void evictor::obey_law() {
 
     told_of_mark_.store(false, std::memory_order_relaxed);
     const pressure_verdict verdict =
-        decide_for_all(report.levels, own, options_.pressure, histories_);
+        decide_for_all(report.levels, own, options_.pressure, histories_, elapsed);
     const pressure_decision& decision = verdict.decision;
     const pressure_tier before = tier_.exchange(decision.tier, std::memory_order_relaxed);
     const growth_bounds bounds = bounds_of_growth(report.levels, own, options_.pressure);
     content_unhurt_bytes_.store(bounds.content, std::memory_order_relaxed);
-    hold_ceiling_bytes_.store(bounds.held, std::memory_order_relaxed);
+    const std::uint64_t refused_at = level_of_refusal(bounds.held);
+    hold_ceiling_bytes_.store(std::min(bounds.held, refused_at), std::memory_order_relaxed);
     holds_too_much_ = bounds.holds_too_much;
     const std::uint64_t hold_limit =
         hold_limit_bytes(report.levels, own, decision.tier, options_.pressure);
-    store_.set_hold_limit_bytes(hold_limit);
+    store_.set_hold_limit_bytes(std::min(hold_limit, refused_at));
     publish(report, own, verdict);
+    if (surroundings_.on_reading) surroundings_.on_reading();
     if (report.estimate_began && surroundings_.on_estimate) {
       surroundings_.on_estimate(report.fullest_level());
     }
@@ -148,7 +177,9 @@ void evictor::obey_law() {
     const std::uint64_t left_to_purge = purging && *purging < report.levels.size()
                                             ? over_allowance(report.levels[*purging], own)
                                             : 0;
-    const bool done = evict(std::max(decision.evict_bytes, left_to_purge));
+    const std::uint64_t wanted = std::max(decision.evict_bytes, left_to_purge);
+    const bool urgent = decision.tier == pressure_tier::emergency || left_to_purge != 0;
+    const bool done = urgent ? purge(wanted) : evict(wanted);
     if (decision.purge) purging = verdict.decisive;
     if (done) purging.reset();
     if (decision.confirm && !purging && surroundings_.pause) {
@@ -156,6 +187,34 @@ void evictor::obey_law() {
     }
     again = decision.confirm || purging || (!done && decision.tier == pressure_tier::emergency);
   } while (again);
+}
+
+// Since the last call; for the first, and where there is no clock, an interval.
+std::uint64_t evictor::elapsed_us() noexcept {
+  const std::uint64_t interval_us = std::uint64_t{options_.interval_ms} * 1000;
+  if (!surroundings_.now_ns) return interval_us;
+  const std::uint64_t before = std::exchange(read_at_ns_, surroundings_.now_ns());
+  return before == 0 ? interval_us : (read_at_ns_ - before) / ns_per_us;
+}
+
+bool evictor::reading_is_older_than(std::uint64_t ns) const noexcept {
+  return surroundings_.now_ns && surroundings_.now_ns() - read_at_ns_ > ns;
+}
+
+// The level at which the kernel refused memory. It is raised now and then, up to the ceiling and
+// then for good: what refused it may be gone, and the next refusal sets it anew.
+std::uint64_t evictor::level_of_refusal(std::uint64_t ceiling) noexcept {
+  std::uint64_t level = refused_at_bytes_.load(std::memory_order_relaxed);
+  const tick now = store_.now();
+  if (level == never_refused ||
+      now - refused_at_.load(std::memory_order_relaxed) < ticks_between_probes) {
+    return level;
+  }
+  refused_at_.store(now, std::memory_order_relaxed);
+  const std::uint64_t higher = level + std::max(level / probed_part, least_probed_bytes);
+  refused_at_bytes_.compare_exchange_strong(level, higher < ceiling ? higher : never_refused,
+                                            std::memory_order_relaxed);
+  return refused_at_bytes_.load(std::memory_order_relaxed);
 }
 
 std::uint64_t evictor::over_allowance(const memory_reading& level,
@@ -203,45 +262,77 @@ void evictor::publish(const memory_report& report, const own_bytes& own,
   status_.purges += decision.purge ? 1 : 0;
 }
 
-// Runs `work` again and again until it returns false, and lets others run after every slice.
+// Runs `work` again and again until it returns false, or for the length of a slice; false in the
+// former case.
 template <class Work>
-void evictor::in_slices(Work&& work) {
-  for (bool more = true; more;) {
-    const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
-    std::uint64_t length_ns = 0;
-    do {
-      more = work();
-      length_ns = surroundings_.thread_cpu_ns() - begin_ns;
-    } while (more && length_ns < slice_ns);
-    {
-      const std::lock_guard lock(status_mutex_);
-      status_.last_slice_ns = length_ns;
-      status_.longest_slice_ns = std::max(status_.longest_slice_ns, length_ns);
-    }
-    if (more) std::this_thread::yield();
-  }
+bool evictor::in_slice(Work&& work) {
+  const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
+  std::uint64_t length_ns = 0;
+  bool more = true;
+  do {
+    more = work();
+    length_ns = surroundings_.thread_cpu_ns() - begin_ns;
+  } while (more && length_ns < slice_ns);
+  const std::lock_guard lock(status_mutex_);
+  status_.last_slice_ns = length_ns;
+  status_.longest_slice_ns = std::max(status_.longest_slice_ns, length_ns);
+  return more;
 }
 
-// False: there is more to do, but so many have gone that memory is to be looked at again first.
-bool evictor::evict(std::uint64_t bytes) noexcept {
-  if (bytes == 0) return true;
-  // The index shrinks with the entries, a little later: what it will give must not be evicted
-  // twice.
+// Runs `work` until it returns false, and lets others run after every slice.
+template <class Work>
+void evictor::in_slices(Work&& work) {
+  while (in_slice(work)) std::this_thread::yield();
+}
+
+// The index shrinks with the entries, a little later: what it will give must not be evicted twice.
+std::uint64_t evictor::blocks_of(std::uint64_t content) const noexcept {
   const auto live = static_cast<double>(store_.live_bytes());
   const auto index = static_cast<double>(store_.index_bytes());
-  const auto wanted =
-      static_cast<std::uint64_t>(static_cast<double>(bytes) * live / (live + index));
+  return static_cast<std::uint64_t>(static_cast<double>(content) * live / (live + index));
+}
+
+// False: there is more to do, but memory is to be read again first.
+bool evictor::evict(std::uint64_t bytes) noexcept {
+  if (bytes == 0) return true;
+  const std::uint64_t wanted = blocks_of(bytes);
   std::uint64_t freed = 0;
   std::size_t evictions = 0;
   bool more = true;
-  in_slices([&] {
+  const auto evict_some = [&] {
     std::size_t block = expired_.evict_one().bytes;
-    if (block == 0) block = evict_least_recent();
+    if (block == 0 && !lives_are_spared(0)) block = evict_least_recent();
     freed += block;
     more = block != 0 && freed < wanted;
     return more && ++evictions < max_evictions_per_reading;
-  });
+  };
+  while (in_slice(evict_some)) {
+    if (reading_is_older_than(longest_reading_age_ns)) break;
+    std::this_thread::yield();
+  }
   return !more;
+}
+
+// The same for an emergency: what is evicted is returned to the kernel at once, tables included.
+bool evictor::purge(std::uint64_t bytes) noexcept {
+  if (bytes == 0) return true;
+  purge_.aim(blocks_of(bytes));
+  for (unsigned slices = 0; slices < purge_slices_per_reading; ++slices) {
+    unsigned steps = 0;
+    bool more = true;
+    in_slice([&] {
+      more = purge_.step();
+      return more && ++steps < purge_steps_per_slice;
+    });
+    in_slice([&] {
+      store_.shrink_index();
+      return false;
+    });
+    if (!more) return true;
+    if (reading_is_older_than(longest_reading_age_in_purge_ns)) break;
+    std::this_thread::yield();
+  }
+  return false;
 }
 
 void evictor::move_survivors() noexcept {
@@ -286,6 +377,17 @@ bool evictor::make_room(std::size_t wanted_bytes, std::size_t entries_over) noex
   return entries_over > 0 ? make_room_for_entries(entries_over) : make_room_for_bytes(wanted_bytes);
 }
 
+// A PUT takes part in a purge under way: the evictor may get too little of the processors, and the
+// purge must keep up with what others take meanwhile.
+void evictor::shed(std::size_t taken_bytes) noexcept {
+  if (purge_.under_way()) {
+    for (unsigned steps = 0; steps < purge_steps_per_put && purge_.step(); ++steps) {
+    }
+  } else if (store_.live_bytes() + store_.index_bytes() > store_.hold_limit_bytes()) {
+    make_room_for_bytes(shed_factor * taken_bytes);
+  }
+}
+
 bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
   // More than a few over means that as many threads are here, each of which evicts its own.
   const std::size_t wanted = std::min(entries_over, max_entries_per_call);
@@ -314,6 +416,9 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
     return evict_least_recent();
   };
   std::size_t freed = evict_one(wanted_bytes);
+  // A repeated request asks for a slab or more: what has expired so far was of other sizes.
+  if (!grown && !some_lived && wanted_bytes >= slab_bytes)
+    grown = grow_into_free_room(page_bytes());
   if (grown) return true;
   // In an emergency each reading counts: it tells whether a purge is due, or the worst is over. A
   // PUT that stands at the mark in normal times is ahead of the reading that will tell of pressure.
@@ -336,9 +441,28 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   return true;
 }
 
-// Nothing that lives is evicted while content has not what it may have: then it is free room, of
-// sizes that nobody asks for, that fills the store up to its limit. The limit gives way, and the
-// evictor is told to give that room back.
+// Nothing that lives is evicted while it has not what content may have. Expired entries that have
+// not been collected do not live.
+bool evictor::lives_are_spared(std::size_t wanted_bytes) const noexcept {
+  if (tier_.load(std::memory_order_relaxed) == pressure_tier::emergency) return false;
+  const double living = static_cast<double>(content_bytes()) * (1 - expired_.expired_share());
+  return static_cast<std::uint64_t>(living) + wanted_bytes <=
+         content_unhurt_bytes_.load(std::memory_order_relaxed);
+}
+
+bool evictor::may_evict(std::uint32_t age_epochs, std::size_t wanted_bytes) noexcept {
+  const bool seems_ahead = age_epochs > entry_meta::stamp_mask / 2; // see age_of()
+  return age_epochs >= lately_epochs && !seems_ahead && !can_grow_for(wanted_bytes);
+}
+
+bool evictor::can_grow_for(std::size_t wanted_bytes) const noexcept {
+  return store_.held_bytes() + round_up_to_pages(wanted_bytes) <=
+             hold_ceiling_bytes_.load(std::memory_order_relaxed) &&
+         lives_are_spared(wanted_bytes);
+}
+
+// While what lives is spared, it is free room, of sizes that nobody asks for, that fills the store
+// up to its limit. The limit gives way, and the evictor is told to give that room back.
 bool evictor::grow_into_free_room(std::size_t wanted_bytes) noexcept {
   const std::size_t limit = store_.hold_limit_bytes();
   const std::size_t held = store_.held_bytes();
@@ -346,14 +470,34 @@ bool evictor::grow_into_free_room(std::size_t wanted_bytes) noexcept {
   // Whole pages are what is charged. Where they would fit it is not the limit that stands in the
   // way, but addresses that are used up.
   const std::uint64_t needed = held + round_up_to_pages(wanted_bytes);
-  if (limit == 0 || needed <= limit || needed > ceiling ||
-      content_bytes() + wanted_bytes > content_unhurt_bytes_.load(std::memory_order_relaxed) ||
-      tier_.load(std::memory_order_relaxed) == pressure_tier::emergency) {
-    return false;
-  }
+  if (limit == 0 || needed <= limit || !can_grow_for(wanted_bytes)) return false;
   store_.raise_hold_limit_bytes(limit, std::min(needed + growth_step_bytes, ceiling));
   if (surroundings_.wake) surroundings_.wake();
   return true;
+}
+
+// Freed blocks are reused without the kernel. For the index, entries have to be evicted until the
+// full table that could not grow has lost one; they fall on its tables at random.
+bool evictor::make_room_after_refusal(std::size_t wanted_bytes, refused_for what) noexcept {
+  if (what == refused_for::entries) {
+    const std::uint64_t held = store_.held_bytes();
+    refused_at_.store(store_.now(), std::memory_order_relaxed);
+    refused_at_bytes_.store(held, std::memory_order_relaxed);
+    hold_ceiling_bytes_.store(held, std::memory_order_relaxed);
+    store_.set_hold_limit_bytes(held);
+  }
+  std::size_t freed = 0;
+  std::size_t evicted = 0;
+  const auto enough = [&] {
+    return what == refused_for::entries ? freed >= wanted_bytes : evicted == max_evictions_per_call;
+  };
+  for (; !enough() && evicted < max_evictions_per_call; ++evicted) {
+    std::size_t block = expired_.evict_one().bytes;
+    if (block == 0) block = evict_least_recent();
+    if (block == 0) break;
+    freed += block;
+  }
+  return freed != 0;
 }
 
 // The hand of the clock steps in where the oldest entries cannot be told apart in bounded time.
@@ -387,6 +531,14 @@ eviction_status evictor::status() const {
   return status;
 }
 
+namespace {
+std::uint64_t steady_now_ns() noexcept {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::steady_clock::now().time_since_epoch())
+                                        .count());
+}
+} // namespace
+
 evictor_surroundings system_surroundings(memory_monitor& monitor) {
   return {
       .read_memory = [&monitor](std::uint64_t own) -> const memory_report& {
@@ -398,6 +550,7 @@ evictor_surroundings system_surroundings(memory_monitor& monitor) {
       .on_tier_change = {},
       .on_estimate = {},
       .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); },
+      .now_ns = steady_now_ns,
   };
 }
 

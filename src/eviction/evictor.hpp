@@ -2,16 +2,26 @@
 // in slices, tells the store how much it may hold, and makes room for PUTs that stand at a mark.
 //
 //   run()        the periodic work, on one thread (periodic_worker calls it): reading → decision →
-//                hold limit → eviction → moving survivors → collecting what has expired → status
+//                hold limit → eviction → moving survivors → collecting what has expired → status.
+//                In an emergency it is a loop: reading → decision → hold limit → (evicting and
+//                moving, slab by slab, and shrinking the index), until the worst is over
 //   make_room()  called by the threads that PUT: evicts just what is missing, in a bounded number
 //   of
 //                steps; what has expired first, then the least recently used for bytes, CLOCK for
 //                the limit of entries
+//   make_room_after_refusal()  the same where the kernel refuses memory (RLIMIT_AS, strict
+//                overcommit): what the store held then is its limit, until the evictor probes a
+//                higher one seconds later
+//   may_evict()  called where slabs have to be cleared for a PUT: spares what lives up to 70 %, and
+//                what was accessed lately
+//   shed()       called by the same threads while the store holds more than its limit: takes part
+//   in
+//                a purge under way, or evicts twice what the PUT takes
 //
-// Thread-safety: make_room() and status() may be called by any thread at any time; run() by one
-// thread at a time. Ownership: borrows the store, which must outlive it and must have lost it as
-// room_maker (set_room_maker(nullptr), no PUT running) before it goes. Reads no clock and no file
-// itself: everything of the outside is injected.
+// Thread-safety: the room_maker's members and status() may be called by any thread at any time;
+// run() by one thread at a time. Ownership: borrows the store, which must outlive it and must have
+// lost it as room_maker (set_room_maker(nullptr), no PUT running) before it goes. Reads no clock
+// and no file itself: everything of the outside is injected.
 #pragma once
 
 #include <atomic>
@@ -29,6 +39,7 @@
 #include "eviction/expiry_sweep.hpp"
 #include "eviction/lru.hpp"
 #include "eviction/pressure.hpp"
+#include "eviction/slab_purge.hpp"
 #include "kvcache/room_maker.hpp"
 #include "memory/memory_monitor.hpp"
 
@@ -77,6 +88,12 @@ struct evictor_surroundings {
   // confirms it: a spike must not confirm itself. Must not throw. Without it the second reading
   // follows at once.
   std::function<void(std::chrono::milliseconds)> pause = {};
+  // Nanoseconds of a clock that never goes back. Without it each run counts as one interval.
+  std::function<std::uint64_t()> now_ns = {};
+  // Called on the evictor's thread after each reading, with the store's hold limit already set:
+  // other limits that follow memory are to be set there, since one run may take many readings. Must
+  // not throw.
+  std::function<void()> on_reading = {};
 };
 
 // One consistent picture of the last run.
@@ -103,6 +120,9 @@ public:
   void run() noexcept;
 
   bool make_room(std::size_t wanted_bytes, std::size_t entries_over) noexcept override;
+  bool may_evict(std::uint32_t age_epochs, std::size_t wanted_bytes) noexcept override;
+  void shed(std::size_t taken_bytes) noexcept override;
+  bool make_room_after_refusal(std::size_t wanted_bytes, refused_for what) noexcept override;
 
   eviction_status status() const;
 
@@ -113,9 +133,16 @@ private:
   std::uint64_t over_allowance(const memory_reading& level, const own_bytes& own) const noexcept;
   std::uint64_t content_bytes() const noexcept;
   std::uint64_t part_of_interval_ns(unsigned one_in) const noexcept;
+  std::uint64_t blocks_of(std::uint64_t content) const noexcept;
+  std::uint64_t elapsed_us() noexcept;
+  bool reading_is_older_than(std::uint64_t ns) const noexcept;
   bool evict(std::uint64_t bytes) noexcept;
+  bool purge(std::uint64_t bytes) noexcept;
   std::size_t evict_least_recent() noexcept;
+  bool lives_are_spared(std::size_t wanted_bytes) const noexcept;
+  bool can_grow_for(std::size_t wanted_bytes) const noexcept;
   bool grow_into_free_room(std::size_t wanted_bytes) noexcept;
+  std::uint64_t level_of_refusal(std::uint64_t ceiling) noexcept;
   void move_survivors() noexcept;
   void collect_expired() noexcept;
   void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict);
@@ -123,7 +150,11 @@ private:
   bool make_room_for_bytes(std::size_t wanted_bytes) noexcept;
   tier_cause_counts evictions_by_tier() const noexcept KVCACHE_REQUIRES(status_mutex_);
   template <class Work>
-  void in_slices(Work&& work_until);
+  bool in_slice(Work&& work);
+  template <class Work>
+  void in_slices(Work&& work);
+
+  static constexpr std::uint64_t never_refused = UINT64_MAX;
 
   store& store_;
   const evictor_options options_;
@@ -131,16 +162,21 @@ private:
   expired_first expired_;
   clock_hand clock_;
   lru lru_;
+  slab_purge purge_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
   std::atomic<bool> told_of_mark_{false}; // by a PUT, since the last reading
   // What growth_bounds says as of the last reading.
   std::atomic<std::uint64_t> content_unhurt_bytes_{0};
   std::atomic<std::uint64_t> hold_ceiling_bytes_{0};
+  // What the store may hold where the kernel has refused more, and since when.
+  std::atomic<std::uint64_t> refused_at_bytes_{never_refused};
+  std::atomic<tick> refused_at_{0};
 
   // The evictor's thread only.
   expiry_sweep sweep_;
   std::vector<pressure_history> histories_; // of each level
   bool holds_too_much_ = false;
+  std::uint64_t read_at_ns_ = 0; // the last reading; 0: none yet
 
   mutable std::mutex status_mutex_;
   eviction_status status_; // guarded by status_mutex_; its evictions up to the last change of tier

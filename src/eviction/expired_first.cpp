@@ -12,6 +12,9 @@ constexpr std::size_t max_batches_per_call = 16;
 constexpr std::uint32_t max_slabs_per_look = 2048;
 constexpr std::size_t batches_per_vain_look = 4;
 
+// What is known of the share of expired entries comes from so many slots.
+constexpr std::size_t slots_of_share = 4096;
+
 constexpr std::uint64_t mark_of(tick now) noexcept { return std::uint64_t{now} + 1; }
 
 } // namespace
@@ -30,6 +33,14 @@ evicted_entry expired_first::evict_one() noexcept {
     return gone;
   }
   return {};
+}
+
+double expired_first::expired_share() const noexcept {
+  if (!store_.anything_expires() ||
+      none_at_.load(std::memory_order_relaxed) == mark_of(store_.now())) {
+    return 0;
+  }
+  return found_share_.load(std::memory_order_relaxed);
 }
 
 // Evicting under the hand's lock keeps others from it a little longer, and what was picked is never
@@ -54,11 +65,21 @@ bool expired_first::look_on(hand& h) noexcept {
     h.slabs_passed = 0;
   }
   h.picked.clear();
+  std::size_t found = 0;
   const std::size_t slots =
       store_.walk_expired(h.cursor, hand_batch_slots, max_slabs_per_look, [&](walked_entry& entry) {
         h.picked.add({.ref = entry.ref(), .seen = entry.meta(), .expired = true});
+        ++found;
       });
   if (slots != 0) {
+    h.looked_at += slots;
+    h.found += found;
+    found_share_.store(static_cast<double>(h.found) / static_cast<double>(h.looked_at),
+                       std::memory_order_relaxed);
+    if (h.looked_at >= slots_of_share) { // later ones count more
+      h.looked_at /= 2;
+      h.found /= 2;
+    }
     h.slabs_passed = 0;
     return true;
   }

@@ -27,6 +27,11 @@ public:
   // Evicts one expired entry. No bytes if none was found in a bounded number of steps.
   evicted_entry evict_one() noexcept;
 
+  // Which part of the entries may have expired, as far as the last looks tell: 0 once a lap at this
+  // tick of the store's clock found none. It is rather too high, since slabs without any expired
+  // entry are not looked into.
+  double expired_share() const noexcept;
+
 private:
   struct alignas(64) hand {
     spin_lock lock;
@@ -34,6 +39,8 @@ private:
     picked_victims picked KVCACHE_GUARDED_BY(lock);
     std::uint32_t slabs_passed KVCACHE_GUARDED_BY(lock) = 0; // in a row, without any
     tick lap_began KVCACHE_GUARDED_BY(lock) = never;
+    std::size_t looked_at KVCACHE_GUARDED_BY(lock) = 0; // slots, lately
+    std::size_t found KVCACHE_GUARDED_BY(lock) = 0;     // of them
   };
 
   evicted_entry advance(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
@@ -45,6 +52,7 @@ private:
   std::unique_ptr<hand[]> hands_;
   // The tick, and 1, at which a whole lap found none: nothing expires until the next.
   std::atomic<std::uint64_t> none_at_{0};
+  std::atomic<double> found_share_{1};
 };
 
 } // namespace kvcache

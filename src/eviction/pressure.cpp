@@ -12,9 +12,15 @@ constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 // A tier is left only when use has fallen this far below where it was entered.
 constexpr unsigned hysteresis_percent = 2;
 
-// Shares of the band that one tick may evict: just above its lower end, and at its upper end.
+// Shares of the band that may be evicted in usual_elapsed_us: just above its lower end, and at its
+// upper end.
 constexpr double gentlest_share = 0.005;
 constexpr double fastest_share = 0.05;
+
+// The rate falls as eviction lowers E. Longer times are followed in steps of this length. It is not
+// known whether others take meanwhile what is evicted: half of it is assumed.
+constexpr std::uint64_t law_step_us = 10'000;
+constexpr double net_share_of_evicted = 0.5;
 
 // One reading can be a glitch; a purge on its account could not be taken back.
 constexpr unsigned readings_to_confirm = 2;
@@ -85,12 +91,19 @@ pressure_tier next_tier(const level& at, pressure_tier before, std::uint64_t hys
   return pressure_tier::normal;
 }
 
-// What one tick may evict: more, the further through the band.
-std::uint64_t tick_share_bytes(const level& at) noexcept {
-  const double way = std::min(1.0, static_cast<double>(less(at.effective_use, at.pressure_mark)) /
-                                       static_cast<double>(std::max<std::uint64_t>(at.band, 1)));
-  const double share = gentlest_share + (fastest_share - gentlest_share) * way * way;
-  return std::max<std::uint64_t>(share_of(at.band, share), 1);
+// What may be evicted in the elapsed time: more, the further through the band E is.
+std::uint64_t share_bytes(const level& at, std::uint64_t elapsed_us) noexcept {
+  const auto band = static_cast<double>(std::max<std::uint64_t>(at.band, 1));
+  const auto above_mark = static_cast<double>(less(at.effective_use, at.pressure_mark));
+  double evicted = 0;
+  for (std::uint64_t left_us = std::min(elapsed_us, longest_elapsed_us); left_us != 0;) {
+    const std::uint64_t step_us = std::min(left_us, law_step_us);
+    const double way = std::clamp((above_mark - net_share_of_evicted * evicted) / band, 0.0, 1.0);
+    const double share = gentlest_share + (fastest_share - gentlest_share) * way * way;
+    evicted += band * share * static_cast<double>(step_us) / static_cast<double>(usual_elapsed_us);
+    left_us -= step_us;
+  }
+  return std::max<std::uint64_t>(static_cast<std::uint64_t>(evicted), 1);
 }
 
 // Of use: as far as free room may stretch a mark.
@@ -145,8 +158,8 @@ std::optional<std::string> find_fault(const pressure_options& options) {
 }
 
 pressure_decision decide(const memory_reading& reading, const own_bytes& own,
-                         const pressure_options& options,
-                         const pressure_history& history) noexcept {
+                         const pressure_options& options, const pressure_history& history,
+                         std::uint64_t elapsed_us) noexcept {
   const level at(reading, own, options);
   pressure_decision decision;
   decision.tier = next_tier(at, history.tier, percent_of(at.limit, hysteresis_percent));
@@ -154,7 +167,7 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
   if (decision.tier == pressure_tier::normal) return decision;
 
   // The excess is 0 up to 70 % and at the floor: then nothing goes, whatever the tier is called.
-  decision.evict_bytes = std::min(at.excess, tick_share_bytes(at));
+  decision.evict_bytes = std::min(at.excess, share_bytes(at, elapsed_us));
   if (std::max(at.use, at.effective_use) < at.emergency_mark || at.excess == 0) return decision;
 
   const unsigned readings = history.emergency_readings + 1;
@@ -167,7 +180,8 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
 
 pressure_verdict decide_for_all(std::span<const memory_reading> levels, const own_bytes& own,
                                 const pressure_options& options,
-                                std::vector<pressure_history>& histories) {
+                                std::vector<pressure_history>& histories,
+                                std::uint64_t elapsed_us) {
   if (histories.size() != levels.size()) histories.assign(levels.size(), {});
   pressure_verdict verdict;
   const auto severity = [&](std::size_t i, const pressure_decision& decided) {
@@ -178,7 +192,7 @@ pressure_verdict decide_for_all(std::span<const memory_reading> levels, const ow
   };
   std::optional<decltype(severity(0, {}))> severest;
   for (std::size_t i = 0; i < levels.size(); ++i) {
-    const pressure_decision here = decide(levels[i], own, options, histories[i]);
+    const pressure_decision here = decide(levels[i], own, options, histories[i], elapsed_us);
     histories[i] = here.history;
     pressure_decision& all = verdict.decision;
     all.tier = std::max(all.tier, here.tier);

@@ -17,11 +17,14 @@
 // pages go back to the kernel by the store's own moving, and until then the next PUTs live in them.
 //
 //   normal     E ≤ 70 %       nothing leaves
-//   pressure   E > 70 %       C shrinks towards A, at each tick by at most a share of the band from
-//                             70 to 95 % that grows with the square of the way through it;
+//   pressure   E > 70 %       C shrinks towards A, in 100 ms by at most a share of the band from 70
+//                             to 95 % that grows with the square of the way through it;
 //                             left again when E is below 68 % and U not above 70 %
 //   emergency  U or E ≥ 95 %  confirmed by a second reading, C shrinks to A at once, and the next
 //                             purge needs two new readings; left again below 93 %
+//
+// How much is evicted depends on the time since the last reading and not on the number of readings,
+// so the interval between readings does not change the rate.
 //
 // A is the byte target in every tier, so nothing can overshoot: what has been evicted is counted in
 // C at once, whether or not U has fallen. Where others hold the memory A falls under the floor,
@@ -93,9 +96,18 @@ struct pressure_decision {
   pressure_history history;      // for the next call at the same level
 };
 
+// The time for which one decision evicts at most, however long ago the last reading was: after a
+// pause (a stopped process, a starved thread) eviction stays gradual.
+inline constexpr std::uint64_t longest_elapsed_us = 1'000'000;
+
+// The time that the shares of the band refer to.
+inline constexpr std::uint64_t usual_elapsed_us = 100'000;
+
+// `elapsed_us`: since the last decision at this level.
 // REQUIRES: reading.limit_bytes > 0 and !find_fault(options).
 pressure_decision decide(const memory_reading& reading, const own_bytes& own,
-                         const pressure_options& options, const pressure_history& history) noexcept;
+                         const pressure_options& options, const pressure_history& history,
+                         std::uint64_t elapsed_us = usual_elapsed_us) noexcept;
 
 // What all levels together ask for.
 struct pressure_verdict {
@@ -108,7 +120,8 @@ struct pressure_verdict {
 // REQUIRES: levels is not empty, and what decide() requires.
 pressure_verdict decide_for_all(std::span<const memory_reading> levels, const own_bytes& own,
                                 const pressure_options& options,
-                                std::vector<pressure_history>& histories);
+                                std::vector<pressure_history>& histories,
+                                std::uint64_t elapsed_us = usual_elapsed_us);
 
 // The hold limit of the store that follows from all levels: the lowest of their marks. Never 0
 // (which would mean no limit).

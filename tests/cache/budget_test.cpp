@@ -58,5 +58,22 @@ TEST(budget, is_never_above_its_limit_not_even_for_a_moment) {
   EXPECT_EQ(b.held_bytes(), 0U);
 }
 
+TEST(budget, what_one_has_reserved_only_that_one_may_charge) {
+  budget held{1000};
+  ASSERT_TRUE(held.try_charge(600));
+  {
+    budget::reservation reserved{held};
+    reserved.set(300);
+    EXPECT_EQ(held.held_bytes(), 600U);
+    EXPECT_TRUE(held.try_charge(100));
+    EXPECT_FALSE(held.try_charge(1));
+    EXPECT_EQ(held.missing_for(50), 50U);
+    EXPECT_EQ(held.missing_for(300, reserved.bytes()), 0U);
+    EXPECT_TRUE(held.try_charge(300, reserved.bytes()));
+    held.refund(300);
+  }
+  EXPECT_TRUE(held.try_charge(300));
+}
+
 } // namespace
 } // namespace kvcache

@@ -178,6 +178,53 @@ TEST(pressure_property, a_lowered_limit_is_followed_with_one_purge_and_a_raised_
   EXPECT_EQ(machine.purges, 1U);
 }
 
+// What is evicted within `seconds` with a reading every `interval_ms`, from E at `from_percent` on;
+// with `pinned` others take whatever is evicted.
+double evicted_in(unsigned seconds, unsigned interval_ms, unsigned from_percent, bool pinned) {
+  constexpr std::uint64_t limit = 4096 * mib;
+  const std::uint64_t use = limit / 100 * from_percent;
+  std::uint64_t content = use / 10 * 9;
+  std::uint64_t others = use - content;
+  const std::uint64_t before = content;
+  pressure_history history{.tier = pressure_tier::pressure};
+  for (unsigned ms = 0; ms < seconds * 1000; ms += interval_ms) {
+    const own_bytes own{.held = content, .content = content};
+    const pressure_decision decided =
+        decide({.used_bytes = others + content, .limit_bytes = limit, .source = "simulated"}, own,
+               {}, history, std::uint64_t{1000} * interval_ms);
+    content -= decided.evict_bytes;
+    if (pinned) others += decided.evict_bytes;
+    history = decided.history;
+  }
+  return static_cast<double>(before - content);
+}
+
+TEST(pressure_property, eviction_goes_by_time_and_not_by_the_number_of_readings) {
+  for (const unsigned from_percent : {72U, 80U, 90U, 94U}) {
+    for (const unsigned seconds : {1U, 3U}) {
+      for (const bool pinned : {false, true}) {
+        const double usual = evicted_in(seconds, 100, from_percent, pinned);
+        EXPECT_GT(usual, 0);
+        for (const unsigned interval_ms : {10U, 50U, 100U, 200U, 250U, 500U, 1000U}) {
+          EXPECT_NEAR(evicted_in(seconds, interval_ms, from_percent, pinned), usual, usual * 0.2)
+              << interval_ms << " ms at " << from_percent << " % for " << seconds << " s";
+        }
+      }
+    }
+  }
+}
+
+TEST(pressure_property, a_long_pause_between_readings_counts_as_a_second) {
+  const memory_reading reading{
+      .used_bytes = 940 * mib, .limit_bytes = 1000 * mib, .source = "simulated"};
+  const own_bytes own{.held = 800 * mib, .content = 800 * mib};
+  const auto evicted_after = [&](std::uint64_t elapsed_us) {
+    return decide(reading, own, {}, {.tier = pressure_tier::pressure}, elapsed_us).evict_bytes;
+  };
+  EXPECT_EQ(evicted_after(3'600'000'000), evicted_after(1'000'000));
+  EXPECT_LT(evicted_after(1'000'000), 200 * mib);
+}
+
 TEST(pressure_property, growth_of_others_faster_than_the_cache_shrinks_stops_at_the_floor) {
   simulated_machine machine{.limit = 1024 * mib, .others = 100 * mib};
   machine.content = 500 * mib;

@@ -25,7 +25,7 @@ bulk_result& bulk_result::operator+=(const bulk_result& more) {
 std::string numbered_entries::key(std::uint64_t number) const {
   std::string text = "key-0000000000000000";
   for (std::size_t at = text.size(); number != 0; number >>= 4) text[--at] = digits[number & 15];
-  return text;
+  return text.substr(text.size() - key_bytes);
 }
 
 std::string numbered_entries::value(std::uint64_t number) const {

@@ -25,10 +25,9 @@ struct bulk_result {
 // A key and the value that belongs to it: a function of the number, so that whoever reads can
 // check.
 struct numbered_entries {
-  static constexpr std::size_t key_bytes = 20;
-
   std::size_t value_bytes = 100;
   std::size_t value_bytes_max = value_bytes; // above value_bytes: all lengths between, evenly
+  std::size_t key_bytes = 20;                // at most; 8 are enough for any number here
 
   std::string key(std::uint64_t number) const;
   std::string value(std::uint64_t number) const;

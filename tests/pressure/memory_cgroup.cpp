@@ -38,6 +38,15 @@ std::uint64_t field_of(const fs::path& file, const std::string& name) {
   return 0;
 }
 
+// The kernel lets go of a group a moment after its last process has been waited for.
+void remove_group(const fs::path& directory) {
+  if (directory.empty()) return;
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    if (rmdir(directory.c_str()) == 0 || errno != EBUSY) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
 std::uint64_t number_in(const fs::path& file) {
   std::ifstream in(file);
   std::uint64_t value = 0;
@@ -52,10 +61,12 @@ memory_cgroup::memory_cgroup(fs::path directory, bool v2)
 
 memory_cgroup::memory_cgroup(memory_cgroup&& other) noexcept
     : directory_(std::move(other.directory_)),
+      processor_directory_(std::move(other.processor_directory_)),
       v2_(other.v2_),
       swaps_(other.swaps_),
       limit_bytes_(other.limit_bytes_) {
   other.directory_.clear();
+  other.processor_directory_.clear();
 }
 
 bool memory_cgroup::is_v2() {
@@ -95,12 +106,31 @@ std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes, st
 }
 
 memory_cgroup::~memory_cgroup() {
-  if (directory_.empty()) return;
-  // The kernel lets go of a group a moment after its last process has been waited for.
-  for (int attempt = 0; attempt < 100; ++attempt) {
-    if (rmdir(directory_.c_str()) == 0 || errno != EBUSY) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  remove_group(directory_);
+  remove_group(processor_directory_);
+}
+
+bool memory_cgroup::set_processor_share(double share, std::string& why_not) {
+  constexpr int period_us = 100'000;
+  const std::string quota_us = std::to_string(static_cast<int>(share * period_us));
+  if (v2_) {
+    write_file(directory_.parent_path() / "cgroup.subtree_control", "+cpu");
+    const bool done =
+        write_file(directory_ / "cpu.max", quota_us + " " + std::to_string(period_us));
+    if (!done) why_not = "the cpu controller is not available";
+    return done;
   }
+  const fs::path directory = fs::path("/sys/fs/cgroup/cpu") / directory_.filename();
+  std::error_code error;
+  if (!fs::create_directory(directory, error)) {
+    why_not = "cannot make " + directory.string() + ": " + error.message();
+    return false;
+  }
+  processor_directory_ = directory;
+  const bool done = write_file(directory / "cpu.cfs_period_us", std::to_string(period_us)) &&
+                    write_file(directory / "cpu.cfs_quota_us", quota_us);
+  if (!done) why_not = "cannot set the quota of " + directory.string();
+  return done;
 }
 
 void memory_cgroup::set_limit_bytes(std::uint64_t limit_bytes) {
@@ -151,8 +181,12 @@ void memory_cgroup::add(pid_t process) {
 }
 
 std::vector<std::string> memory_cgroup::launcher() const {
-  return {"/bin/sh", "-c", "echo $$ > \"$0\" && exec \"$@\"",
-          (directory_ / "cgroup.procs").string()};
+  const std::string procs = (directory_ / "cgroup.procs").string();
+  if (processor_directory_.empty()) {
+    return {"/bin/sh", "-c", "echo $$ > \"$0\" && exec \"$@\"", procs};
+  }
+  return {"/bin/sh", "-c", "echo $$ > \"$0\" && echo $$ > \"$1\" && shift && exec \"$@\"", procs,
+          (processor_directory_ / "cgroup.procs").string()};
 }
 
 std::uint64_t memory_cgroup::usage_bytes() const {

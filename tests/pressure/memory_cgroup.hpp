@@ -29,6 +29,9 @@ public:
   ~memory_cgroup(); // REQUIRES: every process in it has ended
 
   void set_limit_bytes(std::uint64_t limit_bytes);
+  // Allows those that start with launcher() so much of one processor. False, with `why_not`: there
+  // is no controller for it here.
+  bool set_processor_share(double share, std::string& why_not);
   std::uint64_t limit_bytes() const { return limit_bytes_; }
   std::string path() const { return directory_.string(); }
   // v2 only.
@@ -49,6 +52,7 @@ private:
   memory_cgroup(std::filesystem::path directory, bool v2);
 
   std::filesystem::path directory_;
+  std::filesystem::path processor_directory_; // a group of its own in v1; empty: there is none
   bool v2_;
   bool swaps_ = false;
   std::uint64_t limit_bytes_ = 0;

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <optional>
 #include <string>
 #include <thread>
@@ -54,9 +56,12 @@ protected:
   }
   bool start(std::uint64_t limit_bytes, std::vector<std::string> arguments = {}) {
     if (!make_group(limit_bytes)) return false;
+    start_in_group(std::move(arguments));
+    return true;
+  }
+  void start_in_group(std::vector<std::string> arguments = {}) {
     arguments.insert(arguments.begin(), {"--threads", "2"});
     server_.emplace(*group_, std::move(arguments));
-    return true;
   }
 
   void TearDown() override {
@@ -68,7 +73,6 @@ protected:
   memory_cgroup& group() { return *group_; }
   limited_server& server() { return *server_; }
 
-private:
   static void give_up(const std::string& why) {
     if (std::getenv("KVCACHE_REQUIRE_CGROUPS") != nullptr)
       FAIL() << "no memory group, though one can be made here: " << why;
@@ -76,6 +80,7 @@ private:
       GTEST_SKIP() << "SKIPPED: no memory group can be made: " << why;
   }
 
+private:
   std::optional<memory_cgroup> group_;
   std::optional<limited_server> server_; // ends before its group
 };
@@ -107,21 +112,21 @@ limited_server::state fill_and_settle(limited_server& server, const numbered_ent
   return server.look_until(has_settled);
 }
 
-// Writes for as long as it lives.
-class writer {
+// Sends requests on a connection of its own for as long as it lives.
+class endless_client {
 public:
-  writer(std::uint16_t port, numbered_entries entries, std::uint64_t first)
-      : thread_([this, port, entries, first] {
-          constexpr std::uint64_t batch = 4096;
+  using batch_of = std::function<bulk_result(bulk_client&)>;
+  endless_client(std::uint16_t port, numbered_entries entries, batch_of next)
+      : thread_([this, port, entries, next = std::move(next)] {
           try {
             bulk_client client(port, entries);
-            for (std::uint64_t at = first; !ended_; at += batch) sum_ += client.put(at, batch);
+            while (!ended_) sum_ += next(client);
           } catch (const std::exception& failure) {
             ++sum_.other;
-            std::fprintf(stderr, "writer: %s\n", failure.what());
+            std::fprintf(stderr, "client: %s\n", failure.what());
           }
         }) {}
-  ~writer() {
+  ~endless_client() {
     if (thread_.joinable()) end();
   }
   bulk_result end() {
@@ -134,6 +139,24 @@ private:
   std::atomic<bool> ended_{false};
   bulk_result sum_; // the thread's until it has ended
   std::thread thread_;
+};
+
+struct writer : endless_client {
+  writer(std::uint16_t port, numbered_entries entries, std::uint64_t first)
+      : endless_client(port, entries, [at = first](bulk_client& client) mutable {
+          constexpr std::uint64_t batch = 4096;
+          return client.put(std::exchange(at, at + batch), batch);
+        }) {}
+};
+
+struct reader : endless_client {
+  reader(std::uint16_t port, numbered_entries entries, std::uint64_t numbers)
+      : endless_client(port, entries,
+                       [at = std::uint64_t{0}, numbers](bulk_client& client) mutable {
+                         constexpr std::uint64_t batch = 256;
+                         at = (at + 7919 * batch) % (numbers - batch);
+                         return client.get(at, batch);
+                       }) {}
 };
 
 // ---- more than fits -----------------------------------------------------------------------------
@@ -338,6 +361,69 @@ TEST_F(pressure, purges_at_the_emergency_mark_down_to_the_floor_and_serves_on) {
   expect_served(put_all(server().port(), entries, fit * 3, fit / 4, 8));
   EXPECT_EQ(server().look().evictions(), relieved.evictions()); // the room is there again
 }
+
+// Another process jumps to 96 % of the group's limit and then takes 6 % of it each second, up to
+// what eviction can give.
+struct neighbour_case {
+  const char* name;
+  numbered_entries entries;
+  double processors; // that the server may use; 0: as many as there are
+};
+void PrintTo(const neighbour_case& c, std::ostream* out) { *out << c.name; }
+
+class pressure_neighbour : public pressure, public testing::WithParamInterface<neighbour_case> {};
+
+TEST_P(pressure_neighbour, that_grows_fast_kills_nobody) {
+  constexpr std::uint64_t limit_bytes = 256 * mib;
+  const neighbour_case& c = GetParam();
+  if (!make_group(limit_bytes)) return;
+  std::string why_not;
+  if (c.processors != 0 && !group().set_processor_share(c.processors, why_not)) {
+    give_up(why_not);
+    return;
+  }
+  start_in_group();
+  const auto fit = entries_that_fit(limit_bytes, c.entries);
+  expect_served(put_all(server().port(), c.entries, 0, fit * 5 / 4, 8));
+  const std::uint64_t before = group().usage_bytes();
+  ASSERT_GT(before, limit_bytes * 65 / 100);
+
+  bulk_result written;
+  bulk_result read;
+  double highest = 0;
+  {
+    writer puts(server().port(), c.entries, fit * 2);
+    reader gets(server().port(), c.entries, fit * 5 / 4);
+    const growing_ballast other(group(), limit_bytes * 96 / 100 - before, limit_bytes * 6 / 100,
+                                limit_bytes * 82 / 100);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while (!other.has_all() && group().oom_kills() == 0 &&
+           std::chrono::steady_clock::now() < deadline) {
+      highest = std::max(highest, 100 * static_cast<double>(group().usage_bytes()) /
+                                      static_cast<double>(limit_bytes));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    EXPECT_EQ(group().oom_kills(), 0U);
+    EXPECT_TRUE(other.has_all());
+    written = puts.end();
+    read = gets.end();
+  }
+  std::printf("in use up to %.1f %%; %ju PUTs stored, %ju refused; %ju GETs answered\n", highest,
+              std::uintmax_t{written.ok}, std::uintmax_t{written.refused},
+              std::uintmax_t{read.total()});
+  EXPECT_EQ(written.other + read.other + read.corrupt, 0U);
+  EXPECT_GT(written.ok, 0U);
+  EXPECT_GT(read.ok + read.missed, 0U);
+  const bulk_result after = bulk_client(server().port(), c.entries).put(0, 1000);
+  EXPECT_EQ(after.other, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    cases, pressure_neighbour,
+    testing::Values(neighbour_case{"values_of_100", {100}, 0},
+                    neighbour_case{"entries_of_10", {2, 2, 8}, 0},
+                    neighbour_case{"values_of_100_on_a_fifth_of_a_processor", {100}, 0.2}),
+    testing::PrintToStringParamName());
 
 TEST_F(pressure, has_its_caps_follow_the_limit) {
   if (!start(64 * mib)) return;
