@@ -5,13 +5,17 @@
 FROM debian:trixie-slim AS build
 RUN apt-get update -qq -o Acquire::Retries=5 \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Acquire::Retries=5 \
-      g++ cmake ninja-build libboost-dev nlohmann-json3-dev libcuckoo-dev libspdlog-dev libcli11-dev \
+      g++ cmake make ninja-build libboost-dev nlohmann-json3-dev libcuckoo-dev libspdlog-dev libcli11-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY CMakeLists.txt CMakePresets.json ./
 COPY include include
 COPY src src
 RUN cmake --preset release -DKVCACHE_BUILD_TESTS=OFF \
+ && cmake --build --preset release --target kvcache_daemon
+# Behind what takes long: another revision only has the program linked.
+ARG REVISION=unknown
+RUN cmake --preset release -DKVCACHE_REVISION="${REVISION}" \
  && cmake --build --preset release --target keyvalue-cache \
  && strip build/release/keyvalue-cache
 

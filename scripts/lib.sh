@@ -2,7 +2,9 @@
 # Shared by run and test: where we are, what the machine lacks, and how many compilers it can bear.
 # Sourced, never run. Everything here works as root or with sudo, and asks nothing.
 
-repo=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Physical, whatever link or CDPATH leads here: CMake builds anew where a checkout has another name.
+repo=$(readlink -f "${BASH_SOURCE[0]}")
+repo=${repo%/scripts/lib.sh}
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -23,13 +25,15 @@ boost_package() {
 }
 
 build_packages() {
-  echo g++ cmake ninja-build ccache "$(boost_package)" nlohmann-json3-dev libcuckoo-dev \
-    libspdlog-dev libcli11-dev libgtest-dev libgmock-dev ca-certificates
+  # make: gcc runs it to optimise at link time on all cores.
+  echo g++ cmake ninja-build make "$(boost_package)" nlohmann-json3-dev libcuckoo-dev \
+    libspdlog-dev libcli11-dev
 }
 
 # What the tests need besides: programs that the service is held against, and their tools.
 test_packages() {
-  echo curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy openssl systemd
+  echo ccache libgtest-dev libgmock-dev curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy \
+    openssl systemd varnish nginx-light apache2
 }
 
 # What some tests need and not every release has; such a test says that it is skipped.
@@ -81,16 +85,39 @@ build_jobs() {
   echo $((cores < by_memory ? cores : by_memory))
 }
 
+can_write_to() { mkdir -p "$1" 2>/dev/null && [[ -w $1 && (! -e $1/CMakeCache.txt || -w $1/CMakeCache.txt) ]]; }
+
+# build_directory PRESET: in the checkout, or where that is read-only or somebody else's, in the user's cache.
+build_directory() {
+  local inside=$repo/build/$1 outside
+  if can_write_to "$inside"; then echo "$inside"; return; fi
+  outside=${XDG_CACHE_HOME:-${HOME:-}/.cache}/keyvalue-cache/$(cksum <<<"$repo" | cut -d ' ' -f 1)/$1
+  can_write_to "$outside" ||
+    die "cannot build: neither $inside nor $outside can be written to; set XDG_CACHE_HOME to a directory that can"
+  echo "$outside"
+}
+
+# For scripts that leave results in the checkout.
+require_writable_checkout() {
+  can_write_to "$repo/build" || die "cannot build: $repo/build cannot be written to; use a checkout of your own"
+}
+
 # build PRESET [CMAKE-ARG...] [-- TARGET...]: configures and builds; silent where nothing changed.
 build() {
-  local preset=$1 args=() targets=()
+  local preset=$1 args=() targets=() directory configured first='' plan
   shift
   while (($#)) && [[ $1 != -- ]]; do args+=("$1"); shift; done
   (($#)) && shift
   targets=("$@")
   (
     cd "$repo" || exit
-    configured=$(cmake --preset "$preset" "${args[@]}" 2>&1) || { printf '%s\n' "$configured" >&2; exit 1; }
-    cmake --build --preset "$preset" -j "$(build_jobs)" ${targets:+--target "${targets[@]}"} >&2
+    directory=$(build_directory "$preset") || exit
+    [[ -e $directory/CMakeCache.txt ]] || first=1
+    configured=$(cmake --preset "$preset" -B "$directory" "${args[@]}" 2>&1) ||
+      { printf '%s\n' "$configured" >&2; exit 1; }
+    plan=$(cmake --build "$directory" ${targets:+--target "${targets[@]}"} -- -n 2>&1) || true
+    [[ $plan != *"no work to do"* ]] || exit 0
+    say "building${first:+ (the first time takes a few minutes)}"
+    cmake --build "$directory" -j "$(build_jobs)" ${targets:+--target "${targets[@]}"} >&2
   )
 }

@@ -4,19 +4,24 @@
 
 #include <chrono>
 #include <exception>
-#include <iostream>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <vector>
 
+#include "config/bounded_write.hpp"
 #include "config/command_line.hpp"
 #include "config/health_check.hpp"
+#include "config/log_queue.hpp"
 #include "config/logging.hpp"
 #include "config/process_setup.hpp"
 #include "config/signal_waiter.hpp"
 #include "config/worker_count.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/room_options.hpp"
+#include "daemon/start_failure.hpp"
 #include "memory/cpu_quota.hpp"
+#include "revision.hpp"
 
 namespace {
 
@@ -24,10 +29,24 @@ using namespace kvcache;
 
 enum exit_code : int { good = 0, failed = 1, wrong_option = 2 };
 
+// Without a log. A line that nobody takes is dropped, as the log does it.
+void complain(std::string_view text) {
+  config::write_within(config::log_queue::drain_time, STDERR_FILENO, text);
+}
+
+// What does not reach standard output is a failure, so that no script goes on with half of it. A
+// reader that has seen enough (`| head`) knows.
+int print(std::string_view text) {
+  const std::error_code error = config::write_all(STDOUT_FILENO, text);
+  if (!error) return good;
+  if (error != std::errc::broken_pipe)
+    complain("keyvalue-cache: cannot write to standard output: " + error.message() + "\n");
+  return failed;
+}
+
 int serve(const config::command_line& line) {
   config::signal_waiter signals; // before the first thread
   config::grow_stack_ahead();
-  config::ignore_broken_pipes();
   config::refuse_huge_pages();
   config::give_large_blocks_back();
   const config::open_file_limit files = config::raise_open_file_limit();
@@ -35,16 +54,21 @@ int serve(const config::command_line& line) {
   for (const std::string& warning : line.warnings) log.warn(warning);
   for (const std::string& warning : daemon::find_tight_limits(line.settings))
     log.warn(config::name_origins(warning, line.origins));
-  const auto too_few_files = config::find_too_few_files(files, line.settings.max_connections);
+  const config::options settings = daemon::fit_to_open_files(line.settings, files.soft);
+  const auto too_few_files =
+      config::find_too_few_files(files, line.settings.max_connections, settings.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {
-    daemon::daemon{line.settings, signals, log}.run();
+    daemon::daemon{settings, signals, log, revision}.run();
     return good;
   } catch (const daemon::unworkable_option& error) {
     log.error(config::name_origins(error.what(), line.origins));
     return wrong_option;
+  } catch (const daemon::stopped_early&) {
+    log.info("stopped before it could serve");
+    return good;
   } catch (const std::exception& error) {
-    log.error(error.what());
+    log.error(daemon::explain_start_failure(error, line.settings.threads));
     return failed;
   }
 }
@@ -52,27 +76,24 @@ int serve(const config::command_line& line) {
 int check_health(const config::options& settings) {
   constexpr std::chrono::milliseconds time{2000};
   const config::health found = config::check_health(settings.bind_address, settings.port, time);
-  if (!found.healthy) std::cerr << "not healthy: " << found.fault << '\n';
+  if (!found.healthy) complain("not healthy: " + found.fault + "\n");
   return found.healthy ? good : failed;
 }
 
-int run(const std::vector<std::string>& arguments) {
-  auto line = config::parse_command_line(arguments, config::read_environment(environ));
-  line.settings = daemon::resolve_automatic(
-      line.settings, config::worker_count(config::processors_by_affinity(), read_cpu_quota("")));
+int run(const config::command_line& line) {
   switch (line.what) {
   case config::command::serve:
     return serve(line);
   case config::command::check_health:
     return check_health(line.settings);
   case config::command::print_config:
-    std::cout << config::describe(line.settings, line.origins);
-    return good;
+    return print(
+        config::describe(line.settings, line.origins,
+                         daemon::describe_limit(daemon::find_memory_limit(line.settings))));
   case config::command::print_text:
-    std::cout << line.text;
-    return good;
+    return print(line.text);
   case config::command::refuse:
-    std::cerr << line.text;
+    complain(line.text);
     return wrong_option;
   }
   return failed; // not reached: all commands are above
@@ -81,10 +102,19 @@ int run(const std::vector<std::string>& arguments) {
 } // namespace
 
 int main(int argc, char** argv) {
+  config::fill_standard_descriptors();
+  config::ignore_write_signals();
+  config::reap_children();
+  unsigned workers = 1;
   try {
-    return run({argv + 1, argv + argc});
+    auto line =
+        config::parse_command_line({argv + 1, argv + argc}, config::read_environment(environ));
+    line.settings = daemon::resolve_automatic(
+        line.settings, config::worker_count(config::processors_by_affinity(), read_cpu_quota("")));
+    workers = line.settings.threads;
+    return run(line);
   } catch (const std::exception& error) { // before there was a log, or in making it
-    std::cerr << "keyvalue-cache: " << error.what() << '\n';
+    complain("keyvalue-cache: " + daemon::explain_start_failure(error, workers) + "\n");
     return failed;
   }
 }

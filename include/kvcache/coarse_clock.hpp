@@ -12,6 +12,8 @@
 // Thread-safety: immutable; any thread at any time, if the reading may be called so.
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -23,16 +25,19 @@
 
 namespace kvcache {
 
-// Nanoseconds of this machine's clock that never goes back, whatever becomes of the wall clock.
-inline std::uint64_t steady_now_ns() {
-  return static_cast<std::uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+// Nanoseconds of this machine's clock that never goes back, whatever becomes of the wall clock, and
+// that counts the time in which the machine is suspended: a time to live goes on meanwhile.
+inline std::uint64_t boot_time_now_ns() noexcept {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now); // cannot fail: Linux has this clock
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 class coarse_clock {
 public:
   // Begins at tick 0. `now_ns` must not throw, and never go back.
-  explicit coarse_clock(std::function<std::uint64_t()> now_ns = steady_now_ns)
+  explicit coarse_clock(std::function<std::uint64_t()> now_ns = boot_time_now_ns)
       : now_ns_(std::move(now_ns)), began_ns_(now_ns_()) {}
 
   // The ticks that have passed, whole ones only.

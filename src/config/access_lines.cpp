@@ -1,12 +1,11 @@
 #include "config/access_lines.hpp"
 
-#include <spdlog/async.h>
 #include <spdlog/fmt/fmt.h>
-#include <spdlog/logger.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -82,19 +81,14 @@ void append_json(line& to, const http::access_record& record) {
 } // namespace
 
 access_lines::access_lines(log_format format)
-    : access_lines(format, std::make_shared<spdlog::sinks::stderr_sink_mt>()) {}
+    : access_lines(format, make_descriptor_sink(STDERR_FILENO)) {}
 
 access_lines::access_lines(log_format format, spdlog::sink_ptr sink)
     : format_(format),
-      writer_(std::make_shared<spdlog::details::thread_pool>(queue_lines, 1)),
-      logger_(std::make_shared<spdlog::async_logger>(
-          "access", std::move(sink), writer_, spdlog::async_overflow_policy::overrun_oldest)) {
-  logger_->set_formatter(std::make_unique<spdlog::pattern_formatter>(
-      std::string{format == log_format::json ? json_pattern : text_pattern},
-      spdlog::pattern_time_type::utc, "\n"));
-}
-
-access_lines::~access_lines() { writer_.reset(); } // as in logging: what is queued is written
+      queue_("access", queue_lines, std::move(sink),
+             std::make_unique<spdlog::pattern_formatter>(
+                 std::string{format == log_format::json ? json_pattern : text_pattern},
+                 spdlog::pattern_time_type::utc, "\n")) {}
 
 void access_lines::write(const http::access_record& record) noexcept {
   try {
@@ -103,11 +97,9 @@ void access_lines::write(const http::access_record& record) noexcept {
       append_json(fields, record);
     else
       append_text(fields, record);
-    logger_->info(spdlog::string_view_t{fields.data(), fields.size()});
+    queue_.write(spdlog::level::info, {fields.data(), fields.size()});
   } catch (const std::exception&) { // no memory for so long a line, if ever there is one
   }
 }
-
-std::size_t access_lines::lost() const { return writer_->overrun_counter(); }
 
 } // namespace kvcache::config

@@ -8,27 +8,22 @@
 // made of addresses, numbers and words of our own, so there is nothing to escape and nothing to
 // leak.
 //
-// It has a queue and a thread of its own beside those of the log (logging.hpp): however many
-// requests there are, they push no other line out. When the queue is full the oldest lines give
-// way.
+// It has a queue and a thread of its own (log_queue.hpp) beside those of the log (logging.hpp):
+// however many requests there are, they push no other line out. When the queue is full the oldest
+// lines are dropped.
 //
-// Thread-safe. The destructor writes what is queued; whoever writes must be gone by then.
+// Thread-safe. The destructor waits a bounded time for queued lines and drops the rest; whoever
+// writes must be gone by then.
 #pragma once
 
 #include <spdlog/common.h>
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 
+#include "config/log_queue.hpp"
 #include "config/options.hpp"
 #include "http/access_log.hpp"
-
-namespace spdlog {
-class logger;
-namespace details {
-class thread_pool;
-}
-} // namespace spdlog
 
 namespace kvcache::config {
 
@@ -39,19 +34,18 @@ public:
 
   explicit access_lines(log_format format); // to standard error
   access_lines(log_format format, spdlog::sink_ptr sink);
-  ~access_lines() override;
+  ~access_lines() override = default;
   access_lines(const access_lines&) = delete;
   access_lines& operator=(const access_lines&) = delete;
 
   void write(const http::access_record& record) noexcept override;
 
-  // Lines that have given way so far.
-  std::size_t lost() const;
+  // Lines that should have been written and were not, so far.
+  std::uint64_t dropped_lines() const noexcept { return queue_.dropped_lines(); }
 
 private:
   const log_format format_;
-  std::shared_ptr<spdlog::details::thread_pool> writer_;
-  std::shared_ptr<spdlog::logger> logger_;
+  log_queue queue_;
 };
 
 } // namespace kvcache::config

@@ -3,10 +3,13 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
+#include "config/nearest_name.hpp"
 #include "config/option_table.hpp"
 #include "config/printable.hpp"
+#include "config/service_link.hpp"
 
 namespace kvcache::config {
 
@@ -54,6 +57,7 @@ struct flag_reader {
                  "Print every option's value and where it came from, and exit");
     app.add_flag("--health-check", wants_health,
                  "Ask the server at --bind and --port for /healthz and exit: 0 healthy, 1 not");
+    app.allow_extras(); // CLI11 would list them in reverse
     app.get_formatter()->column_width(32);
     app.footer("A flag goes before its environment variable; an empty variable counts as not set.");
     for (std::size_t i = 0; i < texts.size(); ++i)
@@ -85,8 +89,28 @@ std::optional<std::string> find_given_twice(const flag_reader& reader) {
 
 std::string with_hint(std::string_view message) {
   std::string text{program};
-  text.append(": ").append(message).append("\nTry '").append(program).append(" --help'.\n");
+  text.append(": ").append(message).append(" (try '").append(program).append(" --help')\n");
   return text;
+}
+
+std::string with_suggestion(std::string message, std::string_view name,
+                            std::span<const std::string> candidates) {
+  const std::string_view meant = nearest_name(name, candidates);
+  if (!meant.empty()) message.append("; did you mean '").append(meant).append("'?");
+  return message;
+}
+
+// The first argument that is neither an option nor the value of one, and what may have been meant:
+// also where the dashes are missing.
+std::string unknown_argument(std::string_view argument) {
+  std::vector<std::string> flags{"--help", "--version", "--print-config", "--health-check"};
+  for (const option_row& row : option_table()) flags.push_back(row.flag());
+  const bool is_option = argument.starts_with('-');
+  std::string_view name = argument.substr(0, argument.find('='));
+  name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
+  return with_suggestion((is_option ? "unknown option '" : "unexpected argument '") +
+                             printable(argument) + "'",
+                         "--" + std::string{name}, flags);
 }
 
 // How a value that is not valid is refused.
@@ -121,7 +145,8 @@ std::optional<std::string> settle(const option_row& row, const std::string* flag
   std::string name = row.flag();
   if (text != nullptr) {
     origin = "flag " + name;
-  } else if (set != variables.end() && !set->second.empty()) {
+  } else if (set != variables.end() && !set->second.empty() &&
+             !is_service_link(variable, set->second)) {
     text = &set->second;
     name = variable;
     origin = std::string{origin_is_environment} + name;
@@ -149,14 +174,22 @@ std::vector<std::string> empty_protections(const environment& variables,
   return warnings;
 }
 
-std::vector<std::string> unknown_variables(const environment& variables) {
+// What Kubernetes sets is not the operator's doing, so it is left without a word, unless it stands
+// where one of our options could have been.
+std::vector<std::string> strange_variables(const environment& variables) {
+  std::vector<std::string> ours;
+  for (const option_row& row : option_table()) ours.push_back(row.environment_variable());
   std::vector<std::string> warnings;
   for (const auto& [name, value] : variables) {
-    const bool known = std::any_of(
-        option_table().begin(), option_table().end(),
-        [&name = name](const option_row& row) { return row.environment_variable() == name; });
-    if (!known)
-      warnings.push_back("environment variable " + name + " is no option of ours, ignored");
+    const bool known = std::find(ours.begin(), ours.end(), name) != ours.end();
+    const bool link = is_service_link(name, value);
+    if (known && link)
+      warnings.push_back("environment variable " + name + " is '" + value +
+                         "', which Kubernetes sets for a Service of that name: ignored; set "
+                         "enableServiceLinks: false in the pod's specification");
+    else if (!known && !link)
+      warnings.push_back(
+          with_suggestion("environment variable " + name + " is no option, ignored", name, ours));
   }
   return warnings;
 }
@@ -199,6 +232,11 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
     result.text = with_hint(twice ? *twice : printable(error.what()));
     return result;
   }
+  if (const auto extras = reader.app.remaining(); !extras.empty()) {
+    result.what = command::refuse;
+    result.text = with_hint(unknown_argument(extras.front()));
+    return result;
+  }
 
   result.origins.resize(option_table().size());
   for (std::size_t i = 0; i < option_table().size(); ++i) {
@@ -216,7 +254,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
     result.text = with_hint(name_origins(*fault, result.origins));
     return result;
   }
-  result.warnings = unknown_variables(variables);
+  result.warnings = strange_variables(variables);
   for (std::string& warning : empty_protections(variables, result.origins))
     result.warnings.push_back(std::move(warning));
   if (reader.wants_config) {
@@ -243,12 +281,15 @@ std::string name_origins(std::string message, const value_origins& origins) {
   return message;
 }
 
-std::string describe(const options& settings, const value_origins& origins) {
+std::string describe(const options& settings, const value_origins& origins,
+                     std::string_view memory_limit) {
   std::string text;
   for (std::size_t i = 0; i < option_table().size(); ++i) {
     const option_row& row = option_table()[i];
     text.append(row.name).append("=").append(row.value.write(settings));
-    text.append(" # ").append(origins[i]).append("\n");
+    text.append(" # ").append(origins[i]);
+    if (row.name == "memory-limit") text.append("; in force: ").append(memory_limit);
+    text.append("\n");
   }
   return text;
 }

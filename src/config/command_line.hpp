@@ -43,8 +43,10 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
 // The message with each option that was set by its variable named so instead of by its flag.
 std::string name_origins(std::string message, const value_origins& origins);
 
-// One line for each option: "name=value # origin".
-std::string describe(const options& settings, const value_origins& origins);
+// One line for each option: "name=value # origin". `memory_limit`: the lowest limit there is and
+// where it is read, since --memory-limit alone does not tell; it goes behind the origin.
+std::string describe(const options& settings, const value_origins& origins,
+                     std::string_view memory_limit);
 
 std::string_view version() noexcept; // "0.1.0"
 

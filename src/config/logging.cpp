@@ -1,12 +1,11 @@
 #include "config/logging.hpp"
 
-#include <spdlog/async.h>
-#include <spdlog/logger.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
 #include <array>
+#include <cinttypes>
 #include <cstdio>
-#include <exception>
+#include <memory>
 #include <utility>
 
 #include "config/log_line.hpp"
@@ -32,34 +31,23 @@ spdlog::level::level_enum spdlog_level(log_level level) {
 } // namespace
 
 logging::logging(log_level level, log_format format)
-    : logging(level, format, std::make_shared<spdlog::sinks::stderr_sink_mt>()) {}
+    : logging(level, format, make_descriptor_sink(STDERR_FILENO)) {}
 
 logging::logging(log_level level, log_format format, spdlog::sink_ptr sink)
-    : writer_(std::make_shared<spdlog::details::thread_pool>(queue_lines, 1)),
-      logger_(
-          std::make_shared<spdlog::async_logger>("keyvalue-cache", std::move(sink), writer_,
-                                                 spdlog::async_overflow_policy::overrun_oldest)) {
-  logger_->set_formatter(std::make_unique<log_line>(format));
-  logger_->set_level(spdlog_level(level));
+    : queue_("keyvalue-cache", queue_lines, std::move(sink), std::make_unique<log_line>(format)) {
+  queue_.set_level(spdlog_level(level));
 }
 
 logging::~logging() {
-  if (const std::size_t lost = writer_->overrun_counter(); lost > 0) {
-    std::array<char, 64> line{}; // not a string: a destructor is no place to run out of memory
-    std::snprintf(line.data(), line.size(), "%zu log lines gave way to later ones", lost);
-    warn(line.data());
-  }
-  // Messages hold the logger, the logger only a weak reference to the pool: letting go of the pool
-  // makes its thread write what is queued, and end.
-  writer_.reset();
+  const std::uint64_t dropped = dropped_lines();
+  if (dropped == 0) return;
+  std::array<char, 64> line{}; // not a string: a destructor is no place to run out of memory
+  std::snprintf(line.data(), line.size(), "%" PRIu64 " log lines were dropped", dropped);
+  warn(line.data());
 }
 
-// As text, not as a format: a message may hold braces.
 void logging::write(log_level level, std::string_view message) noexcept {
-  try {
-    logger_->log(spdlog_level(level), spdlog::string_view_t{message.data(), message.size()});
-  } catch (const std::exception&) { // no memory for so long a line
-  }
+  queue_.write(spdlog_level(level), message);
 }
 
 } // namespace kvcache::config

@@ -1,9 +1,10 @@
-// The program's log: lines on standard error, written by a thread of their own, so that no worker
-// ever waits for a terminal or a full pipe. A queue of bounded length lies between; when it is full
-// the oldest lines give way, and how many is said at the end.
+// The program's log: lines on standard error, written by a thread of their own (log_queue.hpp), so
+// that nobody ever waits for a terminal or a full pipe. When the queue is full the oldest lines are
+// dropped; how many is logged at the end.
 //
-// Make one at start, after signals are blocked (its thread inherits the mask). Its destructor
-// writes everything that is queued; whoever logs must be gone by then. Thread-safe.
+// Make one at start, after signals are blocked (its thread inherits the mask). Its destructor waits
+// a bounded time for queued lines and drops the rest; whoever logs must be gone by then.
+// Thread-safe.
 //
 // Lines of up to some 200 characters need no memory beyond what is held from the start, so that a
 // lack of memory can be said. A longer one may be lost then; nothing is thrown.
@@ -12,17 +13,11 @@
 #include <spdlog/common.h>
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <string_view>
 
+#include "config/log_queue.hpp"
 #include "config/options.hpp"
-
-namespace spdlog {
-class logger;
-namespace details {
-class thread_pool;
-}
-} // namespace spdlog
 
 namespace kvcache::config {
 
@@ -42,11 +37,13 @@ public:
   void warn(std::string_view message) noexcept { write(log_level::warn, message); }
   void error(std::string_view message) noexcept { write(log_level::error, message); }
 
+  // Lines that should have been written and were not, so far.
+  std::uint64_t dropped_lines() const noexcept { return queue_.dropped_lines(); }
+
 private:
   void write(log_level level, std::string_view message) noexcept;
 
-  std::shared_ptr<spdlog::details::thread_pool> writer_;
-  std::shared_ptr<spdlog::logger> logger_;
+  log_queue queue_;
 };
 
 } // namespace kvcache::config

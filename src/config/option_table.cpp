@@ -256,7 +256,7 @@ constexpr option_row rows[] = {
      "Longest request body in bytes; auto follows the limits of key and value, at least 16384",
      number_or_auto<&o::max_body_bytes, request_bytes_least, request_bytes_most>},
     {"max-connections", requests, "<connections>",
-     "Most connections at a time; one more is answered 503 and closed",
+     "Most connections at a time; 32 more are answered about health only, others get 503",
      number<&o::max_connections, 1, connections_most>},
     {"head-timeout-ms", requests, "<ms>",
      "Time for a request's head to arrive whole, in milliseconds",

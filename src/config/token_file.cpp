@@ -1,11 +1,18 @@
 #include "config/token_file.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <fstream>
+#include <cstdio>
 #include <optional>
 #include <system_error>
 #include <utility>
+
+#include "http/unique_fd.hpp"
 
 namespace kvcache::config {
 
@@ -42,6 +49,17 @@ std::optional<http::access_token> parse_line(std::string_view line) {
   return std::nullopt;
 }
 
+token_file_fault last_fault() { return token_file_fault{std::generic_category().message(errno)}; }
+
+std::string open_to_others(mode_t mode) {
+  if ((mode & (S_IROTH | S_IWOTH)) == 0) return {};
+  std::array<char, 8> octal{};
+  std::snprintf(octal.data(), octal.size(), "%04o", static_cast<unsigned>(mode & 07777));
+  return std::string{"every user of this machine may "} +
+         ((mode & S_IWOTH) != 0 ? "change" : "read") + " it (mode " + octal.data() +
+         "): chmod o= it";
+}
+
 } // namespace
 
 std::variant<token_list, token_file_fault> parse_token_file(std::string_view text) {
@@ -62,15 +80,24 @@ std::variant<token_list, token_file_fault> parse_token_file(std::string_view tex
   return tokens;
 }
 
-std::variant<token_list, token_file_fault> read_token_file(const std::string& path) {
-  std::ifstream file{path, std::ios::binary};
-  if (!file.is_open()) return token_file_fault{std::generic_category().message(errno)};
+std::variant<token_file, token_file_fault> read_token_file(const std::string& path) {
+  // Not blocking: opening a FIFO would wait for its writer.
+  const http::unique_fd file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)};
+  struct stat facts {};
+  if (file.get() < 0 || ::fstat(file.get(), &facts) != 0) return last_fault();
+  if (!S_ISREG(facts.st_mode)) return token_file_fault{"it is not a regular file"};
   std::string text(file_bytes_most + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return token_file_fault{"it cannot be read"};
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > file_bytes_most) return token_file_fault{"it is larger than 64 KiB"};
-  return parse_token_file(text);
+  std::size_t size = 0;
+  for (ssize_t got = 1; got != 0 && size < text.size();) {
+    got = ::read(file.get(), text.data() + size, text.size() - size);
+    if (got < 0 && errno != EINTR) return last_fault();
+    size += static_cast<std::size_t>(std::max<ssize_t>(got, 0));
+  }
+  if (size > file_bytes_most) return token_file_fault{"it is larger than 64 KiB"};
+  text.resize(size);
+  auto parsed = parse_token_file(text);
+  if (auto* fault = std::get_if<token_file_fault>(&parsed)) return std::move(*fault);
+  return token_file{std::get<token_list>(std::move(parsed)), open_to_others(facts.st_mode)};
 }
 
 } // namespace kvcache::config

@@ -25,6 +25,15 @@ using token_list = std::vector<http::access_token>;
 // A file without any token is a fault: it would lock everybody out, or so the operator would learn.
 std::variant<token_list, token_file_fault> parse_token_file(std::string_view text);
 
-std::variant<token_list, token_file_fault> read_token_file(const std::string& path);
+struct token_file {
+  token_list tokens;
+  // What to tell the operator where the file's mode lets every user of the machine read or write it
+  // (o+r, o+w); that its group may is left to him. Empty where it does not.
+  std::string warning;
+};
+
+// Only a regular file of at most 64 KiB: anything else is a fault and is never waited for (a FIFO,
+// a terminal). It may block all the same where the file system itself does not answer.
+std::variant<token_file, token_file_fault> read_token_file(const std::string& path);
 
 } // namespace kvcache::config

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -9,6 +10,7 @@
 #include "config/command_line.hpp"
 #include "config/token_file.hpp"
 #include "daemon/room_options.hpp"
+#include "daemon/start_failure.hpp"
 #include "observe/openapi.hpp"
 #include "observe/prometheus_text.hpp"
 #include "observe/stats_json.hpp"
@@ -31,15 +33,6 @@ memory_reading lowest_limit(const memory_report& report) {
                            });
 }
 
-std::unique_ptr<http::token_authorizer> make_authorizer(const std::string& path) {
-  if (path.empty()) return nullptr;
-  auto read = config::read_token_file(path);
-  if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
-    throw unworkable_option{"--auth-token-file " + path + ": " + fault->what};
-  }
-  return std::make_unique<http::token_authorizer>(std::get<config::token_list>(std::move(read)));
-}
-
 std::unique_ptr<config::access_lines> make_access_log(const config::options& settings) {
   if (!settings.access_log) return nullptr;
   return std::make_unique<config::access_lines>(settings.format);
@@ -57,17 +50,23 @@ std::unique_ptr<http::server> make_server(const http::server_options& options, c
   try {
     return std::make_unique<http::server>(options, store, clock, std::move(services), counters);
   } catch (const boost::system::system_error& error) {
-    throw std::runtime_error{"cannot listen on " +
-                             address_text(options.bind_address, options.port) + ": " +
-                             error.code().message()};
+    if (error.code() == boost::system::errc::resource_unavailable_try_again)
+      throw; // a thread, since listening does not fail so
+    throw std::runtime_error{explain_listen_failure(
+        address_text(options.bind_address, options.port), error.code().value())};
   }
 }
 
 } // namespace
 
+memory_reading find_memory_limit(const config::options& settings) {
+  return lowest_limit(memory_monitor{make_monitor_options(settings)}.read(0));
+}
+
 daemon::daemon(const config::options& settings, config::signal_waiter& signals,
-               config::logging& log)
+               config::logging& log, std::string_view revision)
     : settings_(settings),
+      revision_(revision),
       signals_(signals),
       log_(log),
       counters_(settings.threads),
@@ -76,11 +75,13 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       cache_(make_cache_options(settings)),
       clock_thread_([this] { cache_.advance_clock(clock_.now()); }, {.interval = clock_lateness}),
       evictor_(cache_.internals(), make_evictor_options(settings), make_surroundings()),
-      tokens_(make_authorizer(settings.auth_token_file)),
+      token_reader_(make_token_reader()),
+      tokens_(make_authorizer()),
       access_(make_access_log(settings)),
       server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_, clock_,
                           make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
+  if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
   watch_memory(); // the first PUT finds the store with its limit
   cache_.set_room_maker(&evictor_);
   eviction_thread_ = std::make_unique<periodic_worker>(
@@ -122,16 +123,20 @@ http::server_services daemon::make_services() {
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
   services.openapi = [] { return std::string{observe::openapi_json()}; };
+  services.openapi_tag = observe::openapi_tag();
   return services;
 }
 
 // Once it has said that it listens, nothing may end it but a signal: what cannot be done for want
 // of memory is left, and said in words that need none.
 void daemon::run() {
-  server_->start([this] { signals_.wake(); });
+  server_->start([this] {
+    ended_ = true;
+    signals_.wake();
+  });
   serving_ = true;
   say_started();
-  for (bool ended = false; !ended;) {
+  while (!ended_) {
     switch (signals_.wait(between_books)) {
     case config::signal_waiter::event::stop:
       stop_or_end();
@@ -139,12 +144,11 @@ void daemon::run() {
     case config::signal_waiter::event::reload:
       reload_tokens();
       break;
-    case config::signal_waiter::event::woken:
-      ended = true;
-      break;
+    case config::signal_waiter::event::woken: // by the server's end or the token file's
     case config::signal_waiter::event::nothing:
       break;
     }
+    take_tokens();
     keep_books();
   }
   server_->wait();
@@ -157,8 +161,7 @@ void daemon::say_started() {
   log_.info("keyvalue-cache " + std::string{config::version()} + " listening on " +
             address_text(endpoint.address().to_string(), endpoint.port()) + " with " +
             std::to_string(settings_.threads) + (settings_.threads == 1 ? " thread" : " threads") +
-            ", memory limit " + std::to_string(limit_.limit_bytes >> 20U) + " MiB (" +
-            limit_.source + ")");
+            ", memory limit " + describe_limit(limit_));
   if (fewer) log_.warn(*fewer);
 }
 
@@ -190,7 +193,8 @@ void daemon::say_what_changed() {
   for (const std::string& line : of_tiers) log_.info(line);
 
   fault_watch faults = faults_;
-  const auto of_faults = faults.look(counters_.totals(), access_ ? access_->lost() : 0, now);
+  const auto of_faults =
+      faults.look(counters_.totals(), access_ ? access_->dropped_lines() : 0, now);
   faults_ = faults;
   for (const std::string& line : of_faults) log_.warn(line);
 }
@@ -206,29 +210,65 @@ void daemon::stop_or_end() noexcept {
   server_->begin_drain();
 }
 
+std::unique_ptr<token_reader> daemon::make_token_reader() {
+  if (settings_.auth_token_file.empty()) return nullptr;
+  return std::make_unique<token_reader>(settings_.auth_token_file, [this] { signals_.wake(); });
+}
+
+// Waits for the file as long as it takes, but not when told to stop.
+std::unique_ptr<http::token_authorizer> daemon::make_authorizer() {
+  if (!token_reader_) return nullptr;
+  token_reader_->begin();
+  std::optional<token_reader::result> read;
+  while (!(read = token_reader_->take()))
+    if (signals_.wait(between_books) == config::signal_waiter::event::stop) throw stopped_early{};
+  if (const auto* fault = std::get_if<config::token_file_fault>(&*read))
+    throw unworkable_option{"--auth-token-file " + settings_.auth_token_file + ": " + fault->what};
+  const auto& file = std::get<config::token_file>(*read);
+  warn_of_token_file(file);
+  return std::make_unique<http::token_authorizer>(file.tokens);
+}
+
+void daemon::warn_of_token_file(const config::token_file& file) {
+  if (!file.warning.empty())
+    log_.warn("token file " + settings_.auth_token_file + ": " + file.warning);
+}
+
 void daemon::reload_tokens() noexcept {
-  if (!tokens_) {
+  if (!token_reader_) {
     log_.info("SIGHUP: there is no --auth-token-file to read again");
     return;
   }
   try {
-    read_tokens_again();
+    if (!token_reader_->begin())
+      log_.warn("the token file is still being read since an earlier SIGHUP: does its file system "
+                "answer?");
+  } catch (const std::exception&) {
+    log_.error("the tokens stay as they were: no thread or memory for reading them again");
+  }
+}
+
+// What a reload has read, if it is there.
+void daemon::take_tokens() noexcept {
+  if (!token_reader_) return;
+  try {
+    if (auto read = token_reader_->take()) put_in_force(*std::move(read));
   } catch (const std::bad_alloc&) {
     log_.error("the tokens stay as they were: there is no memory for reading them again");
   }
 }
 
 // Throws std::bad_alloc, and has changed nothing then.
-void daemon::read_tokens_again() {
-  auto read = config::read_token_file(settings_.auth_token_file);
+void daemon::put_in_force(token_reader::result read) {
   if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
     log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
     return;
   }
-  auto tokens = std::get<config::token_list>(std::move(read));
-  const std::string done =
-      "tokens in force from " + settings_.auth_token_file + ": " + std::to_string(tokens.size());
-  tokens_->set_tokens(std::move(tokens));
+  const auto& file = std::get<config::token_file>(read);
+  const std::string done = "tokens in force from " + settings_.auth_token_file + ": " +
+                           std::to_string(file.tokens.size());
+  warn_of_token_file(file);
+  tokens_->set_tokens(file.tokens);
   log_.info(done);
 }
 
@@ -236,6 +276,7 @@ observe::service_snapshot daemon::snapshot() const {
   using observe::service_state;
   observe::service_snapshot shown;
   shown.version = config::version();
+  shown.revision = revision_;
   shown.state = !serving_             ? service_state::starting
                 : server_->draining() ? service_state::draining
                                       : service_state::ready;
@@ -255,6 +296,7 @@ observe::service_snapshot daemon::snapshot() const {
   shown.eviction.evictions = eviction.evictions;
   shown.eviction.last_slice_ns = eviction.last_slice_ns;
   shown.eviction.longest_slice_ns = eviction.longest_slice_ns;
+  shown.log_lines_dropped = log_.dropped_lines() + (access_ ? access_->dropped_lines() : 0);
   shown.counters = counters_.report(uptime());
   return shown;
 }

@@ -8,8 +8,11 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <exception>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
 
 #include "config/access_lines.hpp"
 #include "config/logging.hpp"
@@ -18,6 +21,7 @@
 #include "daemon/fault_watch.hpp"
 #include "daemon/process_watch.hpp"
 #include "daemon/tier_watch.hpp"
+#include "daemon/token_reader.hpp"
 #include "eviction/evictor.hpp"
 #include "eviction/periodic_worker.hpp"
 #include "http/server.hpp"
@@ -36,12 +40,20 @@ struct unworkable_option : std::runtime_error {
   using runtime_error::runtime_error;
 };
 
+// A signal to stop came before the service was built, while a file did not answer: exit code 0.
+struct stopped_early : std::exception {};
+
+// The lowest memory limit that holds for this process now.
+memory_reading find_memory_limit(const config::options& settings);
+
 class daemon {
 public:
   // Builds everything and binds the address, but serves nothing yet. `settings.threads` is no
-  // longer "auto". Throws unworkable_option, or another std::exception with a message for the
-  // operator.
-  daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log);
+  // longer "auto". Throws unworkable_option, stopped_early, or another std::exception (see
+  // start_failure.hpp).
+  // `revision`: of the sources, shown in statistics; must outlive it.
+  daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log,
+         std::string_view revision);
   ~daemon();
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
@@ -62,15 +74,22 @@ private:
   void say_what_changed();
   void watch_memory() noexcept;
   void stop_or_end() noexcept;
+  std::unique_ptr<token_reader> make_token_reader();
+  std::unique_ptr<http::token_authorizer> make_authorizer();
+  void warn_of_token_file(const config::token_file& file);
   void reload_tokens() noexcept;
-  void read_tokens_again();
-  std::chrono::nanoseconds uptime() const { return clock::now() - started_; }
+  void take_tokens() noexcept;
+  void put_in_force(token_reader::result read);
+  std::chrono::nanoseconds uptime() const { // suspended time included
+    return std::chrono::nanoseconds{boot_time_now_ns() - started_ns_};
+  }
   observe::service_snapshot snapshot() const; // from any thread
 
   const config::options settings_;
+  const std::string_view revision_;
   config::signal_waiter& signals_;
   config::logging& log_;
-  const clock::time_point started_ = clock::now();
+  const std::uint64_t started_ns_ = boot_time_now_ns();
 
   const process_watch process_;
 
@@ -82,14 +101,16 @@ private:
   cache cache_;
   periodic_worker clock_thread_; // no other has time to be in time: eviction may take long
   evictor evictor_;
-  std::unique_ptr<http::token_authorizer> tokens_; // null: no tokens are asked for
-  std::unique_ptr<config::access_lines> access_;   // null: no access log is kept
+  const std::unique_ptr<token_reader> token_reader_; // null: no tokens are asked for
+  std::unique_ptr<http::token_authorizer> tokens_;   // null: likewise
+  std::unique_ptr<config::access_lines> access_;     // null: no access log is kept
   std::unique_ptr<http::server> server_;
   std::unique_ptr<periodic_worker> eviction_thread_;
 
   fault_watch faults_;
   tier_watch tiers_;
   std::atomic<bool> serving_{false};
+  std::atomic<bool> ended_{false}; // the server has
 };
 
 } // namespace kvcache::daemon

@@ -14,7 +14,8 @@ std::vector<std::string> fault_watch::look(const observe::counters_snapshot& cou
   for (watched_event& each : events_) say(each.message, counters.of(each.fault), each.last);
   for (watched_refusal& each : refusals_)
     if (each.slot != slot_503 || !stopping_) say(each.message, others(each, counters), each.last);
-  say("a line of the access log gave way to later ones", access_lines_lost, access_lines_lost_);
+  say("access log line dropped: its reader is too slow or gone", access_lines_lost,
+      access_lines_lost_);
   return lines;
 }
 

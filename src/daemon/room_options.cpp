@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "http/buffer_budget.hpp"
+
 namespace kvcache::daemon {
 
 namespace {
@@ -30,6 +32,13 @@ constexpr std::uint64_t cap_per_minimum = 16;
 // Connections and buffers may each take one part in this many of what is free until the next
 // reading: together half of it, since a connection's own buffers count on both sides.
 constexpr std::uint64_t free_per_grant = 4;
+
+// Descriptors of the listener, the workers, the readings and the log.
+constexpr std::uint64_t own_files = 64;
+
+// Connections over the limit that are being refused at a time: some, and one for so many others.
+constexpr std::size_t least_refused_connections = 16;
+constexpr std::size_t connections_per_refused = 16;
 
 // Around key and value at least: `/get?key=`, `{"key":"","value":""}`; and what a plain client has
 // in its head beside the target.
@@ -73,6 +82,16 @@ config::options resolve_automatic(config::options settings, unsigned threads) {
     settings.max_head_bytes = std::max(http::http_limits{}.head_bytes,
                                        settings.max_target_bytes + http::head_frame_bytes);
   if (settings.max_body_bytes == 0) settings.max_body_bytes = derived.body_bytes;
+  return settings;
+}
+
+config::options fit_to_open_files(config::options settings, std::uint64_t open_files) {
+  if (open_files == 0) return settings;
+  constexpr std::uint64_t others =
+      own_files + http::server_options{}.health_connections + least_refused_connections;
+  const std::uint64_t left = open_files > others ? open_files - others : 1;
+  const std::uint64_t most = left - left / (connections_per_refused + 1);
+  settings.max_connections = std::min<std::uint64_t>(settings.max_connections, most);
   return settings;
 }
 
@@ -140,6 +159,25 @@ std::optional<std::string> find_fewer_connections(const config::options& setting
          std::to_string(settings.max_connections) + ")";
 }
 
+std::optional<std::string> find_values_beyond_memory(const config::options& settings,
+                                                     const memory_reading& limit) {
+  const std::size_t longest =
+      least_body_bytes +
+      (settings.max_key_chars + settings.max_value_chars) * http::body_bytes_per_char;
+  const std::size_t body = std::min(longest, settings.max_body_bytes);
+  const http::buffer_budget buffers{limit.limit_bytes / limit_per_buffer_byte};
+  if (body <= buffers.bytes_at_a_time_most()) return std::nullopt;
+  return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
+         std::to_string(body) + " bytes, which --max-key-chars (" +
+         std::to_string(settings.max_key_chars) + ") and --max-value-chars (" +
+         std::to_string(settings.max_value_chars) +
+         ") allow: such a PUT gets 413; raise the limit or lower them";
+}
+
+std::string describe_limit(const memory_reading& limit) {
+  return std::to_string(limit.limit_bytes >> 20U) + " MiB (" + limit.source + ")";
+}
+
 http::load_caps make_load_caps(const config::options& settings,
                                std::span<const memory_reading> levels, const load_now& now) {
   std::uint64_t lowest_limit = UINT64_MAX;
@@ -165,6 +203,8 @@ http::server_options make_server_options(const config::options& settings,
   made.port = settings.port;
   made.threads = settings.threads;
   made.max_connections = connections_most(settings, memory_limit_bytes);
+  made.refused_connections = std::clamp(made.max_connections / connections_per_refused,
+                                        least_refused_connections, made.refused_connections);
   made.max_buffer_bytes = buffer_bytes_most(memory_limit_bytes);
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
@@ -179,6 +219,8 @@ http::server_options make_server_options(const config::options& settings,
   made.timeouts.body_timeout_ms = settings.body_timeout_ms;
   made.timeouts.idle_timeout_ms = settings.idle_timeout_ms;
   made.timeouts.write_timeout_ms = settings.write_timeout_ms;
+  // A refused body is given as long as one that is read.
+  made.timeouts.linger_total_ms = std::max(made.timeouts.linger_total_ms, settings.body_timeout_ms);
   made.default_ttl_s = settings.default_ttl_s;
   made.enable_flush = settings.enable_flush;
   made.allowed_hosts = settings.allowed_hosts;

@@ -23,6 +23,11 @@ namespace kvcache::daemon {
 // those of key and value. The memory limit stays auto, since what it comes to changes at run time.
 config::options resolve_automatic(config::options settings, unsigned threads);
 
+// The options with no more connections than can have a descriptor each, besides those over the
+// limit and what the program itself opens: a server that runs out of them could not even tell its
+// health. `open_files`: how many this process may have; 0: not known.
+config::options fit_to_open_files(config::options settings, std::uint64_t open_files);
+
 // What to tell the operator where a request limit that was set leaves no room for the longest key
 // or value in its longest spelling: 12 bytes a character, in target and body alike. REQUIRES (for
 // this and all below): settings have been through resolve_automatic().
@@ -41,6 +46,14 @@ std::size_t connections_most(const config::options& settings, std::uint64_t memo
 // What to tell the operator where that is fewer than asked for.
 std::optional<std::string> find_fewer_connections(const config::options& settings,
                                                   std::uint64_t memory_limit_bytes);
+
+// What to tell the operator where the longest key and value, in their longest spelling, need more
+// memory than that limit ever leaves for one request: such a PUT is refused with 413.
+std::optional<std::string> find_values_beyond_memory(const config::options& settings,
+                                                     const memory_reading& limit);
+
+// "512 MiB (cgroup v2 /cache)"
+std::string describe_limit(const memory_reading& limit);
 
 // What connections take at the moment.
 struct load_now {

@@ -19,8 +19,9 @@ std::string in_words(const memory_reading& reading) {
 std::vector<std::string> tier_watch::look(const eviction_status& status, time_point now) {
   std::vector<std::string> lines;
   if (status.estimated && !said_estimated_) {
-    lines.push_back("memory use cannot be read: going by the cache's own bytes, " +
-                    in_words(status.reading));
+    lines.push_back("memory use cannot be read, neither from /proc/meminfo nor from a control "
+                    "group: going by an estimate, " +
+                    in_words(status.reading) + "; make /proc readable or set --memory-limit");
     said_estimated_ = true;
   }
   const std::uint64_t changes = status.tier_changes - said_changes_;

@@ -1,6 +1,7 @@
 #include "eviction/evictor.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <optional>
 #include <thread>
@@ -44,6 +45,11 @@ constexpr std::size_t least_unpaid_slots = 2048; // a slab may begin with what h
 // What an index that fits its entries takes at most.
 constexpr std::size_t index_bytes_per_entry_max = 24;
 constexpr std::size_t smallest_index_bytes = 64 << 10;
+
+// From a reading in the emergency to the one that confirms it, or one interval if that is shorter.
+// Long enough for the memory of a short-lived process to be free again, and a fraction of the time
+// in which a busy neighbour gets from the emergency mark to the limit.
+constexpr std::chrono::milliseconds confirm_after{20};
 
 // What is evicted for one reading at most, in some 50 ms: a limit may rise meanwhile.
 constexpr std::size_t max_evictions_per_reading = 65'536;
@@ -145,6 +151,9 @@ void evictor::obey_law() {
     const bool done = evict(std::max(decision.evict_bytes, left_to_purge));
     if (decision.purge) purging = verdict.decisive;
     if (done) purging.reset();
+    if (decision.confirm && !purging && surroundings_.pause) {
+      surroundings_.pause(std::min(confirm_after, std::chrono::milliseconds(options_.interval_ms)));
+    }
     again = decision.confirm || purging || (!done && decision.tier == pressure_tier::emergency);
   } while (again);
 }
@@ -388,6 +397,7 @@ evictor_surroundings system_surroundings(memory_monitor& monitor) {
       .wake = {},
       .on_tier_change = {},
       .on_estimate = {},
+      .pause = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); },
   };
 }
 

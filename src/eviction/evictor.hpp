@@ -15,6 +15,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -72,6 +73,10 @@ struct evictor_surroundings {
   std::function<void(const tier_change&)> on_tier_change;
   // Told once, when no reading could be had and an estimate stands for it. Must not throw.
   std::function<void(const memory_reading&)> on_estimate;
+  // Blocks the evictor's thread for that long, between a reading in the emergency and the one that
+  // confirms it: a spike must not confirm itself. Must not throw. Without it the second reading
+  // follows at once.
+  std::function<void(std::chrono::milliseconds)> pause = {};
 };
 
 // One consistent picture of the last run.

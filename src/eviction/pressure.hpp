@@ -89,7 +89,7 @@ struct pressure_decision {
   pressure_tier tier = pressure_tier::normal;
   std::uint64_t evict_bytes = 0; // to evict before the next reading; 0 means none
   bool purge = false;            // evict_bytes is an emergency purge
-  bool confirm = false;          // read again at once: one more such reading is a purge
+  bool confirm = false;          // read again shortly: one more such reading is a purge
   pressure_history history;      // for the next call at the same level
 };
 

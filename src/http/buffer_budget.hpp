@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 
 namespace kvcache::http {
 
@@ -30,11 +31,11 @@ public:
     return limit == 0 || used_bytes() + bytes <= limit;
   }
 
-  // Whether there never will be room for so much at a time, however long one waits: it would make
+  // For more than this at a time there never will be room, however long one waits: it would make
   // memory short all by itself.
-  bool never_has_room(std::size_t bytes) const noexcept {
+  std::size_t bytes_at_a_time_most() const noexcept {
     const std::size_t most = limit_bytes_most_.load(std::memory_order_relaxed);
-    return most != 0 && bytes > most / 4 * 3;
+    return most == 0 ? std::numeric_limits<std::size_t>::max() : most / 4 * 3;
   }
 
   // Three quarters of what the connections leave of the cap are taken: fewer requests are answered

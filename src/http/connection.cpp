@@ -38,8 +38,9 @@ constexpr std::size_t send_mark_bytes = std::size_t{64} << 10;
 // reckoned to cost.
 constexpr std::size_t always_kept_bytes = 2048;
 
-// After our last word, this much of what the peer still sends is thrown away before we close.
-constexpr std::size_t linger_bytes_max = std::size_t{1} << 20;
+// A lingering close discards what the peer still sends. It ends where the peer sends less than this
+// within the linger timeout: a slow trickle does not hold the connection.
+constexpr std::size_t discarded_bytes_least = std::size_t{16} << 10;
 
 // A peer that takes less than this within the write timeout is cut: one that reads a byte now and
 // then does not hold its replies for ever. One segment of any network is more.
@@ -62,11 +63,11 @@ bool is_temporary(int error) noexcept {
 
 } // namespace
 
-connection::connection(worker& owner, unique_fd socket, fault refused_with) noexcept
+connection::connection(worker& owner, unique_fd socket, admission as) noexcept
     : owner_(owner),
       socket_(std::move(socket)),
       parser_(owner.options().limits),
-      refused_with_(refused_with) {}
+      admitted_as_(as) {}
 
 connection::~connection() {
   owner_.remove_from_holders(*this);
@@ -83,8 +84,8 @@ void connection::start() noexcept {
   interest_ = interest::receive;
   if (!owner_.sockets().add(socket_.get(), *this, interest_))
     close();
-  else if (was_refused())
-    say_last(refused_with_);
+  else if (admitted_as_ == admission::refused)
+    say_last(fault::too_many_connections);
   else
     wait_for_input();
   account();
@@ -98,6 +99,8 @@ void connection::on_ready() noexcept {
     send_pending();
   else if (interest_ == interest::nothing)
     close(); // nothing is waited for: the socket has failed
+  else if (phase_ == phase::linger)
+    discard();
   else
     receive();
   account();
@@ -106,7 +109,7 @@ void connection::on_ready() noexcept {
 
 void connection::receive() noexcept {
   if (const fault why = make_room_to_receive(); why != fault::none) {
-    if (why != fault::no_room || !wait_for_memory()) say_last(why);
+    if (why != fault::no_request_memory || !wait_for_memory()) say_last(why);
     return;
   }
   waits_for_memory_ = false;
@@ -118,10 +121,6 @@ void connection::receive() noexcept {
 }
 
 void connection::on_received(std::size_t bytes) noexcept {
-  if (phase_ == phase::linger) {
-    throw_away(bytes);
-    return;
-  }
   input_full_ = bytes == input_.free_bytes();
   input_.commit(bytes);
   peak_input_bytes_ = std::max(peak_input_bytes_, input_.unused().size());
@@ -132,19 +131,32 @@ void connection::on_received(std::size_t bytes) noexcept {
 fault connection::make_room_to_receive() noexcept {
   if (input_.empty() && !input_full_) return fault::none;
   input_.compact();
-  const std::size_t capacity = input_.capacity();
-  if (input_.free_bytes() == 0) {
-    // Not more than the request needs, where that is known, and no sooner than it comes. The parser
-    // limits what a request is.
-    const std::size_t announced = parser_.announced_bytes();
-    const std::size_t next = capacity < large_input_bytes ? capacity * 2 : capacity / 2 * 3;
-    const std::size_t wanted = announced != 0 ? std::min(announced, next) : next;
-    if (owner_.can_never_hold(std::max(announced, wanted))) return fault::beyond_memory;
-    return grow_input(wanted) ? fault::none : fault::no_room;
-  }
-  if (input_full_ && capacity < burst_bytes && !owner_.is_short_of_memory())
-    grow_input(capacity * 2);
+  if (input_.free_bytes() == 0) return grow_for_request();
+  if (input_full_ && input_.capacity() < burst_bytes && !owner_.is_short_of_memory())
+    grow_input(input_.capacity() * 2);
   return fault::none;
+}
+
+// The buffer never gets larger than the request needs, where that is known, nor than a request may
+// be; and it grows no sooner than the bytes come. The parser limits what a request is.
+fault connection::grow_for_request() noexcept {
+  input_.shorten(parser_.remove_framing(input_.unused_bytes()));
+  const std::size_t announced = parser_.announced_bytes();
+  const std::size_t capacity = input_.capacity();
+  const std::size_t most = owner_.bytes_held_most();
+  const std::size_t worth_a_receive = capacity < most ? capacity / 32 : 1;
+  if (input_.free_bytes() >= worth_a_receive) return fault::none;
+  if (announced > most || capacity >= most) return fault::beyond_memory;
+  const std::size_t enough = announced != 0 ? announced : owner_.options().limits.request_bytes();
+  const auto grow_to = [&](std::size_t bytes) noexcept {
+    return grow_input(std::min({bytes, std::max(enough, capacity + 1), most}));
+  };
+  if (capacity < large_input_bytes)
+    return grow_to(capacity * 2) ? fault::none : fault::no_request_memory;
+  // Where there is no memory for so much, a little may do: how much is still to come of chunks is
+  // not known.
+  return grow_to(capacity / 2 * 3) || grow_to(capacity / 8 * 9) ? fault::none
+                                                                : fault::no_request_memory;
 }
 
 // Memory is made for it meanwhile, or will be: the next sweep tries again. False: it has waited
@@ -165,25 +177,25 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
 
 // A final response has been written: it is `out` from `at` on. The only place where one is counted
 // and reported to the access log (besides listener::refuse()), so that both agree.
-inline void connection::count_response(observe::operation op, unsigned status, method verb,
+inline void connection::count_response(observe::operation op, std::size_t status_slot, method verb,
                                        std::string_view path, const output_buffer& out,
                                        std::size_t at) noexcept {
-  owner_.handlers().counters.count_response(op, status);
+  owner_.handlers().counters.count_response_in(op, status_slot);
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
     access->note(socket_.get(), verb, path, out.view().substr(at));
 }
 
 // Answers all complete requests that have been received, then waits for what comes next.
 void connection::serve() noexcept {
-  owner_.batch_begin();
   output_buffer& out = owner_.scratch();
   out.clear();
   serve_after(out);
-  owner_.batch_end();
 }
 
-// The same, behind what `out` holds already.
+// The same, behind what `out` holds already. Every request is answered from here, so every one
+// belongs to a batch.
 void connection::serve_after(output_buffer& out) noexcept {
+  const worker::batch batch{owner_};
   try {
     answer_all(out);
   } catch (const std::bad_alloc&) {
@@ -226,10 +238,13 @@ void connection::answer_sparingly(output_buffer& out) {
 
 // False: there is no further complete request, or its response has to wait.
 bool connection::answer_next(output_buffer& out, std::size_t mark) {
-  const parse_result parsed = parser_.parse(input_.unused());
+  const parse_result parsed = parser_.parse(input_.unused_bytes());
   switch (parsed.status) {
   case parse_status::need_more:
-    if (parser_.take_100_continue()) answer_expectation(out);
+    if (is_over_limit() && parser_.phase() == parse_phase::body)
+      refuse_and_end(out, fault::too_many_connections); // it asks for no health
+    else if (parser_.take_100_continue())
+      answer_expectation(out);
     return false;
   case parse_status::refused:
     refuse_and_end(out, parsed.why);
@@ -238,7 +253,8 @@ bool connection::answer_next(output_buffer& out, std::size_t mark) {
     break;
   }
   prefetch_behind(parsed.consumed);
-  const handled result = handle(out, parsed.consumed, mark);
+  const handled result =
+      is_over_limit() ? handle_over_limit(out) : handle(out, parsed.consumed, mark);
   if (result == handled::held_back) {
     parser_.reset();
     return phase_ != phase::room && send(out); // what stands before it goes first
@@ -269,7 +285,7 @@ void connection::answer_expectation(output_buffer& out) {
   const std::size_t before = out.size();
   if (refuse_by_head(x)) {
     ending_ = true;
-    count_response(x.operation, x.status, asked.verb, asked.path, out, before);
+    count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
   } else if (owner_.can_never_hold(parser_.announced_bytes())) {
     refuse_and_end(out, fault::beyond_memory);
   } else {
@@ -293,8 +309,11 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
     const std::size_t bytes = out.size() - before;
     out.truncate(before);
     if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
-    if (before == 0) wait_for_room(bytes);
-    return handled::held_back;
+    if (asked.framing != body_framing::chunked) {
+      if (before == 0) wait_for_room(bytes);
+      return handled::held_back;
+    }
+    result = refuse_for_room(x); // parsing has changed its bytes: it cannot be handled once more
   }
   if (first_in_line_) {
     first_in_line_ = room_refused_ = false;
@@ -304,7 +323,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
     flush_reply_ = x.how;
     return result;
   }
-  count_response(x.operation, x.status, asked.verb, asked.path, out, before);
+  count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
   return last ? handled::close : result;
 }
 
@@ -316,12 +335,12 @@ bool connection::is_admitted(const output_buffer& out, std::size_t before) noexc
   if (first_in_line_ && before == 0 && out.size() <= room_bytes_) return true;
   owner_.account_scratch();
   switch (owner_.admit(out.size(), false)) {
-  case admission::none:
+  case room_grant::none:
     return false;
-  case admission::spare:
+  case room_grant::spare:
     has_spare_ = true;
     break;
-  case admission::room:
+  case room_grant::room:
     break;
   }
   return true;
@@ -356,10 +375,10 @@ bool connection::peer_is_behind() const noexcept {
 }
 
 retried connection::retry_response() noexcept {
-  const admission found = owner_.admit(room_bytes_, true);
-  has_spare_ = has_spare_ || found == admission::spare;
-  room_refused_ = found == admission::none && owner_.has_waited_too_long(room_since_ms_);
-  if (found == admission::none && !room_refused_) return retried::waits;
+  const room_grant found = owner_.admit(room_bytes_, true);
+  has_spare_ = has_spare_ || found == room_grant::spare;
+  room_refused_ = found == room_grant::none && owner_.has_waited_too_long(room_since_ms_);
+  if (found == room_grant::none && !room_refused_) return retried::waits;
   first_in_line_ = true;
   const retried result = room_refused_ ? retried::refused : retried::admitted;
   serve_again();
@@ -400,14 +419,38 @@ bool connection::is_last(std::size_t request_bytes) const noexcept {
   return !has_received_more();
 }
 
+// The only request that is answered over the connection limit.
+handled connection::handle_over_limit(output_buffer& out) {
+  const request& asked = parser_.current();
+  exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
+  const std::size_t before = out.size();
+  try {
+    if (asks_for_health(asked)) {
+      dispatch(x);
+    } else {
+      x.operation = operation_of(asked.path);
+      refuse(x, {fault::too_many_connections});
+      owner_.handlers().counters.add(observe::event::connection_refused);
+    }
+  } catch (const std::bad_alloc&) {
+    refuse(x, {fault::out_of_memory});
+  }
+  count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
+  return handled::close;
+}
+
 void connection::refuse_and_end(output_buffer& out, fault why) {
   ending_ = true;
   handler_context& context = owner_.handlers();
+  if (is_over_limit()) why = fault::too_many_connections; // whatever else may be wrong with it
   const std::size_t before = out.size();
-  context.writer.refuse(out, {why}, options_for(parser_.current(), after_reply::close));
+  const request& asked = parser_.unfinished();
+  context.writer.refuse(out, {why}, options_for(asked, after_reply::close));
+  if (is_over_limit()) context.counters.add(observe::event::connection_refused);
   const std::optional<std::string_view> path = parser_.path_of_head(input_.unused());
   count_response(path ? operation_of(*path) : observe::operation::none,
-                 context.shared.faults[why].status, parser_.current().verb, {}, out, before);
+                 observe::status_slot(context.shared.faults[why].status), asked.verb, {}, out,
+                 before);
 }
 
 // ---- flushing ------------------------------------------------------------------------
@@ -439,7 +482,7 @@ void connection::answer_flush() noexcept {
   ending_ = flush_reply_.connection == persistence::close;
   try {
     handlers::flushed(out, owner_.handlers(), *flushed_entries_, flush_reply_);
-    count_response(observe::operation::flush, status_ok, method::post, flush_path, out, 0);
+    count_response(observe::operation::flush, ok_slot, method::post, flush_path, out, 0);
   } catch (const std::bad_alloc&) {
     ending_ = true;
   }
@@ -532,7 +575,7 @@ std::uint32_t connection::unacknowledged_bytes() const noexcept {
 }
 
 void connection::on_taken(std::size_t bytes) noexcept {
-  deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase_));
+  if (!is_over_limit()) deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase_));
   taken_bytes_ += bytes;
   if (taken_bytes_ < pending_.capacity() / held_per_taken_byte) return;
   taken_bytes_ = 0;
@@ -565,12 +608,14 @@ void connection::wait_for_input() noexcept {
                                                     : phase::body;
   // What is under way keeps the deadline it has: a drip of bytes does not extend it, nor one of
   // empty lines. After a request `phase_` is another.
-  if (next != phase_) enter(next);
+  // Over the limit, the whole head has the time of the first byte.
+  if (next != phase_ && !(phase_ == phase::idle && is_over_limit())) enter(next);
 }
 
 void connection::sweep(std::uint64_t late_ms) noexcept {
   if (phase_ == phase::closed) return;
   deadline_ms_ += late_ms;
+  linger_end_ms_ += late_ms;
   if (phase_ == phase::sending || waits_for_peer()) look_what_is_taken();
   if (waits_for_memory_) wait_for(interest::receive);
   const bool idle = phase_ == phase::idle && input_.empty();
@@ -579,7 +624,7 @@ void connection::sweep(std::uint64_t late_ms) noexcept {
   } else if (owner_.now_ms() >= deadline_ms_) {
     expire();
   } else if (holds_in_vain()) {
-    say_last(fault::no_room);
+    say_last(fault::no_request_memory);
   } else if (idle) {
     give_memory_back();
   }
@@ -601,7 +646,7 @@ void connection::look_for_progress() noexcept {
 bool connection::shed(bool at_rest) noexcept {
   const bool waits = phase_ == phase::sending || phase_ == phase::linger || waits_for_peer();
   const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
-  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_;
+  const bool ignores_replies = rests && lies_unread() && !waits_for_memory_ && !is_behind();
   const bool endangers = phase_ == phase::room && lies_unread() && owner_.is_far_over_the_cap();
   if (!waits && !(at_rest && (ignores_replies || endangers))) return false;
   drop();
@@ -614,7 +659,6 @@ bool connection::shed(bool at_rest) noexcept {
 }
 
 void connection::give_memory_back() noexcept {
-  parser_.release_buffer();
   if (input_.heap_bytes() != 0 && peak_input_bytes_ <= input_buffer::idle_bytes) input_.shrink();
 }
 
@@ -622,7 +666,8 @@ void connection::give_memory_back() noexcept {
 void connection::expire() noexcept {
   if (phase_ == phase::flush) return; // how long that takes is not the peer's fault
   if (phase_ == phase::room && !waits_for_peer()) return; // that has a time of its own
-  if (phase_ != phase::head && phase_ != phase::body) {
+  const bool waits_for_request = phase_ == phase::idle && is_over_limit();
+  if (phase_ != phase::head && phase_ != phase::body && !waits_for_request) {
     if (phase_ == phase::sending || phase_ == phase::room || lies_unread())
       drop();
     else
@@ -630,7 +675,7 @@ void connection::expire() noexcept {
     return;
   }
   if (waits_for_memory_) {
-    say_last(fault::no_room);
+    say_last(fault::no_request_memory);
     return;
   }
   say_last(phase_ == phase::head ? fault::head_too_slow : fault::body_too_slow);
@@ -655,15 +700,41 @@ void connection::end() noexcept {
     close();
     return;
   }
+  if (admitted_as_ == admission::health_only) {
+    if (!owner_.recount_as_refused()) {
+      discard(); // as much as is there: closing with it unread would be a reset
+      close();
+      return;
+    }
+    admitted_as_ = admission::refused;
+  }
   enter(phase::linger);
-  linger_bytes_left_ = linger_bytes_max;
+  linger_end_ms_ = owner_.deadline_in_ms(owner_.options().timeouts.linger_total_ms);
+  discarded_bytes_ = 0;
   input_.discard();
   input_full_ = false;
 }
 
-void connection::throw_away(std::size_t bytes) noexcept {
-  linger_bytes_left_ -= std::min(bytes, linger_bytes_left_);
-  if (linger_bytes_left_ == 0) close();
+// MSG_TRUNC: the kernel drops the bytes and copies none. So a client that uploads for long before
+// it reads costs no memory and little time.
+void connection::discard() noexcept {
+  std::array<char, 16'384> untouched; // on purpose not zero-filled
+  const ssize_t got = ::recv(socket_.get(), untouched.data(), untouched.size(), MSG_TRUNC);
+  if (got > 0)
+    on_discarded(static_cast<std::size_t>(got));
+  else if (got == 0 || !is_temporary(errno))
+    close();
+}
+
+void connection::on_discarded(std::size_t bytes) noexcept {
+  discarded_bytes_ += bytes;
+  if (discarded_bytes_ < discarded_bytes_least) return; // small steps add up
+  discarded_bytes_ = 0;
+  deadline_ms_ =
+      std::min(owner_.deadline_in_ms(timeout_ms(phase::linger)), linger_end_ms_); // not for ever
+  if (since_ms_ == owner_.now_ms()) return;
+  since_ms_ = owner_.now_ms();
+  if (is_holder()) owner_.put_last_of_holders(*this);
 }
 
 void connection::close() noexcept {
@@ -705,14 +776,16 @@ unsigned connection::timeout_ms(phase in) const noexcept {
   const deadlines& after = owner_.options().timeouts;
   switch (in) {
   case phase::idle:
-    return served_ ? after.idle_timeout_ms : std::min(after.idle_timeout_ms, after.head_timeout_ms);
+    if (served_) return after.idle_timeout_ms;
+    return is_over_limit() ? after.health_timeout_ms
+                           : std::min(after.idle_timeout_ms, after.head_timeout_ms);
   case phase::head:
     return after.head_timeout_ms;
   case phase::body:
     return after.body_timeout_ms;
   case phase::sending:
   case phase::room:
-    return after.write_timeout_ms;
+    return is_over_limit() ? after.health_timeout_ms : after.write_timeout_ms;
   case phase::linger:
     return after.linger_timeout_ms;
   case phase::flush:
@@ -726,7 +799,7 @@ unsigned connection::timeout_ms(phase in) const noexcept {
 // Reports what this connection holds, where that has changed.
 void connection::account() noexcept {
   if (has_spare_ && pending_.empty()) give_spare_back();
-  const std::size_t bytes = input_.heap_bytes() + pending_.capacity() + parser_.buffer_bytes();
+  const std::size_t bytes = input_.heap_bytes() + pending_.capacity();
   if (bytes == accounted_bytes_) return;
   owner_.change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
@@ -748,11 +821,13 @@ void connection::look_at_kernel(std::uint64_t last_look_ms, bool all) noexcept {
   // Without a batch since then, and with nothing there, there is nothing to be seen.
   if (!all && kernel_bytes_ == 0 && since_ms_ < last_look_ms) return;
   const std::size_t before = kernel_bytes_;
+  const std::uint32_t before_to_send = kernel_to_send_bytes_;
   ask_kernel();
+  if (phase_ == phase::linger && kernel_to_send_bytes_ < before_to_send)
+    deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::linger));
   if (kernel_bytes_ >= before || phase_ == phase::sending || waits_for_peer())
     return; // see look_what_is_taken()
   since_ms_ = owner_.now_ms();
-  if (phase_ == phase::linger) deadline_ms_ = owner_.deadline_in_ms(timeout_ms(phase::linger));
   if (is_holder()) owner_.put_last_of_holders(*this);
 }
 
@@ -766,7 +841,8 @@ void connection::ask_kernel() noexcept {
       interest_ == interest::receive || phase_ == phase::room
           ? holds[SK_MEMINFO_RMEM_ALLOC]
           : std::max(holds[SK_MEMINFO_RMEM_ALLOC], holds[SK_MEMINFO_RCVBUF]);
-  account_kernel(std::size_t{received} + holds[SK_MEMINFO_WMEM_QUEUED]);
+  kernel_to_send_bytes_ = holds[SK_MEMINFO_WMEM_QUEUED];
+  account_kernel(std::size_t{received} + kernel_to_send_bytes_);
 }
 
 void connection::account_kernel(std::size_t bytes) noexcept {
@@ -774,6 +850,12 @@ void connection::account_kernel(std::size_t bytes) noexcept {
   owner_.change_held_by_kernel(kernel_bytes_, bytes);
   kernel_bytes_ = bytes;
   list_as_holder();
+}
+
+// Whether the kernel holds an upload that has not been read yet, and few replies: then it is we who
+// are late, not the peer.
+bool connection::is_behind() const noexcept {
+  return kernel_to_send_bytes_ <= kernel_bytes_under_way && has_received_more();
 }
 
 // Replies in the kernel that the peer does not take, as far as one can tell.

@@ -7,8 +7,9 @@
 //
 // Life: made by the worker, which owns it and deletes it when it has finished: closed, and not
 // waited for by a flush. A connection that we end is shut down for sending first, and what still
-// comes is thrown away, within bounds, until the peer ends too: else the peer would see a reset and
-// lose the last reply.
+// comes is discarded until the peer ends too: else the peer would see a reset and lose the last
+// reply. This lingering close is bounded in time and by the peer's rate, not in bytes: most clients
+// read a refusal only once they have sent their whole request.
 //
 // Thread-safety: none; everything happens on the worker's thread.
 #pragma once
@@ -20,6 +21,7 @@
 #include <optional>
 #include <string_view>
 
+#include "http/admission.hpp"
 #include "http/exchange.hpp"
 #include "http/fault.hpp"
 #include "http/input_buffer.hpp"
@@ -47,8 +49,7 @@ class connection : public boost::intrusive::list_base_hook<>,
                    public holder_hook,
                    public waiter_hook {
 public:
-  // `refused_with`: fault::none, or what to answer unasked before it ends.
-  connection(worker& owner, unique_fd socket, fault refused_with) noexcept;
+  connection(worker& owner, unique_fd socket, admission as) noexcept;
   ~connection();
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
@@ -87,7 +88,7 @@ public:
   std::uint64_t since_ms() const noexcept { return since_ms_; }
   bool is_holder() const noexcept { return holder_hook::is_linked(); }
 
-  bool was_refused() const noexcept { return refused_with_ != fault::none; }
+  admission admitted_as() const noexcept { return admitted_as_; }
 
   // Closed, and nothing refers to it: the worker may delete it.
   bool finished() const noexcept { return phase_ == phase::closed && !flushing_; }
@@ -101,13 +102,14 @@ private:
     flush,   // waits for the cache to be flushed
     room,    // has a request whose response finds no room, or a peer that has to acknowledge more
     sending, // waits for the peer to take the pending output
-    linger,  // has said its last word; throws away what comes
+    linger,  // has said its last word; discards what comes
     closed
   };
 
   void receive() noexcept;
   void on_received(std::size_t bytes) noexcept;
   fault make_room_to_receive() noexcept;
+  fault grow_for_request() noexcept;
   bool wait_for_memory() noexcept;
   bool grow_input(std::size_t to_bytes) noexcept;
   bool holds_in_vain() const noexcept;
@@ -127,10 +129,12 @@ private:
   void prefetch_behind(std::size_t request_bytes) const noexcept;
   void answer_expectation(output_buffer& out);
   handled handle(output_buffer& out, std::size_t request_bytes, std::size_t mark);
+  handled handle_over_limit(output_buffer& out);
   void refuse_and_end(output_buffer& out, fault why);
-  void count_response(observe::operation op, unsigned status, method verb, std::string_view path,
-                      const output_buffer& out, std::size_t at) noexcept;
+  void count_response(observe::operation op, std::size_t status_slot, method verb,
+                      std::string_view path, const output_buffer& out, std::size_t at) noexcept;
   bool is_last(std::size_t request_bytes) const noexcept;
+  bool is_over_limit() const noexcept { return admitted_as_ != admission::served; }
 
   void begin_flush() noexcept;
   void on_flushed(std::size_t entries) noexcept;
@@ -149,7 +153,8 @@ private:
   void say_last(fault why) noexcept;
   void give_memory_back() noexcept;
   void end() noexcept;
-  void throw_away(std::size_t bytes) noexcept;
+  void discard() noexcept;
+  void on_discarded(std::size_t bytes) noexcept;
   void close() noexcept;
   void drop() noexcept;
 
@@ -164,6 +169,7 @@ private:
   void list_as_holder() noexcept;
   bool lies_unread() const noexcept;
   bool waits_for_peer() const noexcept { return phase_ == phase::room && room_bytes_ == 0; }
+  bool is_behind() const noexcept;
 
   worker& owner_;
   unique_fd socket_;
@@ -177,17 +183,19 @@ private:
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;
   std::size_t accounted_bytes_ = 0;
-  std::size_t kernel_bytes_ = 0; // what the kernel held at the last look, accounted
-  std::size_t linger_bytes_left_ = 0;
+  std::size_t kernel_bytes_ = 0;     // what the kernel held at the last look, accounted
+  std::uint64_t linger_end_ms_ = 0;  // of phase `linger`, however fast the peer sends
+  std::size_t discarded_bytes_ = 0;  // since that has extended the deadline
   std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
   std::size_t taken_bytes_ = 0;      // in `sending`: since it has last got on
 
   std::uint64_t room_since_ms_ = 0; // since when the response waits for room
   std::size_t room_bytes_ = 0;      // how much it needs; not 0: it waits, or has just been admitted
 
-  std::uint32_t queued_bytes_ = 0; // in `sending`: not acknowledged when it last got on
+  std::uint32_t queued_bytes_ = 0;         // in `sending`: not acknowledged when it last got on
+  std::uint32_t kernel_to_send_bytes_ = 0; // of kernel_bytes_
 
-  const fault refused_with_;
+  admission admitted_as_;
   phase phase_ = phase::serving;
   interest interest_ = interest::nothing;
   bool flushing_ = false;         // the flush refers to this

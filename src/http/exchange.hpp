@@ -7,24 +7,26 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "http/access_log.hpp"
-#include "http/authorizer.hpp"
 #include "http/fault.hpp"
 #include "http/output_buffer.hpp"
 #include "http/put_body.hpp"
 #include "http/request.hpp"
 #include "http/response.hpp"
 #include "http/server_options.hpp"
+#include "http/token_authorizer.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/coarse_clock.hpp"
 #include "observe/worker_counters.hpp"
 
 namespace kvcache::http {
 
-inline constexpr unsigned status_ok = 200;
-inline constexpr unsigned status_no_content = 204;
-inline constexpr unsigned status_not_found = 404;
+inline constexpr std::uint8_t ok_slot = observe::status_slot(200);
+inline constexpr std::uint8_t no_content_slot = observe::status_slot(204);
+inline constexpr std::uint8_t not_modified_slot = observe::status_slot(304);
+inline constexpr std::uint8_t not_found_slot = observe::status_slot(404);
 
 // A page made by somebody who knows no HTTP. Called from every worker at the same time; it may
 // throw std::bad_alloc only.
@@ -33,11 +35,12 @@ using page_source = std::function<std::string()>;
 // What the server needs of others beside the cache. An empty page_source is a path that is not
 // there.
 struct server_services {
-  const authorizer* authorization = nullptr; // nullptr: no tokens, everybody may do everything
-  access_log* access = nullptr;              // nullptr: none is kept
-  page_source stats;                         // JSON
-  page_source metrics;                       // Prometheus text
-  page_source openapi;                       // JSON
+  const token_authorizer* authorization = nullptr; // nullptr: everybody may do everything
+  access_log* access = nullptr;                    // nullptr: none is kept
+  page_source stats;                               // JSON
+  page_source metrics;                             // Prometheus text
+  page_source openapi;                             // JSON, always the same
+  std::string_view openapi_tag = {};               // its entity tag, with the quotes; "": none
 };
 
 // What all workers share. Owned by the server; outlives them.
@@ -53,11 +56,15 @@ struct shared_state {
 // One per worker, used by its thread only.
 struct handler_context {
   handler_context(const shared_state& with, observe::worker_counters& count_in)
-      : shared(with), counters(count_in), writer(with.faults) {}
+      : shared(with),
+        counters(count_in),
+        writer(with.faults),
+        tokens(with.services.authorization) {}
 
   const shared_state& shared;
   observe::worker_counters& counters;
   reply_writer writer;
+  token_view tokens;
   body_scratch body;
   std::string query; // scratch of find_key
 
@@ -83,9 +90,10 @@ struct exchange {
   handler_context& context;
 
   // What the connection counts once the response is written. The router sets the operation; who
-  // writes a response other than 200 sets its status.
+  // writes a response other than 200 sets its status, as observe::status_slot(): the constant ones
+  // cost nothing that way.
   observe::operation operation = observe::operation::none;
-  unsigned status = status_ok;
+  std::uint8_t status_slot = ok_slot;
 };
 
 // Writes the refusal; the only way to refuse.

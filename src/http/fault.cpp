@@ -22,6 +22,7 @@ struct row {
 constexpr auto go_on = after_reply::go_on;
 constexpr auto close = after_reply::close;
 constexpr std::string_view retry_soon = "Retry-After: 1\r\n";
+constexpr std::string_view take_uncoded = "Accept-Encoding: identity\r\n"; // RFC 9110 §12.5.3
 constexpr std::string_view ask_for_token = "WWW-Authenticate: Bearer\r\n";
 
 // In the order of the enumeration. What makes the end of a request uncertain closes the connection
@@ -92,6 +93,9 @@ constexpr std::array<row, fault_count> rows{{
 
     {fault::beyond_memory, "beyond_memory", 413, close,
      "The request is larger than this server's memory limit allows."},
+    {fault::no_request_memory, "no_request_memory", 503, close,
+     "There is no memory to receive this request at the moment: try again soon.", nullptr,
+     retry_soon},
 
     {fault::head_too_slow, "head_too_slow", 408, close, "The request head did not arrive in time."},
     {fault::body_too_slow, "body_too_slow", 408, close, "The request body did not arrive in time."},
@@ -112,8 +116,6 @@ constexpr std::array<row, fault_count> rows{{
     {fault::byte_order_mark, "byte_order_mark", 400, go_on,
      "The body begins with a byte order mark, which JSON does not allow."},
     {fault::invalid_json, "invalid_json", 400, go_on, "The body is not valid JSON."},
-    {fault::number_out_of_range, "number_out_of_range", 400, go_on,
-     "The body holds a number that is out of range."},
     {fault::not_an_object, "not_an_object", 400, go_on, "The body must be a JSON object."},
     {fault::missing_key_member, "missing_key_member", 400, go_on,
      "The member \"key\" is missing in the body."},
@@ -138,6 +140,8 @@ constexpr std::array<row, fault_count> rows{{
      "This path does not take this method: see the Allow header."},
     {fault::length_required, "length_required", 411, go_on,
      "The request needs a body: send it with Content-Length or as chunks."},
+    {fault::unsupported_content_coding, "unsupported_content_coding", 415, go_on,
+     "The body has a Content-Encoding: send it without one.", nullptr, take_uncoded},
     {fault::cross_origin, "cross_origin", 403, go_on,
      "A page of another origin may not change this cache."},
     {fault::host_not_allowed, "host_not_allowed", 421, go_on,
@@ -159,7 +163,8 @@ constexpr std::array<row, fault_count> rows{{
      "The server has no memory left for this request.", nullptr, retry_soon},
 
     {fault::no_response_memory, "no_response_memory", 503, go_on,
-     "The memory for responses is taken: try again in a moment.", nullptr, retry_soon},
+     "There is no memory to hold this response at the moment: try again soon.", nullptr,
+     retry_soon},
     {fault::too_many_connections, "too_many_connections", 503, close,
      "The server has as many connections as it may have: try again in a moment.", nullptr,
      retry_soon},
@@ -215,6 +220,8 @@ std::string_view reason_phrase(unsigned status) noexcept {
     return "OK";
   case 204:
     return "No Content";
+  case 304:
+    return "Not Modified";
   case 400:
     return "Bad Request";
   case 401:
@@ -235,6 +242,8 @@ std::string_view reason_phrase(unsigned status) noexcept {
     return "Content Too Large";
   case 414:
     return "URI Too Long";
+  case 415:
+    return "Unsupported Media Type";
   case 417:
     return "Expectation Failed";
   case 421:

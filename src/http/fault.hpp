@@ -52,6 +52,7 @@ enum class fault : std::uint8_t {
 
   // ---- what its bytes take in memory (connection)
   beyond_memory,
+  no_request_memory,
 
   // ---- deadlines (connection)
   head_too_slow,
@@ -71,7 +72,6 @@ enum class fault : std::uint8_t {
   empty_body,
   byte_order_mark,
   invalid_json,
-  number_out_of_range,
   not_an_object,
   missing_key_member,
   missing_value_member,
@@ -86,6 +86,7 @@ enum class fault : std::uint8_t {
   unknown_path,
   method_not_allowed,
   length_required,
+  unsupported_content_coding,
   cross_origin,
   host_not_allowed,
   unauthorized,

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "http/entity_tag.hpp"
 #include "http/target.hpp"
 #include "observe/prometheus_text.hpp"
 
@@ -12,13 +13,15 @@ namespace kvcache::http {
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields) {
   const fault_reply& reply = x.context.shared.faults[why.code];
   x.context.writer.refuse(x.out, why, x.how, extra_fields);
-  x.status = reply.status;
+  x.status_slot = static_cast<std::uint8_t>(observe::status_slot(reply.status));
   return reply.then == after_reply::close ? handled::close : handled::go_on;
 }
 
 namespace handlers {
 
 namespace {
+
+constexpr unsigned status_ok = 200;
 
 // When an entry put now expires. Counted from when its batch was received and not from the store's
 // tick, which may be late: the first one in a batch to ask for an expiry has the clock read.
@@ -50,8 +53,9 @@ fault fault_of(put_outcome outcome) noexcept {
   return fault::internal_error;
 }
 
-handled show(exchange& x, std::string_view content_type, std::string_view body) {
-  x.context.writer.reply(x.out, status_ok, content_type, body, x.how);
+handled show(exchange& x, std::string_view content_type, std::string_view body,
+             std::string_view cache_fields = no_store_field) {
+  x.context.writer.reply(x.out, status_ok, content_type, body, x.how, cache_fields);
   return handled::go_on;
 }
 
@@ -77,7 +81,7 @@ handled get(exchange& x) {
   } while (found && reply.make_room());
   if (!found) {
     reply.miss();
-    x.status = status_not_found;
+    x.status_slot = not_found_slot;
   }
 
   ++context.batch_gets;
@@ -94,8 +98,11 @@ handled put(exchange& x) {
 
   const put_outcome outcome = context.shared.store.put(body.key, body.value, expiry(x, body.ttl));
   ++context.batch_puts;
-  context.counters.add(observe::event_of(outcome));
-  if (const fault why = fault_of(outcome); why != fault::none) return refuse(x, {why});
+  if (const fault why = fault_of(outcome); why != fault::none) {
+    context.counters.add(observe::event_of(outcome));
+    return refuse(x, {why});
+  }
+  if (outcome == put_outcome::replaced) x.status_slot = observe::replaced_slot;
   context.writer.stored(x.out, x.how);
   return handled::go_on;
 }
@@ -112,7 +119,7 @@ handled erase(exchange& x) {
     context.writer.deleted(x.out, x.how);
   } else {
     context.writer.not_found(x.out, x.how);
-    x.status = status_not_found;
+    x.status_slot = not_found_slot;
   }
   return handled::go_on;
 }
@@ -148,8 +155,18 @@ handled metrics(exchange& x) {
   return show(x, observe::prometheus_content_type, x.context.shared.services.metrics);
 }
 
+// The one answer that caches may keep, as long as they ask each time whether it is still the same.
 handled openapi(exchange& x) {
-  return show(x, json_content_type, x.context.shared.services.openapi);
+  const server_services& services = x.context.shared.services;
+  if (!services.openapi || services.openapi_tag.empty())
+    return show(x, json_content_type, services.openapi);
+  std::string fields = "Cache-Control: no-cache\r\nETag: ";
+  fields.append(services.openapi_tag).append("\r\n");
+  if (!names_entity_tag(x.asked.if_none_match, services.openapi_tag))
+    return show(x, json_content_type, services.openapi(), fields);
+  x.context.writer.not_modified(x.out, x.how, fields);
+  x.status_slot = not_modified_slot;
+  return handled::go_on;
 }
 
 } // namespace handlers

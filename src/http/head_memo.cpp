@@ -67,7 +67,8 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
   like_.origin = copied(got.origin, tail);
   like_.sec_fetch_site = copied(got.sec_fetch_site, tail);
   like_.authorization = copied(got.authorization, tail);
-  granted_ = nullptr;
+  like_.if_none_match = copied(got.if_none_match, tail);
+  granted_ = {};
   like_.granted = &granted_;
 
   start_mask_ = {};

@@ -70,7 +70,7 @@ private:
   bool has_length_ = false;
 
   request like_;
-  const route* granted_ = nullptr;
+  grant granted_;
 };
 
 } // namespace kvcache::http

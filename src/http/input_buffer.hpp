@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
 
 namespace kvcache::http {
@@ -23,6 +24,7 @@ public:
   input_buffer& operator=(const input_buffer&) = delete;
 
   std::string_view unused() const noexcept { return {data_ + begin_, end_ - begin_}; }
+  std::span<char> unused_bytes() noexcept { return {data_ + begin_, end_ - begin_}; }
   bool empty() const noexcept { return begin_ == end_; }
   std::size_t capacity() const noexcept { return capacity_; }
   std::size_t heap_bytes() const noexcept { return large_ ? capacity_ : 0; }
@@ -39,6 +41,9 @@ public:
     if (begin_ == end_) begin_ = end_ = 0;
   }
   void discard() noexcept { begin_ = end_ = 0; }
+
+  // The last `bytes` of unused() have been removed.
+  void shorten(std::size_t bytes) noexcept { end_ -= bytes; }
 
   // Moves what is unused to the front; this invalidates unused().
   void compact() noexcept;

@@ -38,10 +38,6 @@ constexpr std::chrono::milliseconds back_off_time{250};
 // Between two looks whether memory has been made for the connections that wait.
 constexpr std::chrono::milliseconds memory_pause{20};
 
-// Over the limit, so many are answered 503 and then listened to for a while at the same time, so
-// that whatever they send does not cost them the answer; further ones are answered and closed.
-constexpr std::size_t refusals_max = 256;
-
 // What those get: without Date, which no 503 needs (RFC 9110 §6.6.1), so it can be ready for good.
 std::string prepare_refusal(const fault_table& faults) {
   const reply_writer writer{faults};
@@ -78,6 +74,8 @@ listener::listener(const server_options& options, const fault_table& faults,
                    std::span<const std::unique_ptr<worker>> workers,
                    observe::worker_counters& counters)
     : connections_most_(options.max_connections),
+      health_most_(options.health_connections),
+      refused_most_(options.refused_connections),
       faults_(faults),
       refusal_(prepare_refusal(faults)),
       workers_(workers),
@@ -167,18 +165,18 @@ listener::accepted listener::accept_one() {
 }
 
 void listener::hand_out(unique_fd peer) {
-  std::size_t refusing = 0;
-  for (const auto& each : workers_) refusing += each->refused_count();
-  if (serving() < connections_most())
+  if (count(admission::served) < connections_most())
     least_loaded().adopt(std::move(peer));
-  else if (refusing < refusals_max)
-    least_loaded().adopt(std::move(peer), fault::too_many_connections);
+  else if (count(admission::health_only) < health_most_)
+    least_loaded().adopt(std::move(peer), admission::health_only);
+  else if (count(admission::refused) < refused_most_)
+    least_loaded().adopt(std::move(peer), admission::refused);
   else
     refuse(peer);
 }
 
-// What the peer has sent is thrown away: closing with it unread would be a reset, which may
-// overtake the answer. Against what comes later nothing is done; that is what refusals_max is for.
+// Discards what the peer has sent: closing with it unread would be a reset, which may overtake the
+// answer. What comes later may still reset it; for a lingering close there are too many already.
 void listener::refuse(const unique_fd& peer) noexcept {
   const ssize_t sent =
       ::send(peer.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -198,13 +196,13 @@ void listener::set_caps(const load_caps& caps) noexcept {
 
 // Above the cap for good nobody waits: it is refused.
 bool listener::must_wait_for_memory() const noexcept {
-  const std::size_t now = serving();
+  const std::size_t now = count(admission::served);
   return now >= connections_now_.load(std::memory_order_relaxed) && now < connections_most();
 }
 
-std::size_t listener::serving() const noexcept {
+std::size_t listener::count(admission as) const noexcept {
   std::size_t sum = 0;
-  for (const auto& each : workers_) sum += each->connection_count();
+  for (const auto& each : workers_) sum += each->connection_count(as);
   return sum;
 }
 

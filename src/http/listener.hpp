@@ -73,7 +73,7 @@ private:
   void accept_more();
   accepted accept_one();
   bool must_wait_for_memory() const noexcept;
-  std::size_t serving() const noexcept;
+  std::size_t count(admission as) const noexcept;
   void back_off();
   void accept_again_in(std::chrono::milliseconds pause);
   void hand_out(unique_fd peer);
@@ -85,6 +85,8 @@ private:
 
   std::atomic<std::size_t> connections_most_;
   std::atomic<std::size_t> connections_now_{std::numeric_limits<std::size_t>::max()};
+  const std::size_t health_most_;
+  const std::size_t refused_most_;
   const fault_table& faults_;
   const std::string refusal_; // for those of whom there are too many
   const std::span<const std::unique_ptr<worker>> workers_;

@@ -9,7 +9,7 @@
 namespace kvcache::http {
 
 struct load_caps {
-  // One more than this is answered 503 and closed.
+  // One more than this is answered about the server's health only, and closed.
   std::size_t connections_most = std::numeric_limits<std::size_t>::max();
 
   // One more than this waits in the kernel's queue until there is room for it: a burst of peers may

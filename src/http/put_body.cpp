@@ -3,8 +3,10 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <system_error>
 
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
@@ -13,6 +15,8 @@ namespace kvcache::http {
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 constexpr bool is_space(char c) noexcept {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r'; // RFC 8259 §2, nothing else
@@ -160,6 +164,105 @@ private:
   const char* end_;
 };
 
+// ---- numbers -------------------------------------------------------------------------
+
+// Where the JSON number ends that begins at the first byte (RFC 8259 §6); 0 if none does.
+std::size_t number_bytes(std::string_view text) noexcept {
+  std::size_t at = 0;
+  const auto here = [&](char c) { return at < text.size() && text[at] == c; };
+  const auto skip_digits = [&] {
+    const std::size_t first = at;
+    while (at < text.size() && is_digit(text[at])) ++at;
+    return at != first;
+  };
+  if (here('-')) ++at;
+  if (here('0'))
+    ++at;
+  else if (!skip_digits())
+    return 0;
+  if (here('.')) {
+    ++at;
+    if (!skip_digits()) return 0;
+  }
+  if (here('e') || here('E')) {
+    ++at;
+    if (here('+') || here('-')) ++at;
+    if (!skip_digits()) return 0;
+  }
+  return at;
+}
+
+// The value of "60", "60.0", "6e1" or "600e-1", by their digits and so exact. Nothing if it is not
+// whole, or not from 1 to max_ttl_s. REQUIRES: `text` is a JSON number.
+std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcept {
+  constexpr std::int64_t most_digits = 9; // of max_ttl_s
+  if (text.front() == '-') return std::nullopt;
+
+  // The number is `digits` (significant ones only, zeros at the end left to `scale`) times
+  // 10^scale.
+  std::uint32_t digits = 0;
+  std::int64_t digit_count = 0;
+  std::int64_t zeros = 0; // at the end, not yet part of `digits`
+  std::int64_t scale = 0;
+  bool fraction = false;
+  std::size_t at = 0;
+  for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
+    if (!is_digit(text[at])) {
+      fraction = true;
+      continue;
+    }
+    if (fraction) --scale;
+    if (text[at] == '0') {
+      if (digit_count != 0) ++zeros;
+      continue;
+    }
+    digit_count += zeros + 1;
+    if (digit_count > most_digits) return std::nullopt; // too large, or not whole, or both
+    for (; zeros != 0; --zeros) digits *= 10;
+    digits = digits * 10 + static_cast<std::uint32_t>(text[at] - '0');
+  }
+  scale += zeros;
+
+  if (at != text.size()) {
+    ++at;
+    const bool negative = text[at] == '-';
+    if (!is_digit(text[at])) ++at;
+    constexpr std::int64_t endless = std::int64_t{1} << 48; // more than a body has digits
+    std::int64_t exponent = 0;
+    for (; at < text.size(); ++at) exponent = std::min(exponent * 10 + (text[at] - '0'), endless);
+    scale += negative ? -exponent : exponent;
+  }
+
+  if (digit_count == 0 || scale < 0 || digit_count + scale > most_digits) return std::nullopt;
+  for (; scale != 0; --scale) digits *= 10;
+  if (digits > max_ttl_s) return std::nullopt;
+  return std::chrono::seconds(digits);
+}
+
+// nlohmann stops at a number that no double can hold. Puts -1 (which no member of ours may be) in
+// the place of each, and blanks behind it, so that all else stays where it was.
+std::string without_unbounded_numbers(std::string_view text) {
+  constexpr std::string_view stand_in = "-1";
+  std::string copy(text);
+  for (std::size_t at = 0; at < copy.size(); ++at) {
+    if (copy[at] == '"') {
+      for (++at; at < copy.size() && copy[at] != '"'; ++at)
+        if (copy[at] == '\\') ++at;
+      continue;
+    }
+    const std::size_t bytes = number_bytes(std::string_view(copy).substr(at));
+    if (bytes == 0) continue;
+    char* const first = copy.data() + at;
+    double value = 0;
+    if (std::from_chars(first, first + bytes, value).ec == std::errc::result_out_of_range &&
+        bytes > stand_in.size()) {
+      std::fill(std::copy(stand_in.begin(), stand_in.end(), first), first + bytes, ' ');
+    }
+    at += bytes - 1;
+  }
+  return copy;
+}
+
 // ---- the careful reader --------------------------------------------------------------
 
 enum class body_kind : std::uint8_t { put, erase };
@@ -172,11 +275,11 @@ public:
       : kind_(kind), scratch_(scratch), out_(out) {}
 
   const refusal& why() const noexcept { return why_; }
+  bool met_unbounded_number() const noexcept { return met_unbounded_number_; }
 
   bool null() override { return other_value(); }
   bool boolean(bool) override { return other_value(); }
   bool number_integer(number_integer_t) override { return other_value(); } // the negative ones
-  bool number_float(number_float_t, const string_t&) override { return other_value(); }
   bool binary(binary_t&) override { return other_value(); } // never happens in JSON text
 
   bool number_unsigned(number_unsigned_t number) override {
@@ -184,6 +287,13 @@ public:
     if (number < 1 || number > max_ttl_s) return refuse(fault::bad_ttl);
     out_.ttl = std::chrono::seconds(number);
     return true;
+  }
+
+  // Also what is whole but written with a fraction or an exponent, or has too many digits.
+  bool number_float(number_float_t, const string_t& text) override {
+    if (!ours(member::ttl)) return other_value();
+    out_.ttl = whole_seconds(text);
+    return out_.ttl || refuse(fault::bad_ttl);
   }
 
   bool string(string_t& text) override {
@@ -226,9 +336,8 @@ public:
   bool parse_error(std::size_t position, const std::string&,
                    const nlohmann::detail::exception& error) override {
     constexpr int out_of_range = 406; // nlohmann's number for a number no double can hold
-    if (error.id != out_of_range) return refuse(fault::invalid_json, position);
-    return ours(member::ttl) ? refuse(fault::bad_ttl)
-                             : refuse(fault::number_out_of_range, position);
+    met_unbounded_number_ = error.id == out_of_range;
+    return refuse(fault::invalid_json, position);
   }
 
 private:
@@ -264,9 +373,20 @@ private:
   body_scratch& scratch_;
   members& out_;
   refusal why_;
+  bool met_unbounded_number_ = false;
   std::size_t depth_ = 0;
   member member_ = member::other; // which one the next value at depth 1 belongs to
 };
+
+// `unbounded`: whether it stopped at a number that no double can hold.
+refusal collect(std::string_view text, body_kind kind, body_scratch& scratch, members& out,
+                bool& unbounded) {
+  out = {};
+  member_collector collector(kind, scratch, out);
+  nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &collector);
+  unbounded = collector.met_unbounded_number();
+  return collector.why();
+}
 
 refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scratch, members& out) {
   if (std::all_of(text.begin(), text.end(), is_space)) return {fault::empty_body};
@@ -275,10 +395,10 @@ refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scra
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
     return {fault::invalid_json, nul + 1};
 
-  out = {};
-  member_collector collector(kind, scratch, out);
-  const bool whole = nlohmann::json::sax_parse(text.data(), text.data() + text.size(), &collector);
-  if (!whole) return collector.why();
+  bool unbounded = false;
+  refusal why = collect(text, kind, scratch, out, unbounded);
+  if (unbounded) why = collect(without_unbounded_numbers(text), kind, scratch, out, unbounded);
+  if (why) return why;
   if (!out.has_key()) return {fault::missing_key_member};
   if (kind == body_kind::put && !out.has_value()) return {fault::missing_value_member};
   return {};

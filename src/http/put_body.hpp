@@ -3,7 +3,7 @@
 // A body is one JSON object (RFC 8259), UTF-8, with the members
 //   key    string, 1 to max_key_chars characters      required
 //   value  string, 0 to max_value_chars characters    required in PUT, ignored in DELETE
-//   ttl    integer, 1 to max_ttl_s seconds            optional in PUT, ignored in DELETE
+//   ttl    integer (60, 60.0, 6e1), 1 to max_ttl_s s  optional in PUT, ignored in DELETE
 // in any order, each at most once; other members are ignored.
 //
 // Two readers: a strict single pass for the ordinary shape (no escapes, no other members), and

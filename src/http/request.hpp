@@ -10,6 +10,12 @@ namespace kvcache::http {
 
 struct route; // router.hpp
 
+// What the router has decided on a head, and with which tokens in force (token_view::generation).
+struct grant {
+  const route* to = nullptr; // null: nothing yet
+  std::uint64_t generation = 0;
+};
+
 enum class method : std::uint8_t { get, head, post, options, other };
 
 // RFC 9112 §3.2. Only OPTIONS may come with asterisk, only CONNECT with authority; both are
@@ -26,6 +32,7 @@ struct request {
   target_form form = target_form::origin;
   body_framing framing = body_framing::none;
   bool keep_alive = true; // the client's wish; a server that drains may close nevertheless
+  bool is_coded = false;  // Content-Encoding names a coding other than identity
 
   std::string_view method_text;
   std::string_view target; // as received
@@ -39,10 +46,11 @@ struct request {
   std::string_view origin;
   std::string_view sec_fetch_site;
   std::string_view authorization;
+  std::string_view if_none_match; // of several such fields, the first
 
   // Where the router notes what it has decided on heads that differ from this one in nothing but
   // the query and the length of the body; null if that is not remembered. For the router only.
-  const route** granted = nullptr;
+  grant* granted = nullptr;
 };
 
 } // namespace kvcache::http

@@ -32,9 +32,8 @@ bool names_host(std::string_view origin, std::string_view scheme, std::string_vi
 } // namespace
 
 bool is_cross_origin(const request& asked) noexcept {
-  if (asked.sec_fetch_site.data() != nullptr && asked.sec_fetch_site != "same-origin" &&
-      asked.sec_fetch_site != "none")
-    return true;
+  if (asked.sec_fetch_site.data() != nullptr)
+    return asked.sec_fetch_site != "same-origin" && asked.sec_fetch_site != "none";
   if (asked.origin.data() == nullptr) return false;
   if (asked.host.empty()) return true; // HTTP/1.0 without Host: no origin can name it
   return !names_host(asked.origin, "http://", ":80", asked.host) &&

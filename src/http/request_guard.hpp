@@ -9,11 +9,11 @@
 
 namespace kvcache::http {
 
-// Whether a browser sent this for a page of another origin. Programs send neither Origin nor
-// Sec-Fetch-Site and pass. Sec-Fetch-Site (W3C Fetch Metadata) must be same-origin or none: what
-// browsers may say one day is refused until it is known here. Origin (RFC 6454 §7, Fetch §3.2) must
-// name the host that the request is addressed to; its scheme is not compared, since a proxy in
-// front of us may speak TLS.
+// Whether a browser sent this for a page of another origin. Programs send neither Sec-Fetch-Site
+// nor Origin and pass. Sec-Fetch-Site (W3C Fetch Metadata), where present, decides alone, since a
+// proxy may have changed the Host: it must be same-origin or none, and values not known here are
+// refused. Without it, Origin (RFC 6454 §7, Fetch §3.2) must name the host that the request is
+// addressed to; its scheme is not compared, since a proxy in front of us may speak TLS.
 bool is_cross_origin(const request& asked) noexcept;
 
 // Whether the request is addressed to one of `allowed` (without port, in any case); an empty list

@@ -10,7 +10,9 @@
 // - trailers of any number and size: on_field_impl, parse_chunks
 // - a head of twice its limit: parse_head hands over only what is allowed
 // - chunk sizes that are none, and bare CR and LF, for whose CR LF it waits: check_chunk_line
-// And where it is too strict: an empty line before the request line (skip_empty_lines).
+// - a request line that came in pieces, which it reads only with the whole head: check_request_line
+// And where it is too strict: an empty line before the request line (skip_empty_lines), HTTP/1.2
+// and later (lower_minor_version).
 //
 // Everything else (tokens, control characters, bare CR and LF, spaces before the colon, number
 // overflow, chunk syntax) Beast gets right; the tests hold it to that too.
@@ -25,6 +27,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <new>
 
@@ -47,6 +50,17 @@ constexpr char to_lower(char c) noexcept {
 bool equals_ignoring_case(std::string_view text, std::string_view lower) noexcept {
   return text.size() == lower.size() && std::equal(text.begin(), text.end(), lower.begin(),
                                                    [](char a, char b) { return to_lower(a) == b; });
+}
+
+constexpr bool is_token_byte(char c) noexcept { // RFC 9110 §5.6.2
+  const char small = to_lower(c);
+  return is_decimal(c) || (small >= 'a' && small <= 'z') ||
+         std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
+}
+
+// As Beast has it: any but controls, the space and DEL.
+constexpr bool is_target_byte(char c) noexcept {
+  return static_cast<unsigned char>(c) > ' ' && c != '\x7F';
 }
 
 constexpr bool is_ows(char c) noexcept { return c == ' ' || c == '\t'; }
@@ -169,17 +183,16 @@ bool expects_100_continue(std::string_view value) noexcept {
   return any;
 }
 
-// Whether a request line with a version that Beast refused is well-formed but for the number.
-bool names_a_version(std::string_view line) noexcept {
-  line = line.substr(0, line.find('\r'));
-  for (int parts = 0; parts < 2; ++parts) {
-    const std::size_t space = line.find(' ');
-    if (space == std::string_view::npos) return false;
-    line.remove_prefix(space + 1);
+// https: what a proxy that ends TLS may hand on.
+constexpr std::array<std::string_view, 2> absolute_starts{"http://", "https://"};
+
+// Whether it names a coding of the body other than none (RFC 9110 §8.4, §12.5.3).
+bool names_a_coding(std::string_view value) noexcept {
+  while (!value.empty()) {
+    const std::string_view coding = next_element(value);
+    if (!coding.empty() && !equals_ignoring_case(coding, "identity")) return true;
   }
-  constexpr std::string_view name = "HTTP/";
-  return line.size() == name.size() + 3 && line.starts_with(name) && is_decimal(line[5]) &&
-         line[6] == '.' && is_decimal(line[7]) && line != "HTTP/1.1" && line != "HTTP/1.0";
+  return false;
 }
 
 method method_of(beast_http::verb verb) noexcept {
@@ -220,16 +233,16 @@ bool has_bare_cr(std::string_view text) noexcept {
 
 // ---- core: one request ---------------------------------------------------------------
 
-request_parser::core::core(const http_limits& limits, std::string& chunked_body) noexcept
-    : limits_(limits), chunked_body_(chunked_body) {
+request_parser::core::core(const http_limits& limits) noexcept : limits_(limits) {
   // Both are held here instead, where they can be exact and each have their own fault.
   header_limit(std::numeric_limits<std::uint32_t>::max());
   body_limit(boost::none);
 }
 
-parse_result request_parser::core::parse(std::string_view input) {
-  base_ = input.data();
-  base_bytes_ = input.size();
+parse_result request_parser::core::parse(std::span<char> bytes) {
+  base_ = bytes.data();
+  base_bytes_ = bytes.size();
+  const std::string_view input{base_, base_bytes_};
   if (stage_ == stage::before) {
     if (const fault why = skip_empty_lines(input); why != fault::none)
       return {parse_status::refused, why, 0};
@@ -278,35 +291,92 @@ fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
   }
   if (rest.empty() || rest == crlf.substr(0, 1)) return fault::none;
   if (rest.front() == '\r') return fault::bad_line_ending;
-  consumed_ = start_;
+  consumed_ = line_at_ = start_;
   stage_ = stage::request_line;
   return fault::none;
 }
 
 fault request_parser::core::parse_head(std::string_view input) {
-  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
   error_code ec;
-  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
-  if (ec && ec != beast_http::error::need_more) return reason(ec, rest);
+  put_head(input, ec);
+  if (ec == beast_http::error::bad_version && lower_minor_version(input)) put_head(input, ec = {});
+  if (ec && ec != beast_http::error::need_more) return reason(ec, input);
   if (!is_header_done()) return check_unfinished_head(input);
   head_end_ = consumed_;
   stage_ = stage::body;
   return check_head();
 }
 
+// As much of the request line as is there, read on from where the last call stopped: whether it can
+// still become right. The minor version is left to Beast.
+fault request_parser::core::check_request_line(std::string_view input) noexcept {
+  input = input.substr(0, start_ + limits_.head_bytes);
+  const auto read_while = [&](bool (*fits)(char) noexcept) noexcept {
+    while (line_at_ < input.size() && fits(input[line_at_])) ++line_at_;
+    return line_at_ == input.size();
+  };
+  switch (line_part_) {
+  case line_part::method:
+    if (read_while([](char c) noexcept { return is_token_byte(c); })) return fault::none;
+    if (line_at_ == start_ || input[line_at_] != ' ') return fault::bad_method;
+    method_ = span_of(input.substr(start_, line_at_ - start_));
+    verb_ = method_of(beast_http::string_to_verb(at(method_)));
+    target_ = span_of(input.substr(++line_at_, 0));
+    line_part_ = line_part::target;
+    [[fallthrough]];
+
+  case line_part::target: {
+    const bool unfinished = read_while([](char c) noexcept { return is_target_byte(c); });
+    target_.size = line_at_ - target_.offset;
+    if (target_.size > limits_.target_bytes) return fault::target_too_long;
+    if (unfinished) return may_become_target(at(target_)) ? fault::none : fault::bad_target;
+    if (target_.size == 0 || input[line_at_] != ' ') return fault::bad_target;
+    const bool is_preface = at(method_) == "PRI" && at(target_) == "*"; // RFC 9113 §3.4
+    if (at(target_).front() != '/' && !is_preface)
+      if (const fault why = check_target(); why != fault::none) return why;
+    ++line_at_;
+    line_part_ = line_part::version;
+    [[fallthrough]];
+  }
+
+  case line_part::version: {
+    constexpr std::string_view pattern = "HTTP/1.#\r\n"; // #: any digit
+    constexpr std::size_t major_at = 5;
+    const std::string_view version = input.substr(line_at_, pattern.size());
+    for (std::size_t i = 0; i < version.size(); ++i) {
+      if (version[i] == pattern[i] || (pattern[i] == '#' && is_decimal(version[i]))) continue;
+      return i == major_at && is_decimal(version[i]) ? fault::version_not_supported
+                                                     : fault::bad_request_line;
+    }
+    return fault::none;
+  }
+  }
+  return fault::none;
+}
+
+void request_parser::core::put_head(std::string_view input, error_code& ec) {
+  const std::string_view rest = input.substr(consumed_, limits_.head_bytes - (consumed_ - start_));
+  consumed_ += put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+}
+
+// RFC 9110 §2.5: a later HTTP/1.x is processed as the highest one that is known, which takes its
+// place in the input. False: the request line is not one of those.
+bool request_parser::core::lower_minor_version(std::string_view input) noexcept {
+  if (check_request_line(input) != fault::none) return false;
+  constexpr std::size_t minor_at = std::string_view{"HTTP/1."}.size();
+  base_[line_at_ + minor_at] = '1';
+  return true;
+}
+
 // Beast looks at the rest of a head that came in pieces only when its end is there.
 fault request_parser::core::check_unfinished_head(std::string_view input) noexcept {
+  if (stage_ == stage::request_line)
+    if (const fault why = check_request_line(input); why != fault::none) return why;
   for (scanned_ = std::max(scanned_, start_ + 1); scanned_ < input.size(); ++scanned_)
     if (input[scanned_] == '\n' && input[scanned_ - 1] != '\r') return fault::bad_line_ending;
 
   if (input.size() - start_ < limits_.head_bytes) return fault::none;
-  const std::string_view head = input.substr(start_, limits_.head_bytes);
-  if (head.find('\n') != std::string_view::npos) return fault::head_too_large;
-  const std::size_t method_end = head.find(' ');
-  if (method_end == std::string_view::npos) return fault::bad_method;
-  const std::string_view target = head.substr(method_end + 1);
-  return std::min(target.find(' '), target.size()) > limits_.target_bytes ? fault::target_too_long
-                                                                          : fault::head_too_large;
+  return method_.present ? fault::head_too_large : fault::bad_method;
 }
 
 fault request_parser::core::check_head() noexcept {
@@ -334,13 +404,24 @@ fault request_parser::core::parse_chunks(std::string_view input) {
     const std::size_t read = put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
     consumed_ += read;
     if (ec == beast_http::error::need_more) break;
-    if (ec) return reason(ec, rest);
+    if (ec) return reason(ec, input);
   }
   // What has come and is not body: sizes, extensions, line ends and trailers, whole or in part.
   const std::size_t end = is_done() ? consumed_ : input.size();
-  if (end - head_end_ - chunked_body_.size() > limits_.chunk_overhead_bytes)
+  if (removed_bytes_ + end - head_end_ - chunked_bytes_ > limits_.chunk_overhead_bytes)
     return fault::chunk_overhead_too_large;
   return fault::none;
+}
+
+// Between the decoded data and what Beast has not read yet.
+std::size_t request_parser::core::remove_framing(std::span<char> input) noexcept {
+  if (stage_ != stage::body || framing_ != body_framing::chunked) return 0;
+  const std::size_t from = head_end_ + chunked_bytes_;
+  const std::size_t removed = consumed_ - from;
+  std::memmove(input.data() + from, input.data() + consumed_, input.size() - consumed_);
+  consumed_ = from;
+  removed_bytes_ += removed;
+  return removed;
 }
 
 // Beast looks at a chunk's first line only when it is there with its CR LF, and at the trailers
@@ -384,6 +465,19 @@ void request_parser::core::on_request_impl(beast_http::verb verb, string_view me
     fail(why, ec);
 }
 
+// Whether the start of a target can still become one that check_target() accepts, as far as its
+// scheme tells, and its host where that has ended.
+bool request_parser::core::may_become_target(std::string_view text) const noexcept {
+  if (text.empty() || text.front() == '/' || text == "*" || at(method_) == "CONNECT") return true;
+  return std::ranges::any_of(absolute_starts, [text](std::string_view start) {
+    const std::size_t common = std::min(text.size(), start.size());
+    if (!equals_ignoring_case(text.substr(0, common), start.substr(0, common))) return false;
+    const std::string_view rest = text.substr(common);
+    const std::size_t authority_end = rest.find_first_of("/?#");
+    return authority_end == std::string_view::npos || is_host(rest.substr(0, authority_end));
+  });
+}
+
 // RFC 9112 §3.2, the forms other than the ordinary one.
 fault request_parser::core::check_target() noexcept {
   const std::string_view target = at(target_);
@@ -395,13 +489,11 @@ fault request_parser::core::check_target() noexcept {
     form_ = target_form::authority;
     return is_host(target) ? fault::none : fault::bad_target;
   }
-  const std::size_t colon = target.find("://");
-  if (colon == std::string_view::npos) return fault::bad_target;
-  const std::string_view scheme = target.substr(0, colon);
-  // https: what a proxy that ends TLS may hand on.
-  if (!equals_ignoring_case(scheme, "http") && !equals_ignoring_case(scheme, "https"))
-    return fault::bad_target;
-  const std::string_view rest = target.substr(colon + 3);
+  const auto* const start = std::ranges::find_if(absolute_starts, [target](std::string_view text) {
+    return equals_ignoring_case(target.substr(0, text.size()), text);
+  });
+  if (start == absolute_starts.end()) return fault::bad_target;
+  const std::string_view rest = target.substr(start->size());
   const std::string_view authority = rest.substr(0, rest.find_first_of("/?#"));
   if (!is_host(authority)) return fault::bad_target;
   form_ = target_form::absolute;
@@ -479,6 +571,14 @@ fault request_parser::core::check_field(beast_http::field field, std::string_vie
     awaits_100_ = version_ == http_version::http_1_1; // RFC 9110 §10.1.1: ignored in 1.0
     return fault::none;
 
+  case beast_http::field::content_encoding:
+    is_coded_ = is_coded_ || names_a_coding(value);
+    return fault::none;
+
+  case beast_http::field::if_none_match: // may be repeated, being a list
+    if (!if_none_match_.present) if_none_match_ = span_of(value);
+    return fault::none;
+
   case beast_http::field::origin:
     return take_once(origin_);
   case beast_http::field::authorization:
@@ -500,26 +600,30 @@ void request_parser::core::on_chunk_header_impl(std::uint64_t size, string_view 
     return static_cast<unsigned char>(c) >= 0x20 ? c != 0x7F : c == '\t';
   });
   if (!clean) return fail(fault::bad_chunk_extension, ec);
-  if (size > limits_.body_bytes - chunked_body_.size()) return fail(fault::body_too_large, ec);
+  if (size > limits_.body_bytes - chunked_bytes_) return fail(fault::body_too_large, ec);
   chunk_left_ = size;
   past_first_chunk_ = true;
 }
 
+// To where the chunk before ends: over bytes that Beast has read, and will not read again.
 std::size_t request_parser::core::on_chunk_body_impl(std::uint64_t, string_view body, error_code&) {
-  chunked_body_.append(body.data(), body.size());
+  std::memmove(base_ + head_end_ + chunked_bytes_, body.data(), body.size());
+  chunked_bytes_ += body.size();
   chunk_left_ -= body.size();
   return body.size();
 }
 
-fault request_parser::core::reason(const error_code& ec, std::string_view rest) const noexcept {
+fault request_parser::core::reason(const error_code& ec, std::string_view input) noexcept {
   if (why_ != fault::none) return why_;
+  if (stage_ == stage::request_line) // the same fault as of a line in pieces
+    if (const fault why = check_request_line(input); why != fault::none) return why;
   switch (static_cast<beast_http::error>(ec.value())) {
   case beast_http::error::bad_method:
     return fault::bad_method;
   case beast_http::error::bad_target:
     return fault::bad_target;
   case beast_http::error::bad_version:
-    return names_a_version(rest) ? fault::version_not_supported : fault::bad_request_line;
+    return fault::version_not_supported; // its form has been checked
   case beast_http::error::bad_line_ending:
     return fault::bad_line_ending;
   case beast_http::error::bad_field:
@@ -577,6 +681,8 @@ void request_parser::core::describe(std::string_view input, request& out) const 
   out.origin = at(origin_);
   out.sec_fetch_site = at(sec_fetch_site_);
   out.authorization = at(authorization_);
+  out.if_none_match = at(if_none_match_);
+  out.is_coded = is_coded_;
   switch (framing_) {
   case body_framing::none:
     out.body = {};
@@ -585,7 +691,7 @@ void request_parser::core::describe(std::string_view input, request& out) const 
     out.body = input.substr(head_end_, content_length_);
     break;
   case body_framing::chunked:
-    out.body = chunked_body_;
+    out.body = input.substr(head_end_, chunked_bytes_);
     break;
   }
 }
@@ -610,10 +716,11 @@ bool request_parser::core::take_100_continue() noexcept {
 // ---- request_parser: one after the other ---------------------------------------------
 
 request_parser::request_parser(const http_limits& limits) noexcept : limits_(limits) {
-  core_.emplace(limits_, chunked_body_);
+  core_.emplace(limits_);
 }
 
-parse_result request_parser::parse(std::string_view input) noexcept {
+parse_result request_parser::parse(std::span<char> bytes) noexcept {
+  const std::string_view input{bytes.data(), bytes.size()};
   if (core_is_fresh_ && !input.empty()) {
     head_memo& memo = memos_[memo_of(input.front())];
     if (const std::size_t consumed = memo.recognise(input, limits_); consumed != 0) {
@@ -625,7 +732,7 @@ parse_result request_parser::parse(std::string_view input) noexcept {
   current_ = &request_;
   parse_result result;
   try {
-    result = core_->parse(input);
+    result = core_->parse(bytes);
   } catch (const std::bad_alloc&) {
     result = {parse_status::refused, fault::out_of_memory, 0};
   }
@@ -633,11 +740,14 @@ parse_result request_parser::parse(std::string_view input) noexcept {
     core_->describe(input, request_);
     memos_[memo_of(input.front())].learn(input, core_->head_end(), core_->content_length_text(),
                                          request_);
-  } else if (result.status == parse_status::refused) {
-    request_ = {};
-    core_->identify(request_);
   }
   return result;
+}
+
+const request& request_parser::unfinished() noexcept {
+  request_ = {};
+  core_->identify(request_);
+  return request_;
 }
 
 // Clients that mix GET and POST find both heads remembered.
@@ -658,8 +768,7 @@ const request& request_parser::describe_head(std::string_view input) noexcept {
 
 void request_parser::reset() noexcept {
   if (core_is_fresh_) return;
-  chunked_body_.clear();
-  core_.emplace(limits_, chunked_body_);
+  core_.emplace(limits_);
   core_is_fresh_ = true;
 }
 

@@ -11,9 +11,12 @@
 //     parser.reset();
 //   }
 //
-// Ownership: the caller keeps every byte of the current request until parse() says complete;
-// between two calls the buffer may move (only offsets are kept). The views in current() point into
-// the input of the last call and into the parser; they die with reset().
+// A chunked body is decoded in place: parse() moves the data of its chunks together, right behind
+// the head, so that such a body needs no more memory than one with a Content-Length.
+//
+// Ownership: the caller keeps every byte of the current request, as parse() left it, until parse()
+// says complete; between two calls the buffer may move (only offsets are kept). The views in
+// current() point into the input of the last call and into the parser; they die with reset().
 // Thread-safety: none, one connection's parser is used by one thread at a time.
 #pragma once
 
@@ -23,7 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <span>
 #include <string_view>
 
 #include "http/fault.hpp"
@@ -57,17 +60,28 @@ public:
 
   // REQUIRES: since the last reset(), input has only grown at its end; the last call said
   // need_more.
-  parse_result parse(std::string_view input) noexcept;
+  parse_result parse(std::span<char> input) noexcept;
 
-  // After complete: the request. After refused: only `verb` and `version` mean something, and only
-  // if the request line had been read (else other, 1.1): enough to know whether a body may be sent.
+  // REQUIRES: the last parse() said complete. The request.
   const request& current() const noexcept { return *current_; }
+
+  // What is known of the request that is not complete: `verb` if its method has been read, and
+  // `version` if its request line has; else other and 1.1. Enough to answer it without a request:
+  // nothing of the request before shows in it. Dies with the next parse().
+  const request& unfinished() noexcept;
 
   parse_phase phase() const noexcept;
 
   // After need_more, where the head says how long the body is: the request's bytes, all of them,
   // leading empty lines included. Else 0.
   std::size_t announced_bytes() const noexcept { return core_->announced_bytes(); }
+
+  // After need_more: removes from the input what chunks have beside their data, as far as it has
+  // been read, so that chunks need no more memory than one body. Returns how many bytes the input,
+  // whose end moves forward, has lost. REQUIRES: the input of the parse() before.
+  std::size_t remove_framing(std::span<char> input) noexcept {
+    return core_->remove_framing(input);
+  }
 
   // True once, after need_more, if the client waits for "100 Continue" before it sends its body.
   // All limits that the head can break have been checked by then.
@@ -87,20 +101,10 @@ public:
   // as it stands, if it is one more like those before it. Nothing else is known of it.
   std::string_view guess_query(std::string_view behind) const noexcept;
 
-  // Makes ready for the next request; the chunk buffer keeps its memory.
+  // Makes ready for the next request.
   void reset() noexcept;
 
-  // Memory held beyond the object itself, and giving it back. REQUIRES: directly after reset().
-  std::size_t buffer_bytes() const noexcept {
-    const std::size_t capacity = chunked_body_.capacity();
-    return capacity > inline_capacity ? capacity + 1 : 0;
-  }
-  void release_buffer() noexcept { std::string{}.swap(chunked_body_); }
-
 private:
-  // What a std::string holds inside itself.
-  static constexpr std::size_t inline_capacity = std::string{}.capacity();
-
   // A piece of the input, by offset: the buffer may move between two calls.
   struct span {
     std::size_t offset = 0;
@@ -112,15 +116,16 @@ private:
   // made for each.
   class core final : public boost::beast::http::basic_parser<true> {
   public:
-    core(const http_limits& limits, std::string& chunked_body) noexcept;
+    explicit core(const http_limits& limits) noexcept;
 
-    parse_result parse(std::string_view input);
+    parse_result parse(std::span<char> input);
     void identify(request& out) const noexcept; // verb and version only
     void describe(std::string_view input, request& out) const noexcept;
     parse_phase phase() const noexcept;
     bool take_100_continue() noexcept;
     std::size_t announced_bytes() const noexcept;
     std::optional<std::string_view> path_of_head(std::string_view input) const noexcept;
+    std::size_t remove_framing(std::span<char> input) noexcept;
     std::size_t head_end() const noexcept { return head_end_; }
     std::string_view content_length_text() const noexcept { return at(content_length_text_); }
 
@@ -129,6 +134,7 @@ private:
     using string_view = boost::beast::string_view;
 
     enum class stage : std::uint8_t { before, request_line, fields, body };
+    enum class line_part : std::uint8_t { method, target, version };
 
     // ---- what Beast calls
     void on_request_impl(boost::beast::http::verb verb, string_view method, string_view target,
@@ -146,29 +152,35 @@ private:
     // ---- the steps of parse()
     fault skip_empty_lines(std::string_view input) noexcept;
     fault parse_head(std::string_view input);
+    fault check_request_line(std::string_view input) noexcept;
+    void put_head(std::string_view input, error_code& ec);
+    bool lower_minor_version(std::string_view input) noexcept;
     fault check_unfinished_head(std::string_view input) noexcept;
     fault check_head() noexcept;
     fault parse_chunks(std::string_view input);
     fault check_chunk_line(std::string_view rest) const noexcept;
+    bool may_become_target(std::string_view text) const noexcept;
     fault check_target() noexcept;
     fault check_field(boost::beast::http::field field, std::string_view value) noexcept;
     bool is_folded(std::string_view name, std::string_view value) const noexcept;
-    fault reason(const error_code& ec, std::string_view rest) const noexcept;
+    fault reason(const error_code& ec, std::string_view input) noexcept;
 
     void fail(fault why, error_code& ec) noexcept;
     span span_of(std::string_view piece) const noexcept;
     std::string_view at(const span& piece) const noexcept;
 
     const http_limits& limits_;
-    std::string& chunked_body_;
-    const char* base_ = nullptr; // of the input of the call under way
+    char* base_ = nullptr; // of the input of the call under way
     std::size_t base_bytes_ = 0;
     std::size_t start_ = 0;    // offset of the request line: after leading empty lines
     std::size_t consumed_ = 0; // offset up to which Beast has read
     std::size_t scanned_ = 0;  // offset up to which an unfinished head's line ends are good
+    std::size_t line_at_ = 0;  // offset up to which check_request_line has read
     std::size_t head_end_ = 0; // offset of the body
     std::size_t content_length_ = 0;
-    std::uint64_t chunk_left_ = 0; // bytes of the current chunk's data still to come
+    std::size_t chunked_bytes_ = 0; // of the body decoded so far
+    std::size_t removed_bytes_ = 0; // of the framing of chunks
+    std::uint64_t chunk_left_ = 0;  // bytes of the current chunk's data still to come
 
     span method_;
     span target_;
@@ -179,11 +191,13 @@ private:
     span origin_;
     span sec_fetch_site_;
     span authorization_;
+    span if_none_match_;
 
     std::size_t fields_ = 0;
     std::size_t trailers_ = 0;
     fault why_ = fault::none; // set by a callback that refuses
     stage stage_ = stage::before;
+    line_part line_part_ = line_part::method; // at line_at_
     method verb_ = method::other;
     http_version version_ = http_version::http_1_1;
     target_form form_ = target_form::origin;
@@ -192,6 +206,7 @@ private:
     bool says_keep_alive_ = false;
     bool awaits_100_ = false;
     bool head_is_valid_ = false;
+    bool is_coded_ = false;
     bool unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
     bool past_first_chunk_ = false;
   };
@@ -199,7 +214,6 @@ private:
   static std::size_t memo_of(char first_byte) noexcept; // which of the memos_
 
   const http_limits& limits_;
-  std::string chunked_body_;
   std::optional<core> core_;
   bool core_is_fresh_ = true;
   request request_; // what the core says

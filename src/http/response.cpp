@@ -143,12 +143,13 @@ reply_options options_for(const request& asked, after_reply then) noexcept {
 reply_writer::reply_writer(const fault_table& faults)
     : faults_(faults),
       date_field_(date_field_example),
-      stored_(make_ready(200, stored_body)),
-      deleted_(make_ready(200, deleted_body)),
+      stored_(make_ready(200, stored_body, {})), // no cache stores what answers a POST
+      deleted_(make_ready(200, deleted_body, {})),
       not_found_(make_ready(faults[fault::key_not_found].status,
-                            error_body(faults[fault::key_not_found].message))) {
+                            error_body(faults[fault::key_not_found].message), no_store_field)) {
   for (std::size_t i = 0; i < persistence_count; ++i)
-    hit_head_[i] = head_start(200, json_content_type, static_cast<persistence>(i), date_field_, {});
+    hit_head_[i] = head_start(200, json_content_type, static_cast<persistence>(i), date_field_,
+                              no_store_field);
 }
 
 // Only the date changes, where it stands: this must not need memory.
@@ -164,11 +165,13 @@ void reply_writer::refresh(std::time_t now_s) noexcept {
   now_s_ = now_s;
 }
 
-reply_writer::ready_replies reply_writer::make_ready(unsigned status, std::string_view body) const {
+reply_writer::ready_replies reply_writer::make_ready(unsigned status, std::string_view body,
+                                                     std::string_view extra_fields) const {
   ready_replies replies;
   for (std::size_t i = 0; i < persistence_count; ++i) {
     std::string& text = replies[i].text;
-    text = head_start(status, json_content_type, static_cast<persistence>(i), date_field_, {});
+    text = head_start(status, json_content_type, static_cast<persistence>(i), date_field_,
+                      extra_fields);
     text += std::to_string(body.size());
     text += head_end;
     replies[i].head_bytes = text.size();
@@ -201,7 +204,8 @@ void reply_writer::refuse(output_buffer& out, const refusal& why, reply_options 
   const std::string body =
       error_body(why.at_byte == refusal::nowhere ? std::string(told.message)
                                                  : with_place(told.message, why.at_byte));
-  std::string fields(told.extra_fields);
+  std::string fields(no_store_field);
+  fields += told.extra_fields;
   fields += extra_fields;
   reply(out, told.status, json_content_type, body, how, fields);
 }
@@ -222,9 +226,17 @@ void reply_writer::reply(output_buffer& out, unsigned status, std::string_view c
 
 void reply_writer::no_content(output_buffer& out, reply_options how,
                               std::string_view extra_fields) const {
-  constexpr unsigned status_no_content = 204;
-  out.append(head_without_length(status_no_content, {}, how.connection, date_field_, extra_fields) +
-             "\r\n");
+  head_alone(out, 204, how, extra_fields);
+}
+
+void reply_writer::not_modified(output_buffer& out, reply_options how,
+                                std::string_view extra_fields) const {
+  head_alone(out, 304, how, extra_fields);
+}
+
+void reply_writer::head_alone(output_buffer& out, unsigned status, reply_options how,
+                              std::string_view extra_fields) const {
+  out.append(head_without_length(status, {}, how.connection, date_field_, extra_fields) + "\r\n");
 }
 
 // ---- get_reply -----------------------------------------------------------------------

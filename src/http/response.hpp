@@ -41,6 +41,9 @@ struct reply_options {
 reply_options options_for(const request& asked, after_reply then = after_reply::go_on) noexcept;
 
 inline constexpr std::string_view json_content_type = "application/json";
+// On every answer that a later one may contradict. Caches may store even a 404 that does not say so
+// (RFC 9111 §4.2.2).
+inline constexpr std::string_view no_store_field = "Cache-Control: no-store\r\n";
 inline constexpr std::string_view continue_reply = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // One per worker thread, used by that thread only.
@@ -59,7 +62,8 @@ public:
   // 404 {"status":"ERROR","message":"Key not found."}
   void not_found(output_buffer& out, reply_options how) const;
 
-  // The refusal's reply from the fault table; says `Connection: close` where the table closes.
+  // The refusal's reply from the fault table, not to be stored; says `Connection: close` where the
+  // table closes.
   // `extra_fields`: whole field lines with CRLF, such as "Allow: GET, HEAD\r\n".
   void refuse(output_buffer& out, const refusal& why, reply_options how,
               std::string_view extra_fields = {}) const;
@@ -67,10 +71,14 @@ public:
   // 204, which says no length: it has no body by definition (RFC 9110 §8.6).
   void no_content(output_buffer& out, reply_options how, std::string_view extra_fields) const;
 
+  // 304: the client has what it asks for. Like 204 it has no body, and no length either.
+  void not_modified(output_buffer& out, reply_options how, std::string_view extra_fields) const;
+
   // Anything else (statistics, metrics). No Content-Type where content_type is empty.
   // REQUIRES: a status with a body, if an empty one (not 1xx, 204, 304).
   void reply(output_buffer& out, unsigned status, std::string_view content_type,
-             std::string_view body, reply_options how, std::string_view extra_fields = {}) const;
+             std::string_view body, reply_options how,
+             std::string_view extra_fields = no_store_field) const;
 
 private:
   friend class get_reply;
@@ -83,7 +91,10 @@ private:
   using ready_replies = std::array<ready_reply, persistence_count>;
 
   void copy(output_buffer& out, const ready_replies& replies, reply_options how) const;
-  ready_replies make_ready(unsigned status, std::string_view body) const;
+  ready_replies make_ready(unsigned status, std::string_view body,
+                           std::string_view extra_fields) const;
+  void head_alone(output_buffer& out, unsigned status, reply_options how,
+                  std::string_view extra_fields) const;
 
   const fault_table& faults_;
   std::time_t now_s_ = 0;

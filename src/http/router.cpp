@@ -42,18 +42,18 @@ bool fits(method asked, method offered) noexcept {
 handled show_options(exchange& x, std::string_view allow) {
   x.context.writer.no_content(x.out, x.how, allow);
   x.operation = operation::options;
-  x.status = status_no_content;
+  x.status_slot = no_content_slot;
   return handled::go_on;
 }
 
 // fault::none if the request may go on to the handler.
-fault check_access(const exchange& x, const route& to) noexcept {
+fault check_access(exchange& x, const route& to) noexcept {
   const shared_state& shared = x.context.shared;
   if (to.needs == permission::none) return fault::none;
   if (!is_allowed_host(x.asked.host, shared.options.allowed_hosts)) return fault::host_not_allowed;
   if (to.needs == permission::write && is_cross_origin(x.asked)) return fault::cross_origin;
-  if (shared.services.authorization == nullptr) return fault::none;
-  const permission granted = shared.services.authorization->check(x.asked.authorization);
+  if (!x.context.tokens.asks_for_tokens()) return fault::none;
+  const permission granted = x.context.tokens.check(x.asked.authorization);
   if (granted == permission::none) return fault::unauthorized;
   return granted < to.needs ? fault::read_only_token : fault::none;
 }
@@ -74,7 +74,11 @@ verdict judge(exchange& x) noexcept {
   if (to == nullptr) return {fault::unknown_path, nullptr};
   if (!fits(x.asked.verb, to->verb)) return {fault::method_not_allowed, to};
   if (const fault why = check_access(x, *to); why != fault::none) return {why, to};
-  return {to->closed == nullptr ? fault::none : to->closed(x.context.shared), to};
+  if (to->closed != nullptr)
+    if (const fault why = to->closed(x.context.shared); why != fault::none) return {why, to};
+  // A GET's body is not read, whatever it is.
+  const bool reads_body = to->verb == method::post && x.asked.framing != body_framing::none;
+  return {reads_body && x.asked.is_coded ? fault::unsupported_content_coding : fault::none, to};
 }
 
 handled refuse(exchange& x, const verdict& found) {
@@ -96,18 +100,25 @@ operation operation_of(std::string_view path) noexcept {
   return known == nullptr ? operation::unknown : known->operation;
 }
 
-// A verdict rests on the head alone and on options that do not change; only tokens may be revoked.
+bool asks_for_health(const request& asked) noexcept {
+  const bool reads = fits(asked.verb, method::get);
+  return reads && (asked.path == "/healthz" || asked.path == "/readyz" || asked.path == "/metrics");
+}
+
+// A verdict rests on the head alone and on options that do not change, but for the tokens: what was
+// granted with others is judged anew. The generation is read first: a grant may be remembered for
+// an older one than that of the tokens checked, never for a newer one.
 handled dispatch(exchange& x) {
-  const route** const granted = x.asked.granted;
-  if (granted != nullptr && *granted != nullptr) {
-    x.operation = (*granted)->operation;
-    return (*granted)->handle(x);
+  grant* const granted = x.asked.granted;
+  const std::uint64_t generation = x.context.tokens.generation();
+  if (granted != nullptr && granted->to != nullptr && granted->generation == generation) {
+    x.operation = granted->to->operation;
+    return granted->to->handle(x);
   }
   if (x.asked.form == target_form::asterisk) return show_options(x, allow_all); // OPTIONS only
   const verdict found = judge(x);
   if (found.why == fault::none) {
-    const bool for_good = x.context.shared.services.authorization == nullptr;
-    if (granted != nullptr && for_good) *granted = found.to;
+    if (granted != nullptr) *granted = {found.to, generation};
     return found.to->handle(x);
   }
   if (found.why == fault::method_not_allowed && x.asked.verb == method::options)

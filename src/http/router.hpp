@@ -6,8 +6,8 @@
 #include <span>
 #include <string_view>
 
-#include "http/authorizer.hpp"
 #include "http/exchange.hpp"
+#include "http/permission.hpp"
 #include "http/request.hpp"
 
 namespace kvcache::http {
@@ -33,6 +33,10 @@ std::string_view known_path(std::string_view path) noexcept;
 
 // Under which a refusal of a request for this path is counted.
 observe::operation operation_of(std::string_view path) noexcept;
+
+// Whether the request is one of those that are answered over the connection limit, too: GET or HEAD
+// of /healthz, /readyz or /metrics.
+bool asks_for_health(const request& asked) noexcept;
 
 // Answers one request. Throws only std::bad_alloc, and then nothing was appended.
 handled dispatch(exchange& x);

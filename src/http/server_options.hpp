@@ -11,7 +11,8 @@
 
 namespace kvcache::http {
 
-// All of them but write_timeout_ms are absolute: a drip of bytes, or of empty lines, extends none.
+// All of them but write_timeout_ms and linger_timeout_ms are absolute: a drip of bytes, or of empty
+// lines, extends none.
 // They are enforced by a sweep, so a connection may live up to half a second longer, never shorter.
 struct deadlines {
   // From the first byte of a request to the end of its head. Raising it lets slow (or hostile)
@@ -30,9 +31,18 @@ struct deadlines {
   // waits for peers that do not read longer.
   unsigned write_timeout_ms = 10'000;
 
-  // After the last reply of a connection that we close: how long what the peer still sends is read
-  // and thrown away, so that the reply is not lost to a reset.
+  // For connections over the limit: from being accepted to the end of the request's head, and again
+  // to send the answer.
+  unsigned health_timeout_ms = 1'000;
+
+  // After the last reply of a connection that we close, what the peer still sends is discarded, so
+  // that the reply is not lost to a reset: how long the peer may send less than 16 KiB more, or
+  // take nothing of the reply.
   unsigned linger_timeout_ms = 2'000;
+
+  // How long it may send in all. Raising it lets larger refused uploads end well, and peers that
+  // send for ever hold their connection longer.
+  unsigned linger_total_ms = 30'000;
 };
 
 struct server_options {
@@ -46,10 +56,18 @@ struct server_options {
   // Worker threads. More than there are processors costs speed (the index spins without yielding).
   unsigned threads = 1;
 
-  // Until server::set_caps() says otherwise: connections held at the same time; one more is
-  // answered 503 and closed. Each costs up to 6 KiB when idle and, at worst, one largest request
+  // Until server::set_caps() says otherwise: connections held at the same time; over it, see
+  // health_connections. Each costs up to 6 KiB when idle and, at worst, one largest request
   // and one largest reply when busy.
   std::size_t max_connections = 10'000;
+
+  // Connections over max_connections that are read: each gets one answer, to GET or HEAD of
+  // /healthz, /readyz or /metrics, and 503 for anything else or where no request comes in time.
+  std::size_t health_connections = 32;
+
+  // Connections over those that get a 503 unasked and a lingering close at the same time, and those
+  // that have had it from the ones above; further ones are closed at once behind it.
+  std::size_t refused_connections = 256;
 
   // Bytes that all connections together may hold in buffers, the kernel's included, likewise; 0
   // means no cap. Near it,

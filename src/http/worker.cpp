@@ -119,19 +119,18 @@ void worker::run(std::latch& begun) noexcept {
 
 // ---- from other threads --------------------------------------------------------------
 
-std::atomic<std::size_t>& worker::count_for(fault refused_with) noexcept {
-  return refused_with == fault::none ? connection_count_ : refused_count_;
+std::atomic<std::size_t>& worker::count_of(admission as) noexcept {
+  return counts_[static_cast<std::size_t>(as)];
 }
 
-void worker::adopt(unique_fd peer, fault refused_with) {
-  count_for(refused_with).fetch_add(1, std::memory_order_relaxed);
+void worker::adopt(unique_fd peer, admission as) {
+  count_of(as).fetch_add(1, std::memory_order_relaxed);
   try {
-    asio::post(context_, [this, adopted = std::move(peer), refused_with]() mutable {
-      if (!insert(std::move(adopted), refused_with))
-        count_for(refused_with).fetch_sub(1, std::memory_order_relaxed);
+    asio::post(context_, [this, adopted = std::move(peer), as]() mutable {
+      if (!insert(std::move(adopted), as)) count_of(as).fetch_sub(1, std::memory_order_relaxed);
     });
   } catch (const std::bad_alloc&) {
-    count_for(refused_with).fetch_sub(1, std::memory_order_relaxed);
+    count_of(as).fetch_sub(1, std::memory_order_relaxed);
     throw;
   }
 }
@@ -161,16 +160,15 @@ void worker::stop() {
 // ---- connections ---------------------------------------------------------------------
 
 // False, and the socket closes itself: there is no memory for it, or all has been stopped.
-bool worker::insert(unique_fd peer, fault refused_with) noexcept {
+bool worker::insert(unique_fd peer, admission as) noexcept {
   if (stopped_) return false;
   connection* fresh = nullptr;
   try {
-    fresh = new (pool_.allocate()) connection(*this, std::move(peer), refused_with);
+    fresh = new (pool_.allocate()) connection(*this, std::move(peer), as);
   } catch (const std::bad_alloc&) {
     return false;
   }
-  handlers_.counters.add(refused_with == fault::none ? observe::event::connection_opened
-                                                     : observe::event::connection_refused);
+  if (as == admission::served) handlers_.counters.add(observe::event::connection_opened);
   connections_.push_back(*fresh);
   account_pool();
   fresh->start();
@@ -188,12 +186,9 @@ void worker::retire(connection& c) noexcept {
 }
 
 void worker::bury(connection& c) noexcept {
-  if (c.was_refused()) {
-    refused_count_.fetch_sub(1, std::memory_order_relaxed);
-  } else {
-    connection_count_.fetch_sub(1, std::memory_order_relaxed);
+  count_of(c.admitted_as()).fetch_sub(1, std::memory_order_relaxed);
+  if (c.admitted_as() == admission::served)
     handlers_.counters.add(observe::event::connection_closed);
-  }
   connections_.erase(connections_.iterator_to(c));
   c.~connection();
   pool_.deallocate(&c);
@@ -214,6 +209,16 @@ void worker::finish_if_drained() noexcept {
   sweep_timer_.cancel();
   sockets_.close();
   work_.reset(); // run() returns when nothing is pending any more
+}
+
+// Each worker has an equal share of them.
+bool worker::recount_as_refused() noexcept {
+  const std::size_t most =
+      (options().refused_connections + options().threads - 1) / options().threads;
+  if (connection_count(admission::refused) >= most) return false;
+  count_of(admission::health_only).fetch_sub(1, std::memory_order_relaxed);
+  count_of(admission::refused).fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 bool worker::may_hold(std::size_t more_bytes) noexcept {
@@ -289,15 +294,15 @@ void worker::remove_from_holders(connection& c) noexcept {
 
 // ---- waiting for room ----------------------------------------------------------------
 
-admission worker::admit(std::size_t bytes, bool first_in_line) noexcept {
-  if (!first_in_line && !waiting_for_room_.empty()) return admission::none;
+room_grant worker::admit(std::size_t bytes, bool first_in_line) noexcept {
+  if (!first_in_line && !waiting_for_room_.empty()) return room_grant::none;
   // What the kernel does not take at once is sent later; meanwhile its buffers may be full.
   const server_options& options = shared_.options;
   const bool fits = bytes <= options.send_buffer_bytes;
   const std::size_t kernel_bytes =
       fits ? 0 : 2 * (options.send_buffer_bytes + options.receive_buffer_bytes);
-  if (may_hold(bytes + kernel_bytes)) return admission::room;
-  return budget_.take_spare(bytes) ? admission::spare : admission::none;
+  if (may_hold(bytes + kernel_bytes)) return room_grant::room;
+  return budget_.take_spare(bytes) ? room_grant::spare : room_grant::none;
 }
 
 void worker::give_spare_back() noexcept {
@@ -503,19 +508,22 @@ void worker::give_memory_back() noexcept {
 // ---- latency -------------------------------------------------------------------------
 
 void worker::batch_begin() noexcept {
-  measured_ = coin_.toss() || access_ != nullptr;
-  if (measured_) batch_start_ = steady_clock::now();
+  sampled_ = coin_.toss();
+  if (sampled_ || access_ != nullptr) batch_start_ = steady_clock::now();
   if (access_) access_->batch_begin();
 }
 
 void worker::batch_end() noexcept {
-  if (measured_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0 || access_ != nullptr)) {
+  const bool counts = sampled_ && (handlers_.batch_gets != 0 || handlers_.batch_puts != 0);
+  if (counts || access_ != nullptr) {
     const auto duration = duration_cast<nanoseconds>(steady_clock::now() - batch_start_);
     const auto took = static_cast<std::uint64_t>(duration.count());
     if (access_) access_->batch_end(duration);
     observe::worker_counters& counters = handlers_.counters;
-    if (handlers_.batch_gets != 0) counters.get_latency().record_n(took, handlers_.batch_gets);
-    if (handlers_.batch_puts != 0) counters.put_latency().record_n(took, handlers_.batch_puts);
+    if (counts && handlers_.batch_gets != 0)
+      counters.get_latency().record_n(took, handlers_.batch_gets);
+    if (counts && handlers_.batch_puts != 0)
+      counters.put_latency().record_n(took, handlers_.batch_puts);
   }
   handlers_.batch_gets = 0;
   handlers_.batch_puts = 0;

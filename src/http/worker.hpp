@@ -11,6 +11,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/list.hpp>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -20,6 +21,7 @@
 #include <memory>
 
 #include "http/access_recorder.hpp"
+#include "http/admission.hpp"
 #include "http/block_pool.hpp"
 #include "http/buffer_budget.hpp"
 #include "http/connection.hpp"
@@ -33,7 +35,7 @@ namespace kvcache::http {
 
 // Whether a response may be sent: no; with room for it; or with the budget's spare, which has to be
 // given back.
-enum class admission : std::uint8_t { none, room, spare };
+enum class room_grant : std::uint8_t { none, room, spare };
 
 class worker {
 public:
@@ -53,15 +55,12 @@ public:
   // down once it waits for connections, for which it may have had to wait for memory.
   void run(std::latch& begun) noexcept;
 
-  // Takes the connection over; it counts at once. `refused_with`: none, or what to answer unasked.
-  void adopt(unique_fd peer, fault refused_with = fault::none);
+  // Takes the connection over; it counts at once.
+  void adopt(unique_fd peer, admission as = admission::served);
 
-  // Those that are served, and those that get a refusal, as long as they are open.
-  std::size_t connection_count() const noexcept {
-    return connection_count_.load(std::memory_order_relaxed);
-  }
-  std::size_t refused_count() const noexcept {
-    return refused_count_.load(std::memory_order_relaxed);
+  // How many there are, as long as they are open.
+  std::size_t connection_count(admission as = admission::served) const noexcept {
+    return counts_[static_cast<std::size_t>(as)].load(std::memory_order_relaxed);
   }
 
   // Connections that hold more than themselves; for tests.
@@ -94,7 +93,8 @@ public:
   // What a connection holds: whether it may hold this much more, whether memory for that is short,
   // and a change of it.
   bool may_hold(std::size_t more_bytes) noexcept;
-  bool can_never_hold(std::size_t bytes) const noexcept { return budget_.never_has_room(bytes); }
+  std::size_t bytes_held_most() const noexcept { return budget_.bytes_at_a_time_most(); }
+  bool can_never_hold(std::size_t bytes) const noexcept { return bytes > bytes_held_most(); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
   bool is_over_the_cap() const noexcept { return budget_.is_over(); }
   bool is_far_over_the_cap() const noexcept { return budget_.is_far_over(); }
@@ -113,7 +113,7 @@ public:
 
   // Whether a response of so many bytes may be sent, of which all or a part may have to be held.
   // Those that wait come first: `first_in_line`.
-  admission admit(std::size_t bytes, bool first_in_line) noexcept;
+  room_grant admit(std::size_t bytes, bool first_in_line) noexcept;
   void give_spare_back() noexcept;
 
   // Has the connection tried again, until it stops waiting: for room for its response when some
@@ -127,12 +127,28 @@ public:
   // What has been written to has been given away, or has grown.
   void account_scratch() noexcept;
 
+  // A connection for health only has its answer: from now on it counts among those refused, for the
+  // next one to take its place. False: there are too many of those.
+  bool recount_as_refused() noexcept;
+
+  // The requests answered in one go, as long as it lives; at most one at a time. At its end it
+  // takes the latencies of the requests that the handlers counted, and resets their counts and the
+  // clock that they share.
+  //
   // One batch in two is measured with two readings of the clock, so that on average there is not
-  // more than one a batch (with an access log, every batch is). Which ones is drawn: every second
-  // one would be none of the GETs where a client alternates them with PUTs. batch_end() takes the
-  // latencies of what the handlers counted in it.
-  void batch_begin() noexcept;
-  void batch_end() noexcept;
+  // more than one a batch. Which ones is drawn: every second one would be none of the GETs where a
+  // client alternates them with PUTs. An access log has every batch timed, but not more of them
+  // counted in the latencies.
+  class batch {
+  public:
+    explicit batch(worker& of) noexcept : of_(of) { of_.batch_begin(); }
+    ~batch() { of_.batch_end(); }
+    batch(const batch&) = delete;
+    batch& operator=(const batch&) = delete;
+
+  private:
+    worker& of_;
+  };
 
   // Flushes the cache on another thread, then calls `done` here with the number of entries removed.
   void flush_in_background(std::function<void(std::size_t)> done);
@@ -148,7 +164,7 @@ private:
   using waiter_list = boost::intrusive::list<connection, boost::intrusive::base_hook<waiter_hook>,
                                              boost::intrusive::constant_time_size<false>>;
 
-  bool insert(unique_fd peer, fault refused_with) noexcept;
+  bool insert(unique_fd peer, admission as) noexcept;
   void schedule_sweep();
   std::chrono::steady_clock::duration time_to_sweep() const noexcept;
   void sweep() noexcept;
@@ -170,7 +186,9 @@ private:
   void finish_if_drained() noexcept;
   void account_pool() noexcept;
   void give_memory_back() noexcept;
-  std::atomic<std::size_t>& count_for(fault refused_with) noexcept;
+  std::atomic<std::size_t>& count_of(admission as) noexcept;
+  void batch_begin() noexcept;
+  void batch_end() noexcept;
 
   const shared_state& shared_;
   buffer_budget& budget_;
@@ -208,8 +226,7 @@ private:
   waiter_list waiting_for_room_; // first come, first served
   waiter_list waiting_for_peer_;
   std::atomic<std::size_t> holder_count_{0};
-  std::atomic<std::size_t> connection_count_{0};
-  std::atomic<std::size_t> refused_count_{0};
+  std::array<std::atomic<std::size_t>, admission_count> counts_{};
 
   std::uint64_t now_ms_ = 0;
   std::uint64_t late_ms_ = 0; // by which the clock's readings since the last sweep were late
@@ -223,7 +240,7 @@ private:
 
   std::chrono::steady_clock::time_point batch_start_;
   fair_coin coin_;
-  bool measured_ = false;
+  bool sampled_ = false; // the batch under way counts in the latencies
 };
 
 } // namespace kvcache::http

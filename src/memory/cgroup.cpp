@@ -1,6 +1,7 @@
 #include "memory/cgroup.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <system_error>
 
@@ -17,8 +18,22 @@ constexpr std::uint64_t absurd_limit_bytes = std::uint64_t{1} << 60;
 // descriptors.
 constexpr std::size_t levels_max = 32;
 
+// As the kernel sets it for a machine with that much memory: 4·√(KiB), and a quarter more.
+std::uint64_t low_watermark_bytes(std::uint64_t memory_bytes) noexcept {
+  constexpr double kib = 1024;
+  return static_cast<std::uint64_t>(5 * std::sqrt(static_cast<double>(memory_bytes) / kib) * kib);
+}
+
 std::string_view name_of(cgroup_controller controller) noexcept {
-  return controller == cgroup_controller::memory ? "memory" : "cpu";
+  switch (controller) {
+  case cgroup_controller::memory:
+    return "memory";
+  case cgroup_controller::cpu:
+    return "cpu";
+  case cgroup_controller::pids:
+    break;
+  }
+  return "pids";
 }
 
 bool lists(std::string_view comma_separated, std::string_view wanted) noexcept {
@@ -161,21 +176,49 @@ std::vector<cgroup_directory> find_groups(std::string_view self_cgroup, std::str
 }
 
 std::optional<std::uint64_t> parse_memory_limit(std::string_view text) noexcept {
+  if (text::trim(text) == "max") return no_limit_bytes;
   const auto limit = text::parse_unsigned(text);
-  if (!limit || *limit == 0 || *limit >= absurd_limit_bytes) return std::nullopt;
-  return limit;
+  if (!limit || *limit == 0) return std::nullopt;
+  return *limit < absurd_limit_bytes ? *limit : no_limit_bytes;
 }
 
-std::optional<std::uint64_t> lower_limit(std::optional<std::uint64_t> a,
-                                         std::optional<std::uint64_t> b) noexcept {
-  if (a && b) return std::min(*a, *b);
-  return a ? a : b;
+group_stat parse_group_stat(std::string_view text, cgroup_version version) noexcept {
+  const auto bytes = [&](std::string_view v2_name, std::string_view v1_name,
+                         std::string_view v1_name_alone) {
+    if (version == cgroup_version::v2) return text::find_stat(text, v2_name).value_or(0);
+    // v1 counts the group with all below it under total_…, and without a hierarchy only itself.
+    if (const auto total = text::find_stat(text, v1_name)) return *total;
+    return text::find_stat(text, v1_name_alone).value_or(0);
+  };
+  group_stat stat;
+  stat.file_bytes =
+      text::saturating_add(bytes("inactive_file", "total_inactive_file", "inactive_file"),
+                           bytes("active_file", "total_active_file", "active_file"));
+  stat.unwritten_bytes =
+      text::saturating_add(bytes("file_dirty", "total_dirty", "dirty"),
+                           bytes("file_writeback", "total_writeback", "writeback"));
+  if (version == cgroup_version::v2) {
+    stat.slab_reclaimable_bytes = text::find_stat(text, "slab_reclaimable").value_or(0);
+    stat.zswap_bytes = text::find_stat(text, "zswap").value_or(0);
+  }
+  return stat;
 }
 
-std::uint64_t used_bytes(std::uint64_t current_bytes, std::uint64_t inactive_file_bytes,
-                         std::uint64_t swapped_bytes) noexcept {
-  return text::saturating_add(text::saturating_subtract(current_bytes, inactive_file_bytes),
-                              swapped_bytes);
+std::uint64_t reclaimable_bytes(const group_stat& stat, std::uint64_t limit_bytes) noexcept {
+  const std::uint64_t watermark = low_watermark_bytes(limit_bytes);
+  const auto freed = [&](std::uint64_t bytes) { return bytes - std::min(bytes / 2, watermark); };
+  return text::saturating_add(
+      freed(text::saturating_subtract(stat.file_bytes, stat.unwritten_bytes)),
+      freed(stat.slab_reclaimable_bytes));
+}
+
+std::uint64_t own_zswap_bytes(std::uint64_t pool_bytes, std::uint64_t own_swapped_bytes,
+                              std::uint64_t all_swapped_bytes) noexcept {
+  if (own_swapped_bytes == 0 || all_swapped_bytes == 0) return 0;
+  if (own_swapped_bytes >= all_swapped_bytes) return pool_bytes;
+  const double share =
+      static_cast<double>(own_swapped_bytes) / static_cast<double>(all_swapped_bytes);
+  return static_cast<std::uint64_t>(static_cast<double>(pool_bytes) * share);
 }
 
 } // namespace kvcache

@@ -15,7 +15,7 @@
 namespace kvcache {
 
 enum class cgroup_version : std::uint8_t { v1, v2 };
-enum class cgroup_controller : std::uint8_t { memory, cpu };
+enum class cgroup_controller : std::uint8_t { memory, cpu, pids };
 
 // The path of the own group in the hierarchy of the controller, from the text of /proc/self/cgroup.
 // For v2 that is the one "0::" line, whichever the controller.
@@ -50,17 +50,31 @@ struct cgroup_directory {
 std::vector<cgroup_directory> find_groups(std::string_view self_cgroup, std::string_view mountinfo,
                                           cgroup_controller controller, const std::string& root);
 
-// The text of memory.max, memory.high, memory.limit_in_bytes: nothing means "no limit here", which
-// is what `max`, the page-rounded "unlimited" of v1, 0 and garble all are.
+// Stands for "no limit here", and for a limit that was never read.
+inline constexpr std::uint64_t no_limit_bytes = UINT64_MAX;
+
+// The text of memory.max, memory.high, memory.limit_in_bytes. `no_limit_bytes` for `max` and for
+// more than any machine has, which is how v1 writes "unlimited". Nothing for any other text: that
+// is a failed reading and must not be taken for "no limit".
 std::optional<std::uint64_t> parse_memory_limit(std::string_view text) noexcept;
 
-// The lower of two limits, either of which may be absent.
-std::optional<std::uint64_t> lower_limit(std::optional<std::uint64_t> a,
-                                         std::optional<std::uint64_t> b) noexcept;
+// What memory.stat reports of a group and all groups below it. Figures it lacks are 0.
+struct group_stat {
+  std::uint64_t file_bytes = 0;             // page cache on the LRU lists: no tmpfs, nothing locked
+  std::uint64_t unwritten_bytes = 0;        // of the page cache: dirty or under writeback
+  std::uint64_t slab_reclaimable_bytes = 0; // v2 only
+  std::uint64_t zswap_bytes = 0;            // v2 only: compressed pages, charged to the group
+};
 
-// The bytes in use at a group: `current` without the page cache that is dropped first
-// (inactive_file), with what was swapped out.
-std::uint64_t used_bytes(std::uint64_t current_bytes, std::uint64_t inactive_file_bytes,
-                         std::uint64_t swapped_bytes) noexcept;
+group_stat parse_group_stat(std::string_view text, cgroup_version version) noexcept;
+
+// The bytes of a group that the kernel frees when the group reaches its limit: the formula of
+// MemAvailable. Clean page cache and reclaimable slab count but for a low watermark, or half of
+// each where that is less, since a working set of them stays resident.
+std::uint64_t reclaimable_bytes(const group_stat& stat, std::uint64_t limit_bytes) noexcept;
+
+// What of a compressed pool holds pages of this process: its share of all that is swapped out.
+std::uint64_t own_zswap_bytes(std::uint64_t pool_bytes, std::uint64_t own_swapped_bytes,
+                              std::uint64_t all_swapped_bytes) noexcept;
 
 } // namespace kvcache

@@ -1,5 +1,9 @@
 #include "memory/meminfo.hpp"
 
+#include <algorithm>
+
+#include <sys/sysinfo.h>
+
 #include "memory/text.hpp"
 
 namespace kvcache {
@@ -27,7 +31,21 @@ std::optional<host_memory> parse_meminfo(std::string_view text) noexcept {
   const std::uint64_t swap_free = text::find_kib(text, "SwapFree").value_or(swap_total);
   return host_memory{.total_bytes = *total,
                      .used_bytes = text::saturating_subtract(*total, *available),
-                     .swap_in_use = swap_free < swap_total};
+                     .swapped_bytes = text::saturating_subtract(swap_total, swap_free),
+                     .zswap_bytes = text::find_kib(text, "Zswap").value_or(0)};
+}
+
+machine_memory read_machine_memory() noexcept {
+  struct sysinfo info {};
+  if (::sysinfo(&info) != 0) return {};
+  const std::uint64_t unit = info.mem_unit;
+  return {.total_bytes = info.totalram * unit,
+          .free_bytes = (std::uint64_t{info.freeram} + info.bufferram) * unit};
+}
+
+std::uint64_t estimate_used_bytes(const machine_memory& machine, std::uint64_t own_bytes) noexcept {
+  return std::min(text::saturating_subtract(machine.total_bytes, machine.free_bytes),
+                  text::saturating_add(machine.total_bytes / 2, own_bytes));
 }
 
 std::optional<process_memory> parse_process_status(std::string_view text) noexcept {

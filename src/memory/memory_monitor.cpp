@@ -1,5 +1,7 @@
 #include "memory/memory_monitor.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -13,19 +15,19 @@ namespace {
 // At the usual ten reads a second a move to another group is noticed within 0.8 s.
 constexpr unsigned reads_between_lookups = 8;
 
-std::optional<std::uint64_t> read_limit(reread_file& file, std::string& buffer) {
-  return file.read(buffer) ? parse_memory_limit(buffer) : std::nullopt;
+constexpr std::uint64_t use_unknown = UINT64_MAX;
+
+// Leaves the last known limit where none can be read.
+void refresh_limit(std::uint64_t& known, reread_file& file, std::string& buffer) {
+  if (file.read(buffer)) known = parse_memory_limit(buffer).value_or(known);
 }
 
 std::optional<std::uint64_t> read_number(reread_file& file, std::string& buffer) {
   return file.read(buffer) ? text::parse_unsigned(buffer) : std::nullopt;
 }
 
-// v1 counts a group alone under `name`, and with all below it under `total_name`.
-std::uint64_t hierarchical_stat(std::string_view stat, std::string_view total_name,
-                                std::string_view name) noexcept {
-  if (const auto total = text::find_stat(stat, total_name)) return *total;
-  return text::find_stat(stat, name).value_or(0);
+bool lacks_resources(int error) noexcept {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 bool fuller(const memory_reading& a, const memory_reading& b) noexcept {
@@ -35,6 +37,15 @@ bool fuller(const memory_reading& a, const memory_reading& b) noexcept {
 }
 
 } // namespace
+
+std::uint64_t memory_monitor::known_use::settle(std::optional<std::uint64_t> used,
+                                                std::uint64_t own_bytes) noexcept {
+  if (used)
+    others_bytes_ = text::saturating_subtract(*used, own_bytes);
+  else if (others_bytes_)
+    used = text::saturating_add(*others_bytes_, own_bytes);
+  return used.value_or(use_unknown);
+}
 
 memory_monitor::group_level::group_level(const cgroup_directory& directory, const std::string& root)
     : version_(directory.version),
@@ -47,38 +58,55 @@ memory_monitor::group_level::group_level(const cgroup_directory& directory, cons
       stat_(root + directory.path + "/memory.stat"),
       swap_(root + directory.path + "/memory.swap.current") {}
 
-bool memory_monitor::group_level::read(memory_reading& to, std::string& buffer) {
-  const bool known = version_ == cgroup_version::v2 ? read_v2(to, buffer) : read_v1(to, buffer);
-  if (known) to.source = source_;
-  return known;
+bool memory_monitor::group_level::open() noexcept {
+  bool complete = true;
+  for (reread_file* file : {&current_, &limit_, &high_, &stat_, &swap_}) {
+    if (version_ == cgroup_version::v1 && (file == &high_ || file == &swap_)) continue;
+    if (!file->open() && lacks_resources(errno)) complete = false;
+  }
+  return complete;
 }
 
-bool memory_monitor::group_level::read_v1(memory_reading& to, std::string& buffer) {
-  const auto own_limit = read_limit(limit_, buffer);
-  const auto current = read_number(current_, buffer);
-  if (!stat_.read(buffer)) buffer.clear();
-  std::optional<std::uint64_t> inherited = text::find_stat(buffer, "hierarchical_memory_limit");
-  if (inherited) inherited = parse_memory_limit(std::to_string(*inherited));
-  const auto limit = lower_limit(own_limit, inherited);
-  if (!limit || !current) return false;
-  to.limit_bytes = *limit;
-  to.used_bytes =
-      used_bytes(*current, hierarchical_stat(buffer, "total_inactive_file", "inactive_file"),
-                 hierarchical_stat(buffer, "total_swap", "swap"));
+bool memory_monitor::group_level::read(memory_reading& to, const own_use& own,
+                                       std::string& buffer) {
+  read_limits(buffer);
+  to.limit_bytes = std::min({limit_bytes_, high_bytes_, inherited_bytes_});
+  if (to.limit_bytes == no_limit_bytes) return false;
+  to.used_bytes = use_.settle(read_used(own, buffer), own.bytes);
+  to.source = source_;
   return true;
 }
 
-bool memory_monitor::group_level::read_v2(memory_reading& to, std::string& buffer) {
-  const auto limit = lower_limit(read_limit(limit_, buffer), read_limit(high_, buffer));
-  if (!limit) return false; // most levels: memory.stat, the dear one, is not read for nothing
+void memory_monitor::group_level::read_limits(std::string& buffer) {
+  refresh_limit(limit_bytes_, limit_, buffer);
+  if (version_ == cgroup_version::v2) {
+    refresh_limit(high_bytes_, high_, buffer);
+  } else if (stat_.read(buffer)) {
+    group_stat_ = parse_group_stat(buffer, version_);
+    if (const auto inherited = text::find_stat(buffer, "hierarchical_memory_limit")) {
+      inherited_bytes_ = parse_memory_limit(std::to_string(*inherited)).value_or(inherited_bytes_);
+    }
+  }
+}
+
+std::optional<std::uint64_t> memory_monitor::group_level::read_used(const own_use& own,
+                                                                    std::string& buffer) {
+  // Only now, since most levels have no limit and memory.stat is dear; v1 has read it for its
+  // limit.
+  if (version_ == cgroup_version::v2 && stat_.read(buffer)) {
+    group_stat_ = parse_group_stat(buffer, version_);
+  }
   const auto current = read_number(current_, buffer);
-  if (!current) return false;
-  const std::uint64_t swapped = read_number(swap_, buffer).value_or(0);
-  const std::uint64_t inactive_file =
-      stat_.read(buffer) ? text::find_stat(buffer, "inactive_file").value_or(0) : 0;
-  to.limit_bytes = *limit;
-  to.used_bytes = used_bytes(*current, inactive_file, swapped);
-  return true;
+  if (!current) return std::nullopt;
+  std::uint64_t counted_twice = 0;
+  if (own.swapped_bytes != 0 && group_stat_.zswap_bytes != 0) {
+    counted_twice = own_zswap_bytes(group_stat_.zswap_bytes, own.swapped_bytes,
+                                    read_number(swap_, buffer).value_or(0));
+  }
+  const std::uint64_t limit = std::min({limit_bytes_, high_bytes_, inherited_bytes_});
+  return text::saturating_add(
+      text::saturating_subtract(*current, reclaimable_bytes(group_stat_, limit)),
+      text::saturating_subtract(own.swapped_bytes, counted_twice));
 }
 
 memory_monitor::memory_monitor(memory_monitor_options options)
@@ -95,6 +123,15 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
   }
   --reads_until_lookup_;
 
+  std::optional<std::uint64_t> resident;
+  if (self_status_.read(buffer_)) {
+    if (const auto process = parse_process_status(buffer_)) {
+      resident = process->resident_bytes;
+      own_swapped_bytes_ = process->swapped_bytes;
+    }
+  }
+  const own_use own{.bytes = own_bytes, .swapped_bytes = own_swapped_bytes_};
+
   // Readings keep their places so that the strings in them keep their memory.
   std::size_t known = 0;
   const auto next = [&]() -> memory_reading& {
@@ -102,70 +139,99 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
     return report_.levels[known];
   };
   for (group_level& group : groups_) {
-    if (group.read(next(), buffer_)) ++known;
+    if (group.read(next(), own, buffer_)) ++known;
   }
-  if (read_host(next())) ++known;
-  // Where the kernel tells of the rest but not of this process, the cache's own account stands for
-  // it: the limit that was set still holds.
-  if (options_.memory_limit_bytes != 0 && (read_own_process(next(), own_bytes) || known != 0)) {
-    ++known;
-  }
+  const bool host_known = read_host(next(), own);
+  if (host_known) ++known;
+  fill_unknown_use(known, std::max(resident.value_or(0) + own.swapped_bytes, own_bytes));
 
-  report_.estimated = known == 0;
+  report_.estimated = known == 0 && (options_.memory_limit_bytes == 0 || !resident);
   report_.estimate_began = report_.estimated && !std::exchange(estimated_before_, true);
-  if (report_.estimated) {
+  const machine_memory machine = host_known ? machine_memory{} : read_machine_memory();
+  if (options_.memory_limit_bytes != 0) {
+    read_operators_limit(next(), resident, own);
+    ++known;
+  } else if (known == 0) {
     memory_reading& estimate = next();
-    estimate.used_bytes = own_bytes;
-    estimate.limit_bytes =
-        options_.memory_limit_bytes != 0 ? options_.memory_limit_bytes : assumed_limit_bytes;
-    estimate.source = "estimate";
+    estimate.limit_bytes = std::max<std::uint64_t>(machine.total_bytes, 1);
+    estimate.used_bytes = estimate_used_bytes(machine, own_bytes);
+    estimate.source = "sysinfo";
     ++known;
   }
   report_.levels.resize(known);
+  if (machine.total_bytes != 0) {
+    for (memory_reading& level : report_.levels)
+      level.limit_bytes = std::min(level.limit_bytes, machine.total_bytes);
+  }
   choose_fullest();
   return report_;
 }
 
 void memory_monitor::look_up_groups() {
   if (!self_cgroup_.read(buffer_) || !mountinfo_.read(second_buffer_)) return;
-  if (buffer_ == known_self_cgroup_ && second_buffer_ == known_mountinfo_) return;
+  const bool same_membership = buffer_ == known_self_cgroup_;
+  if (same_membership && second_buffer_ == known_mountinfo_) return;
+  auto directories = find_groups(buffer_, second_buffer_, cgroup_controller::memory, options_.root);
+  // Mounts come and go on a busy host, and may hide a group that the process is still in. Its open
+  // files are kept where nothing is gained by opening others.
+  const bool hidden =
+      directories.size() < known_directories_.size() && (same_membership || directories.empty());
+  if (!hidden && directories != known_directories_) {
+    std::vector<group_level> groups;
+    groups.reserve(directories.size());
+    bool complete = true;
+    for (const cgroup_directory& directory : directories) {
+      groups.emplace_back(directory, options_.root);
+      complete = groups.back().open() && complete;
+    }
+    if (!complete && !groups_.empty()) return;
+    groups_.swap(groups);
+    known_directories_.swap(directories);
+    if (!complete) return;
+  }
   known_self_cgroup_.swap(buffer_);
   known_mountinfo_.swap(second_buffer_);
-  auto directories =
-      find_groups(known_self_cgroup_, known_mountinfo_, cgroup_controller::memory, options_.root);
-  // Mounts come and go on a busy host. The open files are kept where our groups are the same: there
-  // may be no descriptors left to open them again.
-  if (directories == known_directories_) return;
-  known_directories_ = std::move(directories);
-  groups_.clear();
-  for (const cgroup_directory& directory : known_directories_) {
-    groups_.emplace_back(directory, options_.root);
-  }
 }
 
-bool memory_monitor::read_host(memory_reading& to) {
-  if (!meminfo_.read(buffer_)) return false;
-  const auto host = parse_meminfo(buffer_);
-  if (!host) return false;
-  std::uint64_t swapped = 0;
-  if (host->swap_in_use && self_status_.read(buffer_)) {
-    if (const auto own = parse_process_status(buffer_)) swapped = own->swapped_bytes;
+bool memory_monitor::read_host(memory_reading& to, const own_use& own) {
+  std::optional<std::uint64_t> used;
+  if (meminfo_.read(buffer_)) {
+    if (const auto host = parse_meminfo(buffer_)) {
+      host_total_bytes_ = host->total_bytes;
+      const std::uint64_t counted_twice =
+          own_zswap_bytes(host->zswap_bytes, own.swapped_bytes, host->swapped_bytes);
+      used = text::saturating_add(host->used_bytes,
+                                  text::saturating_subtract(own.swapped_bytes, counted_twice));
+    }
   }
-  to.used_bytes = text::saturating_add(host->used_bytes, swapped);
-  to.limit_bytes = host->total_bytes;
+  if (host_total_bytes_ == 0) return false;
+  to.used_bytes = host_use_.settle(used, own.bytes);
+  to.limit_bytes = host_total_bytes_;
   to.source = "host";
   return true;
 }
 
-// False: the kernel does not tell, and what the cache holds by its own account was put there.
-bool memory_monitor::read_own_process(memory_reading& to, std::uint64_t own_bytes) {
-  to.used_bytes = own_bytes;
+void memory_monitor::read_operators_limit(memory_reading& to,
+                                          const std::optional<std::uint64_t>& resident,
+                                          const own_use& own) {
+  std::optional<std::uint64_t> used;
+  if (resident) used = text::saturating_add(*resident, own.swapped_bytes);
+  to.used_bytes = process_use_.settle(used, own.bytes);
+  // Never read: the cache's own account stands for it, and the limit that was set still holds.
+  if (to.used_bytes == use_unknown) to.used_bytes = own.bytes;
   to.limit_bytes = options_.memory_limit_bytes;
   to.source = "--memory-limit";
-  if (!self_status_.read(buffer_)) return false;
-  const auto own = parse_process_status(buffer_);
-  if (own) to.used_bytes = text::saturating_add(own->resident_bytes, own->swapped_bytes);
-  return own.has_value();
+}
+
+// The first `count` levels stand in the order from the own group to the host: the use of an outer
+// one bounds that of those in it.
+void memory_monitor::fill_unknown_use(std::size_t count, std::uint64_t outermost_bytes) noexcept {
+  std::uint64_t outer = outermost_bytes;
+  for (std::size_t i = count; i-- > 0;) {
+    memory_reading& level = report_.levels[i];
+    if (level.used_bytes == use_unknown) level.used_bytes = std::min(outer, level.limit_bytes);
+    outer = level.used_bytes;
+  }
 }
 
 void memory_monitor::choose_fullest() noexcept {

@@ -1,26 +1,33 @@
 // What the machine, the container and the operator allow, read whenever asked.
 //
 // Every source is a level with its own usage and limit: each control group from the own one up to
-// the root, the host, and the limit the operator set. All of them are handed out, since a level
-// that is emptier in proportion can have less room left in bytes.
+// the root, the host, and the limit the operator set. All of them are reported, since a level that
+// is emptier in proportion can have fewer bytes left.
 //
-// What each level counts as use:
-//   control group   its charge without inactive page cache, with what was swapped out of it
-//   host            MemTotal − MemAvailable, with what was swapped out of this process (pages of
-//   others
-//                   that lie in swap hold no memory; ours would be cache pushed out unseen)
-//   --memory-limit  what this process has resident and swapped out (VmRSS + VmSwap): the limit the
-//                   operator sets is one for this process, whoever else lives on the machine
-//   estimate        the bytes the cache itself holds, against --memory-limit or 2 GiB; only where
-//                   nothing at all can be read
+// Use is what the kernel cannot reclaim:
+//   control group   its charge without clean page cache and reclaimable slab
+//   host            MemTotal − MemAvailable
+//   --memory-limit  what this process has resident (VmRSS): that limit is for this process alone
+//   sysinfo         sysinfo(2), where nothing else can be read; reported as an estimate
+// and what is swapped out of this process (VmSwap), which is cache content. What others have in
+// swap holds no memory. Pages of ours that zswap has compressed count once.
 //
-// Limits are read at every call. Which groups there are is looked up again every few calls and
-// costs file lookups only where that changed. Descriptors are kept, so a process that has none left
-// still reads. Not thread-safe: one thread, the evictor's, owns it.
+// A reading that fails is never taken for "no limit". A limit once read stays in force as long as
+// the process is in that group, also when the group's files vanish. Use is then what others used at
+// the last reading, with what the cache holds now; before any reading it is the use of the next
+// outer level.
+//
+// Limits are read at every call. Group membership is checked every few calls. All files are opened
+// as soon as a group is known and kept open, so that a process without free descriptors still
+// reads. Where the files of a new group cannot be opened for want of descriptors, the old groups
+// stay in force until they can.
+//
+// Thread-safety: none; the evictor's thread owns it. Errors: read() may throw std::bad_alloc.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +45,7 @@ struct memory_monitor_options {
 struct memory_report {
   std::vector<memory_reading> levels; // never empty, no limit is 0
   std::size_t fullest = 0;            // index of the level with the highest used ÷ limit
-  bool estimated = false;             // nothing could be read: the one level is the estimate
+  bool estimated = false;             // neither a group nor the host could be read
   bool estimate_began = false;        // true once: in the first report that had to be an estimate
 
   const memory_reading& fullest_level() const noexcept { return levels[fullest]; }
@@ -46,28 +53,45 @@ struct memory_report {
 
 class memory_monitor {
 public:
-  static constexpr std::uint64_t assumed_limit_bytes = std::uint64_t{2} << 30;
-
   explicit memory_monitor(memory_monitor_options options);
 
-  // `own_bytes`: what the cache holds by its own account, for the estimate. The reference is valid
-  // until the next call.
+  // `own_bytes`: what the cache holds by its own account, which stands in where readings fail. The
+  // reference is valid until the next call.
   const memory_report& read(std::uint64_t own_bytes);
 
   // What read() returned last; without levels before the first call.
   const memory_report& last() const noexcept { return report_; }
 
 private:
+  // What the process has by now.
+  struct own_use {
+    std::uint64_t bytes = 0;         // held by the cache, by its own account
+    std::uint64_t swapped_bytes = 0; // VmSwap
+  };
+
+  // The use of a level, for when it cannot be read.
+  class known_use {
+  public:
+    // Remembers `used` or, where it is missing, stands in for it; `use_unknown` if it never was
+    // read.
+    std::uint64_t settle(std::optional<std::uint64_t> used, std::uint64_t own_bytes) noexcept;
+
+  private:
+    std::optional<std::uint64_t> others_bytes_; // at the last reading
+  };
+
   // One control group: its files, and how to read use and limit from them.
   class group_level {
   public:
     group_level(const cgroup_directory& directory, const std::string& root);
-    // False where there is no limit or no usage to be read here.
-    bool read(memory_reading& to, std::string& buffer);
+    // Opens every file there is. False for want of descriptors or kernel memory.
+    bool open() noexcept;
+    // False where there is no limit here.
+    bool read(memory_reading& to, const own_use& own, std::string& buffer);
 
   private:
-    bool read_v1(memory_reading& to, std::string& buffer);
-    bool read_v2(memory_reading& to, std::string& buffer);
+    void read_limits(std::string& buffer);
+    std::optional<std::uint64_t> read_used(const own_use& own, std::string& buffer);
 
     cgroup_version version_;
     std::string source_;
@@ -76,11 +100,20 @@ private:
     reread_file high_; // v2 only
     reread_file stat_;
     reread_file swap_; // v2 only
+
+    // As last read.
+    std::uint64_t limit_bytes_ = no_limit_bytes;
+    std::uint64_t high_bytes_ = no_limit_bytes;      // v2 only
+    std::uint64_t inherited_bytes_ = no_limit_bytes; // v1 only: of groups that are not visible
+    group_stat group_stat_;
+    known_use use_;
   };
 
   void look_up_groups();
-  bool read_host(memory_reading& to);
-  bool read_own_process(memory_reading& to, std::uint64_t own_bytes);
+  bool read_host(memory_reading& to, const own_use& own);
+  void read_operators_limit(memory_reading& to, const std::optional<std::uint64_t>& resident,
+                            const own_use& own);
+  void fill_unknown_use(std::size_t count, std::uint64_t outermost_bytes) noexcept;
   void choose_fullest() noexcept;
 
   memory_monitor_options options_;
@@ -92,6 +125,10 @@ private:
   std::vector<cgroup_directory> known_directories_;
   std::string known_self_cgroup_;
   std::string known_mountinfo_;
+  std::uint64_t host_total_bytes_ = 0; // 0: never read
+  known_use host_use_;
+  known_use process_use_;
+  std::uint64_t own_swapped_bytes_ = 0; // as last read
   std::string buffer_;
   std::string second_buffer_;
   unsigned reads_until_lookup_ = 0;

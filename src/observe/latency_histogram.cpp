@@ -9,11 +9,11 @@ std::uint64_t latency_snapshot::count() const noexcept {
   return std::accumulate(buckets_.begin(), buckets_.end(), std::uint64_t{0});
 }
 
-std::uint64_t latency_snapshot::count_below(std::uint64_t bound_ns) const noexcept {
-  std::uint64_t below = 0;
-  for (std::size_t i = 0; i < buckets_.size() && latency_buckets::highest_ns(i) < bound_ns; ++i)
-    below += buckets_[i];
-  return below;
+std::uint64_t latency_snapshot::count_up_to(std::uint64_t bound_ns) const noexcept {
+  std::uint64_t counted = 0;
+  for (std::size_t i = 0; i < buckets_.size() && latency_buckets::highest_ns(i) <= bound_ns; ++i)
+    counted += buckets_[i];
+  return counted;
 }
 
 std::uint64_t latency_snapshot::quantile_ns(double quantile) const noexcept {

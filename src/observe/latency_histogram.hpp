@@ -2,7 +2,9 @@
 //
 // Every power of two is cut into 16 equal buckets, so a bucket is never wider than 1/16 of the
 // values in it: a quantile read back is at most 6.25 % above the true one and never below it.
-// Values under 32 ns are exact; values beyond max_value_ns (68.7 s) are counted in the last bucket.
+// A bucket includes its upper bound, as Prometheus' `le` does, so a power of two is the last value
+// of its bucket. Values from 1 to 32 ns are exact; values beyond max_value_ns (68.7 s) are counted
+// in the last bucket.
 //
 //   latency_histogram   what a worker writes (528 counters, 4.2 KiB)
 //   latency_snapshot    a plain copy to add, subtract and ask for quantiles
@@ -22,13 +24,13 @@ namespace kvcache::observe {
 struct latency_buckets {
   static constexpr unsigned sub_bucket_bits = 4; // 16 buckets for each power of two
   static constexpr unsigned value_bits = 36;     // 2^36 ns are 68.7 s
-  static constexpr std::uint64_t max_value_ns = (std::uint64_t{1} << value_bits) - 1;
+  static constexpr std::uint64_t max_value_ns = std::uint64_t{1} << value_bits;
   static constexpr std::size_t count = std::size_t{value_bits - sub_bucket_bits + 1}
                                        << sub_bucket_bits;
 
   // REQUIRES: nothing; larger values share the last bucket.
   static constexpr std::size_t index_of(std::uint64_t value_ns) noexcept {
-    const std::uint64_t value = std::min(value_ns, max_value_ns);
+    const std::uint64_t value = std::clamp(value_ns, std::uint64_t{1}, max_value_ns) - 1;
     const auto shift =
         static_cast<unsigned>(std::bit_width(value | sub_bucket_count)) - (sub_bucket_bits + 1);
     return (std::size_t{shift} << sub_bucket_bits) + static_cast<std::size_t>(value >> shift);
@@ -36,12 +38,11 @@ struct latency_buckets {
 
   // The smallest and the largest value of a bucket. REQUIRES: index < count.
   static constexpr std::uint64_t lowest_ns(std::size_t index) noexcept {
-    if (index < 2 * sub_bucket_count) return index;
-    return (index % sub_bucket_count + sub_bucket_count) << shift_of(index);
+    return index == 0 ? 0 : highest_ns(index - 1) + 1;
   }
   static constexpr std::uint64_t highest_ns(std::size_t index) noexcept {
-    if (index < 2 * sub_bucket_count) return index;
-    return lowest_ns(index) + (std::uint64_t{1} << shift_of(index)) - 1;
+    if (index < 2 * sub_bucket_count) return index + 1;
+    return (index % sub_bucket_count + sub_bucket_count + 1) << shift_of(index);
   }
 
 private:
@@ -54,10 +55,10 @@ private:
 // A plain value: not thread-safe, freely copied.
 class latency_snapshot {
 public:
-  // How many values were recorded, and how many of them were below `bound_ns`. The second is exact
-  // where bound_ns is a power of two.
+  // How many values were recorded, and how many of them were at most `bound_ns`. The second is
+  // exact where bound_ns is a power of two.
   std::uint64_t count() const noexcept;
-  std::uint64_t count_below(std::uint64_t bound_ns) const noexcept;
+  std::uint64_t count_up_to(std::uint64_t bound_ns) const noexcept;
 
   std::uint64_t sum_ns() const noexcept { return sum_ns_; }
   std::uint64_t max_ns() const noexcept { return max_ns_; }

@@ -26,7 +26,7 @@ void metrics_writer::distribution(label with, const latency_snapshot& latency) {
     bound.clear();
     append_number(bound, static_cast<double>(bound_ns) / 1e9);
     write_series("_bucket", {with}, bound);
-    append_number(out_, latency.count_below(bound_ns));
+    append_number(out_, latency.count_up_to(bound_ns));
     out_ += '\n';
   }
   const std::uint64_t count = latency.count();

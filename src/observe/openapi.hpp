@@ -9,4 +9,7 @@ namespace kvcache::observe {
 // ASCII only. The view is good for ever.
 std::string_view openapi_json() noexcept;
 
+// Its strong entity tag (RFC 9110 §8.8.3), with the quotes: another document has another one.
+std::string_view openapi_tag() noexcept;
+
 } // namespace kvcache::observe

@@ -35,9 +35,11 @@ bool is_ordinary(operation op, std::size_t slot) noexcept {
 double share(unsigned percent) noexcept { return percent / 100.0; }
 
 void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
-  metrics.family("keyvalue_cache_build_info", metric_type::gauge,
-                 "Always 1; the version that runs is in the label.");
-  metrics.sample({{"version", snapshot.version}}, 1);
+  metrics.family(
+      "keyvalue_cache_build_info", metric_type::gauge,
+      "Always 1; the version that runs and the git revision it was built from are in the "
+      "labels.");
+  metrics.sample({{"version", snapshot.version}, {"revision", snapshot.revision}}, 1);
   metrics.family("keyvalue_cache_state", metric_type::gauge,
                  "1 for the state the service is in, 0 for the others.");
   for (std::size_t state = 0; state < service_state_names.size(); ++state)
@@ -45,6 +47,10 @@ void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
                    static_cast<std::size_t>(snapshot.state) == state ? 1 : 0);
   metrics.single("keyvalue_cache_worker_threads", metric_type::gauge,
                  "Threads that serve requests.", snapshot.configuration.threads);
+  metrics.single("keyvalue_cache_log_lines_dropped_total", metric_type::counter,
+                 "Lines of the log and the access log that were dropped because writing them was "
+                 "too slow.",
+                 snapshot.log_lines_dropped);
 }
 
 // Under the names that all Prometheus clients give them.
@@ -193,7 +199,7 @@ void write_requests(metrics_writer& metrics, const counters_snapshot& counters) 
 void write_latencies(metrics_writer& metrics, const counters_report& counters) {
   metrics.family("keyvalue_cache_request_duration_seconds", metric_type::histogram,
                  "Time from reading a request to having its reply sent, by operation; "
-                 "of one batch of requests in two, drawn at random.");
+                 "of one batch of requests in two, drawn at random, with and without access log.");
   metrics.distribution({"operation", "get"}, counters.since_start.get_latency);
   metrics.distribution({"operation", "put"}, counters.since_start.put_latency);
   metrics.family("keyvalue_cache_request_duration_max_seconds", metric_type::gauge,

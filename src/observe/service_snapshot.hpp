@@ -92,6 +92,7 @@ struct process_facts {
 
 struct service_snapshot {
   std::string_view version;
+  std::string_view revision; // of the sources; "unknown" where they came without
   service_state state = service_state::starting;
   configuration_facts configuration;
   process_facts process;
@@ -100,6 +101,7 @@ struct service_snapshot {
   std::uint64_t buffer_bytes = 0;     // what all connections hold, the kernel's buffers too
   memory_reading memory;              // limit_bytes 0: not read yet
   eviction_facts eviction;
+  std::uint64_t log_lines_dropped = 0; // of the log and the access log
   counters_report counters;
 };
 

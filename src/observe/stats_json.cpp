@@ -191,9 +191,11 @@ std::string stats_json(const service_snapshot& snapshot) {
   json_writer json{body};
   json.begin_object();
   json.member("version", snapshot.version);
+  json.member("revision", snapshot.revision);
   json.member("state", service_state_names[index_of(snapshot.state)]);
   json.member("uptime_s", seconds(snapshot.counters.uptime));
   json.member("entries", snapshot.store.entries);
+  json.member("log_lines_dropped", snapshot.log_lines_dropped);
   write_process(json, snapshot.process);
   write_memory(json, snapshot);
   write_eviction(json, snapshot);

@@ -55,9 +55,20 @@ counters_snapshot counters_snapshot::since(const counters_snapshot& earlier) con
 
 void worker_counters::add_to(counters_snapshot& sum) const noexcept {
   for (std::size_t i = 0; i < events_.size(); ++i) sum.events[i] += events_[i].value();
-  for (std::size_t op = 0; op < operation_count; ++op)
-    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
-      sum.responses[op][slot] += responses_[op][slot].value();
+  const auto add_event = [&sum](event of, std::uint64_t times) {
+    sum.events[static_cast<std::size_t>(of)] += times;
+  };
+  for (std::size_t op = 0; op < operation_count; ++op) {
+    const std::uint64_t replaced = responses_[op][replaced_slot].value();
+    sum.responses[op][status_slot(200)] += replaced;
+    add_event(event::put_replaced, replaced);
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot) {
+      const std::uint64_t count = responses_[op][slot].value();
+      sum.responses[op][slot] += count;
+      if (static_cast<operation>(op) == operation::put && slot == status_slot(200))
+        add_event(event::put_inserted, count);
+    }
+  }
   get_latency_.add_to(sum.get_latency);
   put_latency_.add_to(sum.put_latency);
 }

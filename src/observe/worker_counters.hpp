@@ -7,8 +7,9 @@
 // What is counted where:
 //   - Each final response is counted exactly once, by operation and status, in count_response().
 //     All counters of requests are sums of these, so they add up to the responses sent.
-//   - A PUT that reached the store is one put_… event besides: its responses do not distinguish an
-//     inserted key from a replaced one. A PUT without room is a put_no_room and a response 503.
+//   - A stored PUT counts in the slot of 200 where it inserted its key, and in replaced_slot where it
+//     replaced a value. Any other outcome of a PUT is one put_… event beside its response: a PUT
+//     without room is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
 #pragma once
 
@@ -75,8 +76,8 @@ static_assert(operation_count == static_cast<std::size_t>(operation::none) + 1);
 
 // The statuses that the service responds with, each counted separately; any other one is counted in
 // the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 19> response_statuses{
-    200, 204, 400, 401, 403, 404, 405, 408, 411, 413, 414, 417, 421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::array<unsigned, 21> response_statuses{
+    200, 204, 304, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 431, 500, 501, 503, 505, 507};
 inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
 
 namespace detail {
@@ -104,14 +105,18 @@ constexpr bool is_error_slot(std::size_t slot) noexcept {
   return slot >= response_statuses.size() || response_statuses[slot] >= lowest_error;
 }
 
+// In a worker's block only: a 200 that replaced a value. One counter then tells both the status and
+// the outcome.
+inline constexpr std::size_t replaced_slot = status_slot_count;
+
 // Of each operation, by status slot.
-template <class Count>
-using response_counts = std::array<std::array<Count, status_slot_count>, operation_count>;
+template <class Count, std::size_t slots>
+using response_counts = std::array<std::array<Count, slots>, operation_count>;
 
 // A plain copy of one block, or the sum of several.
 struct counters_snapshot {
   std::array<std::uint64_t, event_count> events{};
-  response_counts<std::uint64_t> responses{};
+  response_counts<std::uint64_t, status_slot_count> responses{};
   latency_snapshot get_latency;
   latency_snapshot put_latency;
 
@@ -146,7 +151,11 @@ public:
     events_[static_cast<std::size_t>(e)].add(times);
   }
   void count_response(operation op, unsigned status) noexcept {
-    responses_[static_cast<std::size_t>(op)][status_slot(status)].add();
+    count_response_in(op, status_slot(status));
+  }
+  // REQUIRES: slot < status_slot_count, or replaced_slot for a put.
+  void count_response_in(operation op, std::size_t slot) noexcept {
+    responses_[static_cast<std::size_t>(op)][slot].add();
   }
 
   latency_histogram& get_latency() noexcept { return get_latency_; }
@@ -157,7 +166,7 @@ public:
 
 private:
   std::array<counter, event_count> events_;
-  response_counts<counter> responses_;
+  response_counts<counter, status_slot_count + 1> responses_;
   latency_histogram get_latency_;
   latency_histogram put_latency_;
 };

@@ -1,8 +1,12 @@
 #include "kvcache/coarse_clock.hpp"
 
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <fstream>
 #include <limits>
 
 namespace kvcache {
@@ -53,6 +57,38 @@ TEST(coarse_clock, follows_the_clock_of_the_machine_by_default) {
   const tick first = clock.after(10s);
   EXPECT_GE(first, 100U);
   EXPECT_GE(clock.after(10s), first);
+}
+
+// For a child process in a time namespace whose machine was booted an hour earlier: there, the one
+// clock that is an hour ahead is the one that counts suspended time. Its exit code.
+enum outcome : int { ahead = 0, not_ahead = 1, no_namespace = 2 };
+
+outcome compare_in_time_namespace() {
+  const std::uint64_t outside = boot_time_now_ns();
+  if (unshare(CLONE_NEWTIME) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWTIME) != 0)
+    return no_namespace;
+  std::ofstream offsets{"/proc/self/timens_offsets"};
+  offsets << "boottime 3600 0" << std::endl;
+  if (!offsets) return no_namespace;
+  const pid_t child = fork(); // only children are in the new namespace
+  if (child == 0) {
+    constexpr std::uint64_t hour = 3'600'000'000'000;
+    _exit(boot_time_now_ns() >= outside + hour && coarse_clock{}.passed_ns() < hour ? ahead
+                                                                                    : not_ahead);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return static_cast<outcome>(WEXITSTATUS(status));
+}
+
+TEST(coarse_clock, counts_the_time_in_which_the_machine_is_suspended) {
+  const pid_t child = fork();
+  if (child == 0) _exit(compare_in_time_namespace());
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == no_namespace) GTEST_SKIP() << "no time namespace can be made here";
+  EXPECT_EQ(WEXITSTATUS(status), ahead);
 }
 
 } // namespace

@@ -83,7 +83,7 @@ TEST(access_lines, are_all_written_when_it_is_gone_and_none_is_lost_while_there_
   {
     access_lines log{log_format::text, sink};
     for (std::size_t i = 0; i < access_lines::queue_lines; ++i) log.write(a_hit());
-    EXPECT_EQ(log.lost(), 0U);
+    EXPECT_EQ(log.dropped_lines(), 0U);
   }
   EXPECT_EQ(sink->lines.size(), access_lines::queue_lines);
 }

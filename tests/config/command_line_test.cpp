@@ -218,6 +218,38 @@ TEST(command_line, refuses_what_it_does_not_know) {
   }
 }
 
+TEST(command_line, suggests_the_nearest_option_for_the_first_argument_that_is_none) {
+  struct {
+    std::vector<std::string> arguments;
+    const char* text;
+  } const wrong[] = {
+      {{"--prot", "8080"}, "unknown option '--prot'; did you mean '--port'?"},
+      {{"--prot=8080"}, "unknown option '--prot=8080'; did you mean '--port'?"},
+      {{"--threads=1", "--helth-check"},
+       "unknown option '--helth-check'; did you mean '--health-check'?"},
+      {{"-port", "80"}, "unknown option '-port'; did you mean '--port'?"},
+      {{"port=80"}, "unexpected argument 'port=80'; did you mean '--port'?"},
+      {{"8080", "--prot"}, "unexpected argument '8080'"},
+      {{"serve"}, "unexpected argument 'serve'"},
+      {{"--max_value_chars", "1"},
+       "unknown option '--max_value_chars'; did you mean '--max-value-chars'?"},
+  };
+  for (const auto& each : wrong) {
+    const command_line line = parse_command_line(each.arguments, {});
+    EXPECT_EQ(line.what, command::refuse) << each.text;
+    EXPECT_EQ(line.text,
+              "keyvalue-cache: " + std::string{each.text} + " (try 'keyvalue-cache --help')\n");
+  }
+}
+
+TEST(command_line, refuses_in_one_line) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--prot"}, {"--port"}, {"--port=x"}, {"--port="}, {"a\nb"}}) {
+    const std::string text = parse_command_line(arguments, {}).text;
+    EXPECT_EQ(text.find('\n'), text.size() - 1) << text;
+  }
+}
+
 TEST(command_line, refuses_a_flag_without_value_and_one_given_twice) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--port"}, {"--port", "1", "--port", "2"}}) {
@@ -261,7 +293,31 @@ TEST(command_line, warns_of_variables_that_are_no_options) {
   const command_line line = parse_command_line({}, {{"KVCACHE_PROT", "1"}});
   EXPECT_EQ(line.what, command::serve);
   ASSERT_EQ(line.warnings.size(), 1U);
-  EXPECT_NE(line.warnings[0].find("KVCACHE_PROT"), std::string::npos);
+  EXPECT_EQ(
+      line.warnings[0],
+      "environment variable KVCACHE_PROT is no option, ignored; did you mean 'KVCACHE_PORT'?");
+}
+
+TEST(command_line, passes_over_what_kubernetes_sets_for_a_service) {
+  const command_line line =
+      parse_command_line({}, {{"KVCACHE_SERVICE_HOST", "10.0.0.7"},
+                              {"KVCACHE_SERVICE_PORT", "80"},
+                              {"KVCACHE_PORT_7171_TCP", "tcp://10.0.0.7:7171"}});
+  EXPECT_EQ(line.what, command::serve);
+  EXPECT_TRUE(line.warnings.empty()) << line.warnings.front();
+}
+
+TEST(command_line, ignores_the_port_of_a_service_with_a_warning_and_the_way_out) {
+  const environment linked{{"KVCACHE_PORT", "tcp://10.0.0.7:7171"}};
+  const command_line line = parse_command_line({}, linked);
+  EXPECT_EQ(line.what, command::serve) << line.text;
+  EXPECT_EQ(line.settings.port, options{}.port);
+  EXPECT_EQ(origin(line, *row_of("port")), "default");
+  ASSERT_EQ(line.warnings.size(), 1U);
+  EXPECT_NE(line.warnings[0].find("KVCACHE_PORT"), std::string::npos) << line.warnings[0];
+  EXPECT_NE(line.warnings[0].find("enableServiceLinks: false"), std::string::npos)
+      << line.warnings[0];
+  EXPECT_EQ(parse_command_line({"--port=80"}, linked).settings.port, 80);
 }
 
 TEST(command_line, leaves_the_escaping_of_its_warnings_to_the_log) {
@@ -301,9 +357,11 @@ TEST(command_line, prints_the_configuration_with_its_origins) {
   const command_line line = parse_command_line(
       {"--print-config", "--port=80", "--memory-limit", "1024M"}, {{"KVCACHE_THREADS", "2"}});
   EXPECT_EQ(line.what, command::print_config);
-  const std::string text = describe(line.settings, line.origins);
+  const std::string text = describe(line.settings, line.origins, "512 MiB (host)");
   EXPECT_NE(text.find("port=80 # flag --port\n"), std::string::npos) << text;
-  EXPECT_NE(text.find("memory-limit=1G # flag --memory-limit\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("memory-limit=1G # flag --memory-limit; in force: 512 MiB (host)\n"),
+            std::string::npos)
+      << text;
   EXPECT_NE(text.find("threads=2 # environment KVCACHE_THREADS\n"), std::string::npos) << text;
   EXPECT_NE(text.find("bind=127.0.0.1 # default\n"), std::string::npos) << text;
 }

@@ -1,6 +1,7 @@
 #include "config/token_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -48,19 +49,63 @@ TEST(token_file, says_why_it_cannot_be_read) {
   const auto parsed = read_token_file("/nonexistent/tokens");
   ASSERT_TRUE(std::holds_alternative<token_file_fault>(parsed));
   EXPECT_EQ(std::get<token_file_fault>(parsed).what, "No such file or directory");
-  EXPECT_EQ(std::get<token_file_fault>(read_token_file("/")).what, "it cannot be read");
+  EXPECT_EQ(std::get<token_file_fault>(read_token_file("/")).what, "it is not a regular file");
   EXPECT_EQ(std::get<token_file_fault>(read_token_file("/dev/zero")).what,
+            "it is not a regular file");
+}
+
+// A file that is there while a test runs.
+class file_of_test {
+public:
+  explicit file_of_test(const std::string& text) {
+    close(mkstemp(path_.data()));
+    std::ofstream{path_} << text;
+  }
+  ~file_of_test() { unlink(path_.c_str()); }
+  file_of_test(const file_of_test&) = delete;
+  file_of_test& operator=(const file_of_test&) = delete;
+
+  const std::string& path() const { return path_; }
+
+private:
+  std::string path_ = testing::TempDir() + "/tokensXXXXXX";
+};
+
+TEST(token_file, does_not_wait_for_the_writer_of_a_fifo) {
+  const file_of_test place{""};
+  unlink(place.path().c_str());
+  ASSERT_EQ(mkfifo(place.path().c_str(), 0600), 0);
+  EXPECT_EQ(std::get<token_file_fault>(read_token_file(place.path())).what,
+            "it is not a regular file");
+}
+
+TEST(token_file, reads_no_more_than_64_kib) {
+  const std::string line = "read-only abc\n";
+  const std::string fits((64 << 10) - line.size(), '\n');
+  const file_of_test full{line + fits};
+  EXPECT_TRUE(std::holds_alternative<token_file>(read_token_file(full.path())));
+  const file_of_test larger{line + fits + "\n"};
+  EXPECT_EQ(std::get<token_file_fault>(read_token_file(larger.path())).what,
             "it is larger than 64 KiB");
 }
 
+TEST(token_file, warns_where_every_user_may_read_or_write_it_and_only_there) {
+  const file_of_test file{"read-only abc\n"};
+  const auto warning = [&](mode_t mode) {
+    chmod(file.path().c_str(), mode);
+    return std::get<token_file>(read_token_file(file.path())).warning;
+  };
+  EXPECT_EQ(warning(0600), "");
+  EXPECT_EQ(warning(0640), "");
+  EXPECT_EQ(warning(0644), "every user of this machine may read it (mode 0644): chmod o= it");
+  EXPECT_EQ(warning(0602), "every user of this machine may change it (mode 0602): chmod o= it");
+}
+
 TEST(token_file, reads_a_file) {
-  std::string path = testing::TempDir() + "/tokensXXXXXX";
-  const int descriptor = mkstemp(path.data());
-  ASSERT_GE(descriptor, 0);
-  close(descriptor);
-  std::ofstream{path} << "read-only abc\n";
-  EXPECT_TRUE(std::holds_alternative<token_list>(read_token_file(path)));
-  unlink(path.c_str());
+  const file_of_test file{"read-only abc\n"};
+  const auto read = read_token_file(file.path());
+  ASSERT_TRUE(std::holds_alternative<token_file>(read));
+  EXPECT_EQ(std::get<token_file>(read).tokens.size(), 1U);
 }
 
 } // namespace

@@ -157,7 +157,7 @@ TEST(fault_watch, tells_what_the_access_log_lost) {
   const auto lines = watch.look({}, 5, start);
   ASSERT_EQ(lines.size(), 1U);
   EXPECT_EQ(lines[0],
-            "a line of the access log gave way to later ones, 5 times since this was last "
+            "access log line dropped: its reader is too slow or gone, 5 times since this was last "
             "said");
   EXPECT_TRUE(watch.look({}, 5, start + 1h).empty());
 }

@@ -198,6 +198,27 @@ TEST(room_options, hand_the_evictor_its_thresholds) {
   EXPECT_EQ(made.threads, threads);
 }
 
+TEST(room_options, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
+  EXPECT_EQ(fit_to_open_files(resolved(), 1'048'576).max_connections, 10'000U);
+  EXPECT_EQ(fit_to_open_files(resolved(), 0).max_connections, 10'000U); // not known
+  EXPECT_EQ(fit_to_open_files(resolved(), 20).max_connections, 1U);
+  for (const std::uint64_t files : {128U, 256U, 1024U, 4096U, 20'000U}) {
+    const config::options settings = fit_to_open_files(resolved(), files);
+    const http::server_options made = make_server_options(settings, 2048 * mib);
+    EXPECT_GE(made.max_connections, 1U);
+    EXPECT_LE(made.max_connections + made.health_connections + made.refused_connections + 64,
+              files);
+  }
+  EXPECT_GT(fit_to_open_files(resolved(), 1024).max_connections, 800U);
+}
+
+TEST(room_options, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
+  config::options settings = resolved();
+  EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 30'000U);
+  settings.body_timeout_ms = 40'000;
+  EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 40'000U);
+}
+
 TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
   config::options settings = resolved();
   settings.max_entries = 5;
@@ -306,6 +327,21 @@ TEST(load_caps, leave_a_minimum_where_others_have_taken_everything) {
   const http::load_caps caps = make_load_caps(resolved(), std::vector{level(64, 64)}, {});
   EXPECT_EQ(caps.connections_now, 5'461U / 16);
   EXPECT_EQ(caps.buffer_bytes, mib);
+}
+
+TEST(room_options, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
+  config::options settings;
+  settings.max_value_chars = 1'000'000; // 12 million bytes, escaped; three sixteenths are left
+  const memory_reading enough{.used_bytes = 0, .limit_bytes = 64 * mib, .source = "host"};
+  EXPECT_EQ(find_values_beyond_memory(resolved(settings), enough), std::nullopt);
+  const memory_reading small{.used_bytes = 0, .limit_bytes = 32 * mib, .source = "host"};
+  const auto warning = find_values_beyond_memory(resolved(settings), small);
+  ASSERT_TRUE(warning);
+  for (const char* part :
+       {"32 MiB (host)", "--max-value-chars (1000000)", "413", "raise the limit"})
+    EXPECT_NE(warning->find(part), std::string::npos) << *warning;
+  settings.max_body_bytes = 65536; // refused for its length anyway
+  EXPECT_EQ(find_values_beyond_memory(resolved(settings), small), std::nullopt);
 }
 
 } // namespace

@@ -1,6 +1,6 @@
 #include "daemon/running_program.hpp"
 
-#include <spawn.h>
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,22 +11,22 @@
 
 namespace kvcache::tests {
 
-running_program::running_program(const std::vector<std::string>& arguments) {
+running_program::running_program(const std::vector<std::string>& arguments,
+                                 const std::function<void()>& prepare) {
   std::array<int, 2> ends{};
-  if (pipe(ends.data()) != 0) return;
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-  posix_spawn_file_actions_addclose(&actions, ends[0]);
-  posix_spawn_file_actions_addclose(&actions, ends[1]);
-
+  if (pipe2(ends.data(), O_CLOEXEC) != 0) return;
   std::vector<std::string> words{KVCACHE_PROGRAM};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
-  if (posix_spawn(&process_, argv[0], &actions, nullptr, argv.data(), environ) != 0) process_ = -1;
-  posix_spawn_file_actions_destroy(&actions);
+  process_ = fork();
+  if (process_ == 0) {
+    dup2(ends[1], STDERR_FILENO);
+    if (prepare) prepare();
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
   close(ends[1]);
   errors_ = ends[0];
 }

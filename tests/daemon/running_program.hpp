@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,10 @@ namespace kvcache::tests {
 
 class running_program {
 public:
-  explicit running_program(const std::vector<std::string>& arguments);
+  // `prepare` is called in the child, with standard error connected, just before the program is
+  // executed: for limits, descriptors, users. It must not allocate where the test has threads.
+  explicit running_program(const std::vector<std::string>& arguments,
+                           const std::function<void()>& prepare = {});
   ~running_program();
   running_program(const running_program&) = delete;
   running_program& operator=(const running_program&) = delete;
@@ -27,6 +31,7 @@ public:
   std::string read_to_end();
 
   void send_signal(int signal) const;
+  pid_t pid() const { return process_; }
 
   // REQUIRES: it has been sent SIGSTOP.
   void wait_until_stopped() const;

@@ -38,6 +38,22 @@ TEST(api, takes_the_longest_value_in_its_longest_spelling_in_64_mib) {
   EXPECT_GT(client.ask(get_request("/get?key=long")).body.size(), 4'000'000U);
 }
 
+TEST(api, takes_it_in_small_chunks_too) {
+  running_server server{{"--memory-limit", "64M", "--max-value-chars", "1000000"}};
+  const std::string put = longest_put();
+  std::string_view body{put};
+  body.remove_prefix(put.find("\r\n\r\n") + 4);
+  std::string chunked = "POST /put HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  constexpr std::size_t chunk_bytes = 128;
+  for (; body.size() >= chunk_bytes; body.remove_prefix(chunk_bytes))
+    chunked.append("80\r\n").append(body.substr(0, chunk_bytes)).append("\r\n");
+  for (; !body.empty(); body.remove_prefix(1))
+    chunked.append("1\r\n").append(body.substr(0, 1)).append("\r\n");
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(chunked + "0\r\n\r\n").status, 200U);
+  EXPECT_GT(client.ask(get_request("/get?key=long")).body.size(), 4'000'000U);
+}
+
 TEST(api, refuses_for_good_what_32_mib_can_never_take) {
   running_server server{{"--memory-limit", "32M", "--max-value-chars", "1000000"}};
   raw_client client = server.connect();

@@ -59,6 +59,38 @@ TEST(process, takes_no_time_that_it_stood_still_from_a_client) {
   EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds{600});
 }
 
+// Takes all connections that the server serves.
+std::vector<raw_client> fill(const server_process& server) {
+  std::vector<raw_client> clients;
+  do clients.push_back(server.connect());
+  while (clients.back().ask(get_request("/get?key=a")).status == 404);
+  clients.pop_back();
+  return clients;
+}
+
+TEST(process, is_healthy_with_all_of_its_connections_taken) {
+  running_server server{{"--max-connections", "3"}};
+  const std::vector<raw_client> clients = fill(server);
+  EXPECT_EQ(clients.size(), 3U);
+  const program_end check =
+      run_program(binary, {"--health-check", "--port", std::to_string(server.port())});
+  EXPECT_EQ(check.exit_code, 0) << check.output;
+  EXPECT_EQ(server.connect().ask(get_request("/metrics")).status, 200U);
+}
+
+TEST(process, is_healthy_with_all_of_its_files_open) {
+  server_process server{binary, {}, {"/bin/sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""}};
+  EXPECT_TRUE(comes_to_say(server, "only 200 files may be open, too few for 10000 connections"));
+  const std::vector<raw_client> clients = fill(server);
+  EXPECT_GT(clients.size(), 20U);
+  std::vector<raw_client> refused; // and stay
+  for (int i = 0; i < 60; ++i) {
+    refused.push_back(server.connect());
+    EXPECT_EQ(refused.back().ask(get_request("/get?key=a")).status, 503U);
+    EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U) << i;
+  }
+}
+
 TEST(process, answers_what_it_has_received_before_it_ends) {
   running_server server;
   raw_client client = server.connect();

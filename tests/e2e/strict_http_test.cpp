@@ -217,7 +217,7 @@ TEST(strict_http, refuses_a_large_body_before_it_comes) { // RFC 9110 §15.5.14,
 
 TEST(strict_http, refuses_versions_it_does_not_speak) { // RFC 9110 §15.6.6
   expect_refused(
-      {"GET /get?key=a HTTP/2.0\r\nHost: a\r\n\r\n", "GET /get?key=a HTTP/1.2\r\nHost: a\r\n\r\n"},
+      {"GET /get?key=a HTTP/2.0\r\nHost: a\r\n\r\n", "GET /get?key=a HTTP/0.9\r\nHost: a\r\n\r\n"},
       505);
 }
 
@@ -447,13 +447,9 @@ bool eventually(Predicate holds) {
   return true;
 }
 
-TEST(strict_http, lingers_for_so_many_bytes_and_so_long_only) { // RFC 9112 §9.6
+TEST(strict_http, lingers_for_so_long_only) { // RFC 9112 §9.6
   running_server server;
   const std::size_t files = open_files(server.pid());
-  raw_client sends = server.connect();
-  sends.send("NONSENSE\r\n\r\n");
-  const std::string piece(100'000, 'x');
-  EXPECT_TRUE(eventually([&] { return !sends.send(piece); }));
   raw_client stays = server.connect();
   EXPECT_EQ(stays.ask("NONSENSE\r\n\r\n").status, 400U);
   EXPECT_TRUE(stays.ends()); // but is not closed here

@@ -1,6 +1,8 @@
 #include "eviction/evictor.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -52,6 +54,8 @@ public:
   std::vector<tier_change> changes;
   unsigned wakes = 0;
   unsigned estimates_told = 0;
+  std::chrono::milliseconds paused{0};
+  std::function<void()> meanwhile; // happens in each pause
   memory_report report;
   store entries;
   evictor evict;
@@ -78,6 +82,11 @@ private:
         .wake = [this] { ++wakes; },
         .on_tier_change = [this](const tier_change& change) { changes.push_back(change); },
         .on_estimate = [this](const memory_reading&) { ++estimates_told; },
+        .pause =
+            [this](std::chrono::milliseconds time) {
+              paused += time;
+              if (meanwhile) meanwhile();
+            },
     };
   }
 };
@@ -165,6 +174,51 @@ TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) 
   EXPECT_LE(m.use_percent(), 75);
   EXPECT_GE(m.entries.live_bytes() + m.entries.index_bytes(), allowed - mib);
   EXPECT_EQ(m.evict.status().purges, 1U);
+}
+
+TEST(evictor, a_spike_that_ends_before_the_confirming_reading_purges_nothing) {
+  machine m(32 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) put_number(m.entries, number++, 300);
+  m.tick();
+  ASSERT_EQ(m.paused.count(), 0);
+  m.others = 10 * mib; // from 65 % to over 96 %
+  m.meanwhile = [&] { m.others = 0; };
+  m.tick();
+  EXPECT_GE(m.paused.count(), 10);
+  EXPECT_LE(m.paused.count(), 100);
+  EXPECT_EQ(m.evict.status().purges, 0U);
+  EXPECT_EQ(m.evict.status().tier, pressure_tier::normal);
+  EXPECT_LE(m.evicted(), number / 40); // the share of the first reading
+}
+
+TEST(evictor, an_emergency_is_confirmed_after_one_pause_and_purged_without_further_ones) {
+  machine m(64 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) {
+    for (int i = 0; i < 2000; ++i) put_number(m.entries, number++, 20);
+    m.tick();
+  }
+  unsigned pauses = 0;
+  m.meanwhile = [&] { ++pauses; };
+  m.others = 21 * mib; // over 95 %: more entries go than are evicted for one reading
+  m.tick();
+  EXPECT_EQ(m.evict.status().purges, 1U);
+  EXPECT_GT(evictions_of(m.entries, eviction_cause::emergency), 65'536U);
+  EXPECT_EQ(pauses, 1U);
+}
+
+TEST(evictor, never_pauses_for_longer_than_its_interval) {
+  machine m(32 * mib, repeatable_options(), {.pressure = {}, .interval_ms = 10});
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) put_number(m.entries, number++, 300);
+  m.others = 10 * mib;
+  m.tick();
+  EXPECT_EQ(m.evict.status().purges, 1U);
+  EXPECT_EQ(m.paused.count(), 10);
 }
 
 TEST(evictor, is_woken_by_the_first_put_that_stands_at_the_mark_and_in_an_emergency_by_each) {

@@ -128,6 +128,23 @@ TEST(pressure_property, noisy_readings_around_the_threshold_do_not_make_the_tier
   EXPECT_GE(machine.effective_percent(), 69);
 }
 
+TEST(pressure_property, a_spike_that_is_over_at_the_confirming_reading_purges_nothing) {
+  for (unsigned run = 0; run < 200; ++run) {
+    std::mt19937_64 random(run);
+    simulated_machine machine = some_machine(random);
+    machine.others = machine.limit / 10;
+    machine.content = machine.limit / 2;
+    machine.tick(0);
+    const std::uint64_t before = machine.content;
+    const std::uint64_t spike = between(random, 95, 110) * machine.limit / 100;
+    machine.tick(spike, machine.use(), 0);
+    EXPECT_EQ(machine.purges, 0U) << run;
+    EXPECT_GE(machine.content, before - machine.limit / 50) << run; // the share of one reading
+    machine.tick(spike, spike, 0);
+    EXPECT_EQ(machine.purges, 1U) << run;
+  }
+}
+
 TEST(pressure_property, late_readings_neither_empty_the_cache_nor_let_use_run_away) {
   for (std::size_t delay_ticks = 1; delay_ticks <= 5; ++delay_ticks) {
     simulated_machine machine{.limit = 1024 * mib, .others = 50 * mib};

@@ -34,12 +34,14 @@ struct simulated_machine {
     return 100.0 * static_cast<double>(others + content) / static_cast<double>(limit);
   }
 
-  // Reads `seen_use` (which may be late or noisy), decides, evicts, gives a part of the free room
-  // back, then takes PUTs of `put_bytes` in all.
-  void tick(std::uint64_t seen_use, std::uint64_t put_bytes) {
+  // Reads `seen_use` (which may be late or noisy) and, where that is to be confirmed,
+  // `confirming_use`; decides, evicts, gives a part of the free room back, then takes PUTs of
+  // `put_bytes` in all.
+  void tick(std::uint64_t seen_use, std::uint64_t confirming_use, std::uint64_t put_bytes) {
     const pressure_tier before = last.tier;
-    const memory_reading seen{.used_bytes = seen_use, .limit_bytes = limit, .source = "simulated"};
+    memory_reading seen{.used_bytes = seen_use, .limit_bytes = limit, .source = "simulated"};
     do {
+      if (last.confirm) seen.used_bytes = confirming_use;
       last = decide(seen, {.held = held(), .content = content}, options, last.history);
       evict(last.evict_bytes);
       evicted_by_ticks += last.evict_bytes;
@@ -50,6 +52,9 @@ struct simulated_machine {
     const std::vector<memory_reading> levels{seen};
     put(put_bytes,
         hold_limit_bytes(levels, {.held = held(), .content = content}, last.tier, options));
+  }
+  void tick(std::uint64_t seen_use, std::uint64_t put_bytes) {
+    tick(seen_use, seen_use, put_bytes);
   }
   void tick(std::uint64_t put_bytes) { tick(use(), put_bytes); }
 

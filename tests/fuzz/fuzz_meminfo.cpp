@@ -50,7 +50,7 @@ void check_host(std::string_view input) {
   check(host->total_bytes > 0 && host->total_bytes % kib == 0, "there is memory, in whole KiB");
   check(host->used_bytes <= host->total_bytes, "no more is in use than there is");
   check(again->total_bytes == host->total_bytes && again->used_bytes == host->used_bytes &&
-            again->swap_in_use == host->swap_in_use,
+            again->swapped_bytes == host->swapped_bytes,
         "another line changes no figure");
 }
 
@@ -76,7 +76,9 @@ void check_written(std::string_view input) {
   } else if (available <= highest) {
     check(host && host->total_bytes == total * kib, "the total comes back");
     check(host->used_bytes == (available < total ? (total - available) * kib : 0), "and the use");
-    if (swap_free <= highest) check(host->swap_in_use == (swap_free < total), "and the swap");
+    if (swap_free <= highest)
+      check(host->swapped_bytes == (swap_free < total ? (total - swap_free) * kib : 0),
+            "and the swap");
   }
 }
 

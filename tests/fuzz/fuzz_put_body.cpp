@@ -59,5 +59,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   body_scratch again_scratch;
   check(!parse_put_body(written, limits, again_scratch, again), "what is written can be read");
   check(again.key == body.key && again.value == body.value, "and is the same");
+  if (!body.ttl) return 0;
+  const std::string ttl = std::to_string(body.ttl->count());
+  for (const std::string& spelled :
+       {ttl + ".0", ttl + "e0", ttl + "00e-2", "0." + ttl + "E+" + std::to_string(ttl.size())}) {
+    const std::string with_ttl = R"({"x":-1e400,"key":"a","value":"b","ttl":)" + spelled + "}";
+    check(!parse_put_body(with_ttl, limits, again_scratch, again) && again.ttl == body.ttl,
+          "so does the ttl, however it is spelled");
+  }
   return 0;
 }

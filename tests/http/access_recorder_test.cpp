@@ -4,6 +4,8 @@
 
 #include <mutex>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/test_server.hpp"
@@ -166,10 +168,50 @@ TEST(access_log, has_the_refusal_of_a_connection_too_many) {
   test_server server{options, services};
   raw_client first = server.connect();
   first.ask(get_request("/healthz"));
-  EXPECT_EQ(server.connect().read_reply().status, 503U);
-  ASSERT_EQ(log.records().size(), 2U);
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 503U);
+  while (log.records().size() < 2) std::this_thread::yield(); // the client has its answer first
   EXPECT_EQ(log.records()[1].record.status, 503U);
-  EXPECT_EQ(log.records()[1].record.path, "");
+  EXPECT_EQ(log.records()[1].record.path, "/get");
+}
+
+TEST(access_log, has_the_method_of_a_request_that_came_too_slowly_and_not_of_the_one_before) {
+  kept_log log;
+  http::server_options options;
+  options.timeouts.body_timeout_ms = 100;
+  http::server_services services;
+  services.access = &log;
+  test_server server{options, services};
+  raw_client client = server.connect();
+  client.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.read_reply(true).status, 200U);
+  client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+  EXPECT_EQ(client.read_reply().status, 408U);
+  while (log.records().size() < 2) std::this_thread::yield();
+  EXPECT_EQ(log.records()[1].record.verb, http::method::post);
+}
+
+// The latencies of requests sent one by one, of which the same ones are drawn in each server.
+std::pair<std::uint64_t, std::uint64_t> latencies_counted(http::access_log* log) {
+  constexpr int requests = 200;
+  http::server_services services;
+  services.access = log;
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  for (int i = 0; i < requests; ++i) {
+    EXPECT_EQ(client.ask(put_request("a", "b")).status, 200U);
+    EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U);
+  }
+  client.ask(get_request("/healthz")); // the batches before it have ended
+  const observe::counters_snapshot counted = server.counted();
+  return {counted.get_latency.count(), counted.put_latency.count()};
+}
+
+TEST(access_log, leaves_the_number_of_latencies_as_it_is) {
+  kept_log log;
+  const auto without = latencies_counted(nullptr);
+  EXPECT_GT(without.first, 0U);
+  EXPECT_GT(without.second, 0U);
+  EXPECT_EQ(latencies_counted(&log), without);
 }
 
 } // namespace

@@ -144,22 +144,86 @@ TEST(connection, processes_nothing_behind_a_malformed_request) { // RFC 9112 §2
   EXPECT_EQ(server.store().size(), 0U);
 }
 
-TEST(connection, lets_the_peer_read_its_refusal_though_it_still_sends) { // RFC 9112 §9.6
+// Ordinary clients read nothing before they have sent everything. RFC 9112 §9.6
+TEST(connection, delivers_every_final_response_to_a_client_that_uploads_on) {
+  constexpr std::size_t upload_bytes = 10'000'000;
+  const std::string post = "POST /put HTTP/1.1\r\nHost: a\r\n";
+  const std::vector<std::pair<std::string, unsigned>> refused{
+      {post + "Content-Length: 10000000\r\n\r\n", 413U},
+      {post + "Transfer-Encoding: chunked\r\n\r\nffffff\r\n", 413U},
+      {post + "Transfer-Encoding: chunked\r\n\r\n", 400U},
+      {post + "Transfer-Encoding: gzip\r\n\r\n", 501U},
+      {"POST /flush HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 16000\r\n\r\n",
+       403U},
+      {"GET /", 414U},
+      {"GET / HTTP/1.1\r\nHost: a\r\nA: ", 431U},
+      {"NONSENSE\r\n\r\n", 400U},
+      {get_request("/get?key=a", "Connection: close\r\n"), 404U}};
   test_server server;
-  raw_client client = server.connect();
-  client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n");
-  const std::string piece(50'000, 'x');
-  for (int i = 0; i < 10; ++i) ASSERT_TRUE(client.send(piece));
-  EXPECT_EQ(client.read_reply().status, 413U);
-  EXPECT_TRUE(client.ends());
+  const std::string piece(100'000, 'x');
+  for (const auto& [start, status] : refused) {
+    raw_client client = server.connect();
+    ASSERT_TRUE(client.send(start));
+    for (std::size_t sent = 0; sent < upload_bytes; sent += piece.size())
+      ASSERT_TRUE(client.send(piece)) << start << sent;
+    EXPECT_EQ(client.read_reply().status, status) << start;
+    EXPECT_TRUE(client.ends());
+    EXPECT_LT(server.server().buffer_bytes(), 1'000'000U); // nothing is kept of it
+  }
 }
 
-TEST(connection, throws_away_only_so_much_after_its_last_word) { // RFC 9112 §9.6
-  test_server server;
+TEST(connection, delivers_its_refusal_over_the_connection_limit_to_a_client_that_uploads_on) {
+  http::server_options options;
+  options.max_connections = 1;
+  options.health_connections = 1;
+  test_server server{options};
+  raw_client first = server.connect();
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  const raw_client silent = server.connect(); // takes the connection for health
+  const std::string piece(100'000, 'x');
+  raw_client second = server.connect(); // refused unasked
+  second.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n");
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(second.send(piece)) << i;
+  EXPECT_EQ(second.read_reply().status, 503U);
+  EXPECT_TRUE(second.ends());
+}
+
+TEST(connection, discards_for_a_bounded_time_however_fast_a_peer_sends) { // RFC 9112 §9.6
+  http::server_options options;
+  options.timeouts.linger_total_ms = 500;
+  test_server server{options};
   raw_client client = server.connect();
   client.send("NONSENSE\r\n\r\n");
   const std::string piece(100'000, 'x');
   EXPECT_TRUE(eventually([&] { return !client.send(piece); }));
+}
+
+TEST(connection, discards_no_slow_trickle) { // RFC 9112 §9.6
+  test_server server{with(&http::deadlines::linger_timeout_ms, 200)};
+  raw_client client = server.connect();
+  client.send("NONSENSE\r\n\r\n");
+  EXPECT_EQ(client.read_reply().status, 400U);
+  raw_client bystander = server.connect();
+  std::size_t sent = 0;
+  while (client.send("x") && sent < 1000) {
+    EXPECT_TRUE(bystander.is_silent_for(milliseconds{10}));
+    ++sent;
+  }
+  EXPECT_LT(sent, 1000U);
+}
+
+TEST(connection, goes_on_discarding_while_the_peer_is_fast_enough) { // RFC 9112 §9.6
+  test_server server{with(&http::deadlines::linger_timeout_ms, 400)};
+  raw_client client = server.connect();
+  raw_client bystander = server.connect();
+  client.send("NONSENSE\r\n\r\n");
+  const std::string piece(20'000, 'x');
+  for (int i = 0; i < 16; ++i) { // four such times in all
+    ASSERT_TRUE(client.send(piece)) << i;
+    EXPECT_TRUE(bystander.is_silent_for(milliseconds{100}));
+  }
+  EXPECT_EQ(client.read_reply().status, 400U);
+  EXPECT_TRUE(client.ends());
 }
 
 TEST(connection, speaks_http_1_0_with_and_without_keep_alive) { // RFC 9112 §9.3, C.2.2
@@ -216,6 +280,33 @@ TEST(connection, answers_408_to_a_body_that_drips) { // RFC 9110 §15.5.9
   while (open && client.is_silent_for(milliseconds{10})) open = client.send(" ");
   EXPECT_EQ(client.read_reply().status, 408U);
   EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, answers_408_for_the_request_that_stalls_and_not_for_the_one_before) {
+  test_server server{with(&http::deadlines::body_timeout_ms, 100)};
+  raw_client client = server.connect();
+  client.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_EQ(client.read_reply(true).status, 200U);
+  client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+  const http_reply reply = client.read_reply();
+  EXPECT_EQ(reply.status, 408U);
+  EXPECT_NE(reply.body.find("body did not arrive"), std::string::npos) << reply.body;
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, answers_408_without_a_body_to_a_head_request) { // RFC 9110 §9.3.2
+  test_server server{with(&http::deadlines::head_timeout_ms, 100)};
+  raw_client client = server.connect();
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
+  client.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n");
+  EXPECT_EQ(client.read_reply(true).status, 408U);
+  EXPECT_TRUE(client.ends());
+}
+
+TEST(connection, waits_for_no_more_of_a_request_line_that_cannot_become_right) {
+  test_server server;
+  for (const std::string line : {"GET / \r\n\r\n", "GET  /", "GET / http", "GET /\r\n"})
+    EXPECT_EQ(server.connect().ask(line).status, 400U) << line; // and no 408
 }
 
 TEST(connection, gives_each_pipelined_request_its_own_time) {
@@ -419,6 +510,32 @@ TEST(connection, takes_a_large_body_into_no_more_memory_than_it_needs) {
   EXPECT_EQ(reply.status, 400U); // the body was read
 }
 
+// In chunks with much framing. REQUIRES: a multiple of their size.
+std::string in_small_chunks(std::string_view body) {
+  constexpr std::size_t chunk_bytes = 128;
+  std::string text = "POST /put HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (; body.size() >= chunk_bytes; body.remove_prefix(chunk_bytes))
+    text.append("80\r\n").append(body.substr(0, chunk_bytes)).append("\r\n");
+  return text.append("0\r\n\r\n");
+}
+
+// The cap is that of 64 MiB.
+TEST(connection, takes_a_body_in_chunks_wherever_it_takes_one_with_a_length) {
+  http::server_options options;
+  options.max_buffer_bytes = std::size_t{16} << 20;
+  options.limits.max_value_chars = 1'000'000;
+  options.limits = options.limits.raised_for_characters();
+  test_server server{options};
+  for (const std::size_t kib : {1024U, 4096U, 8204U, 11'700U}) {
+    const std::string pair = R"({"key":"a","value":"b"})";
+    const std::string body = pair + std::string(kib * 1024 - pair.size(), ' ');
+    EXPECT_EQ(server.connect().ask(post_request("/put", body)).status, 200U) << kib;
+    EXPECT_TRUE(eventually([&] { return server.server().buffer_bytes() < 1'000'000; }));
+    EXPECT_EQ(server.connect().ask(in_small_chunks(body)).status, 200U) << kib;
+    EXPECT_TRUE(eventually([&] { return server.server().buffer_bytes() < 1'000'000; }));
+  }
+}
+
 TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
   test_server server;
   server.server().set_caps({.buffer_bytes = 16'384, .buffer_bytes_most = 1'000'000});
@@ -426,6 +543,7 @@ TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
   const http_reply reply = client.ask(post_request("/put", std::string(16'000, ' ')));
   EXPECT_EQ(reply.status, 503U);
   EXPECT_EQ(reply.field("retry-after"), "1");
+  EXPECT_NE(reply.body.find("no memory to receive this request"), std::string::npos) << reply.body;
   EXPECT_TRUE(client.ends());
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 }
@@ -590,8 +708,9 @@ TEST_F(response_without_room, waits_and_is_refused_whole_on_a_connection_that_go
   EXPECT_EQ(server_.counted().of(observe::event::connection_shed), 0U);
   ASSERT_EQ(refused.status, 503U);
   EXPECT_EQ(refused.field("retry-after"), "1");
-  EXPECT_EQ(refused.body, R"({"status":"ERROR","message":"The memory for responses is taken: )"
-                          R"(try again in a moment."})");
+  EXPECT_EQ(refused.body,
+            R"({"status":"ERROR","message":"There is no memory to hold this response )"
+            R"(at the moment: try again soon."})");
   EXPECT_LT(server_.counted().hits(), hits_of_others_at_most);
   EXPECT_EQ(friendly_.ask(get_request("/get?key=small")).status, 200U);
 }

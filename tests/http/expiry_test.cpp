@@ -81,6 +81,22 @@ TEST(expiry, is_the_default_where_a_put_asks_for_none) {
   EXPECT_EQ(status_of(server, client, "b"), 200U);
 }
 
+// A PUT behind a flush is answered when the cache has been emptied: in a batch of its own.
+TEST(expiry, is_counted_from_its_own_batch_after_a_put_that_waited_for_a_flush) {
+  http::server_options options;
+  options.enable_flush = true;
+  test_server server{options};
+  raw_client client = server.connect();
+  client.send(post_request("/flush", "") + put_with_ttl("a", "5"));
+  EXPECT_EQ(client.read_reply().status, 200U);
+  EXPECT_EQ(client.read_reply().status, 200U);
+  server.pass(8s);
+  EXPECT_EQ(client.ask(put_with_ttl("b", "5")).status, 200U);
+  server.pass(300ms);
+  EXPECT_EQ(status_of(server, client, "b"), 200U);
+  EXPECT_EQ(status_of(server, client, "a"), 404U);
+}
+
 TEST(expiry, may_be_ten_years_away) {
   test_server server;
   raw_client client = server.connect();

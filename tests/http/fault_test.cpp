@@ -68,6 +68,8 @@ TEST(fault_table, tells_when_to_come_back_and_how_to_log_in) {
   const fault_table table{http_limits{}};
   EXPECT_EQ(table[fault::no_room].extra_fields, "Retry-After: 1\r\n"); // RFC 9110 §10.2.3
   EXPECT_EQ(table[fault::too_many_connections].extra_fields, "Retry-After: 1\r\n");
+  EXPECT_EQ(table[fault::unsupported_content_coding].extra_fields,
+            "Accept-Encoding: identity\r\n"); // RFC 9110 §15.5.16
   EXPECT_EQ(table[fault::unauthorized].extra_fields, "WWW-Authenticate: Bearer\r\n"); // §11.6.1
 }
 

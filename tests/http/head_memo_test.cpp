@@ -17,13 +17,13 @@ parsed parse_after(std::string_view before, std::string_view text,
                    const http_limits& limits = defaults) {
   request_parser parser(limits);
   {
-    const exact_copy input(before);
-    EXPECT_EQ(parser.parse(input.view()).status, parse_status::complete) << before;
+    exact_copy input(before);
+    EXPECT_EQ(parser.parse(input.bytes()).status, parse_status::complete) << before;
     parser.reset();
   }
-  const exact_copy input(text);
-  const parse_result result = parser.parse(input.view());
-  return describe(result, parser.current());
+  exact_copy input(text);
+  const parse_result result = parser.parse(input.bytes());
+  return describe(result, parser);
 }
 
 void expect_same_as_fresh(std::string_view before, std::string_view text) {
@@ -48,6 +48,9 @@ const std::vector<std::string>& texts() {
       "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX: " + std::string(300, 'x') + "\r\n\r\n",
       "GET http://b/get?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
       "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+      "GET /get?key=a HTTP/1.2\r\nHost: a\r\n\r\n",
+      "GET /openapi.json HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\n\r\n",
+      "POST /put HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nContent-Length: 3\r\n\r\nabc",
       "\r\nGET /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
       "PUT /put HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
@@ -114,7 +117,7 @@ TEST(head_memo, holds_a_longer_target_to_the_limits_all_the_same) {
 }
 
 TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
-  const std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
+  std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
   const std::string second = "GET /get?key=bcd HTTP/1.1\r\nHost: cache\r\n\r\n";
   request_parser parser(defaults);
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
@@ -132,7 +135,7 @@ TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
 }
 
 TEST(head_memo, guesses_the_query_of_what_begins_alike) {
-  const std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
+  std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
   request_parser parser(defaults);
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   head_memo memo;
@@ -149,7 +152,7 @@ TEST(head_memo, recognises_another_length_of_the_body) {
            "\r\nAccept: */*\r\n\r\n" + std::string(bytes, 'b');
   };
   request_parser parser(defaults);
-  const std::string first = with_body(9);
+  std::string first = with_body(9);
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   head_memo memo;
   memo.learn(first, first.size() - 9, std::string_view(first).substr(first.find('9'), 1),
@@ -168,7 +171,7 @@ TEST(head_memo, calls_a_query_plain_only_if_it_stands_for_itself_in_a_query_and_
   const auto asked = [](std::string_view query) {
     return "GET /get?" + std::string(query) + " HTTP/1.1\r\nHost: a\r\n\r\n";
   };
-  const std::string first = asked("key=a");
+  std::string first = asked("key=a");
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   parser.reset();
   for (int byte = 0x21; byte <= 0xFF; ++byte) {
@@ -176,7 +179,7 @@ TEST(head_memo, calls_a_query_plain_only_if_it_stands_for_itself_in_a_query_and_
     for (const std::size_t at : {0U, 3U, 7U, 8U, 15U}) {
       std::string key(16, 'k');
       key[at] = static_cast<char>(byte);
-      const std::string next = asked("key=" + key);
+      std::string next = asked("key=" + key);
       ASSERT_EQ(parser.parse(next).status, parse_status::complete) << byte;
       const maybe_plain query = parser.current().query;
       EXPECT_EQ(query.text, "key=" + (byte == '#' ? key.substr(0, at) : key)) << byte;

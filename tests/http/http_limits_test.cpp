@@ -29,7 +29,7 @@ std::string longest_body(const http_limits& limits) {
 // Puts and gets the longest key, through parser, body and target.
 void expect_longest_key_fits(const http_limits& limits) {
   const std::string body = longest_body(limits);
-  const std::string put =
+  std::string put =
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
       "\r\n\r\n" + body;
   request_parser parser(limits);
@@ -42,9 +42,8 @@ void expect_longest_key_fits(const http_limits& limits) {
   EXPECT_TRUE(got.value == repeated("\xF0\x9F\x98\x80", limits.max_value_chars));
 
   parser.reset();
-  const std::string get = "GET http://some.host.example:7171/get?other=1&key=" +
-                          repeated("%F0%9F%98%80", limits.max_key_chars) +
-                          " HTTP/1.1\r\nHost: a\r\n\r\n";
+  std::string get = "GET http://some.host.example:7171/get?other=1&key=" +
+                    repeated("%F0%9F%98%80", limits.max_key_chars) + " HTTP/1.1\r\nHost: a\r\n\r\n";
   ASSERT_EQ(parser.parse(get).status, parse_status::complete);
   std::string decoded;
   std::string_view found;
@@ -83,7 +82,8 @@ TEST(http_limits, let_the_longest_body_through_in_chunks_of_usual_sizes) {
     const std::string body = longest_body(limits);
     for (const std::size_t chunk_bytes : {512U, 4096U, 65'536U}) {
       request_parser parser(limits);
-      const parse_result result = parser.parse(in_chunks(body, chunk_bytes));
+      std::string text = in_chunks(body, chunk_bytes);
+      const parse_result result = parser.parse(text);
       EXPECT_EQ(result.status, parse_status::complete) << name_of(result.why) << value_chars;
       EXPECT_TRUE(parser.current().body == body) << value_chars;
     }
@@ -96,7 +96,8 @@ TEST(http_limits, still_hold_what_is_no_body_to_a_small_part_of_it) {
   limits = limits.raised_for_characters();
   EXPECT_LE(limits.chunk_overhead_bytes, limits.body_bytes / 16);
   request_parser parser(limits);
-  EXPECT_EQ(parser.parse(in_chunks(longest_body(limits), 16)).why, fault::chunk_overhead_too_large);
+  std::string text = in_chunks(longest_body(limits), 16);
+  EXPECT_EQ(parser.parse(text).why, fault::chunk_overhead_too_large);
 }
 
 TEST(http_limits, are_not_lowered_by_small_character_limits) {

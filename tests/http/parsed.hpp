@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,21 +23,24 @@ struct parsed {
   body_framing framing = body_framing::none;
   bool keep_alive = false;
   std::string method_text, target, path, query, host, body;
-  std::string origin, sec_fetch_site, authorization;
+  std::string origin, sec_fetch_site, authorization, if_none_match;
   bool has_origin = false;
+  bool is_coded = false;
 
   friend bool operator==(const parsed&, const parsed&) = default;
 };
 
-inline parsed describe(const parse_result& result, const request& got) {
+inline parsed describe(const parse_result& result, request_parser& parser) {
   parsed out;
   out.status = result.status;
   out.why = result.why;
   out.consumed = result.consumed;
   if (result.status == parse_status::need_more) return out;
+  const bool complete = result.status == parse_status::complete;
+  const request& got = complete ? parser.current() : parser.unfinished();
   out.verb = got.verb;
   out.version = got.version;
-  if (result.status == parse_status::refused) return out;
+  if (!complete) return out;
   out.form = got.form;
   out.framing = got.framing;
   out.keep_alive = got.keep_alive;
@@ -49,6 +53,8 @@ inline parsed describe(const parse_result& result, const request& got) {
   out.origin = got.origin;
   out.sec_fetch_site = got.sec_fetch_site;
   out.authorization = got.authorization;
+  out.if_none_match = got.if_none_match;
+  out.is_coded = got.is_coded;
   out.has_origin = got.origin.data() != nullptr;
   return out;
 }
@@ -62,6 +68,7 @@ public:
     if (size_ != 0) std::memcpy(data_.get(), text.data(), size_);
   }
   std::string_view view() const { return {data_.get(), size_}; }
+  std::span<char> bytes() { return {data_.get(), size_}; }
 
 private:
   std::unique_ptr<char[]> data_;

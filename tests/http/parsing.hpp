@@ -11,21 +11,24 @@
 namespace kvcache::http::testing {
 
 inline parsed parse_at_once(std::string_view text, const http_limits& limits = {}) {
-  const exact_copy input(text);
+  exact_copy input(text);
   request_parser parser(limits);
-  const parse_result result = parser.parse(input.view());
-  return describe(result, parser.current());
+  const parse_result result = parser.parse(input.bytes());
+  return describe(result, parser);
 }
 
 inline parsed parse_bytewise(std::string_view text, const http_limits& limits = {}) {
   request_parser parser(limits);
   parse_result result;
-  for (std::size_t size = 1; size <= text.size(); ++size) {
-    const exact_copy input(text.substr(0, size));
-    result = parser.parse(input.view());
-    if (result.status != parse_status::need_more) return describe(result, parser.current());
+  std::string received; // as the parser left it
+  for (const char byte : text) {
+    received.push_back(byte);
+    exact_copy input(received);
+    result = parser.parse(input.bytes());
+    if (result.status != parse_status::need_more) return describe(result, parser);
+    received = input.view();
   }
-  return describe(result, parser.current());
+  return describe(result, parser);
 }
 
 // Both ways, which must agree. (The views must not outlive the input: hence the copies above.)

@@ -39,7 +39,7 @@ private:
       R"({"key":"","value":""})",
       R"({"key":"a"})",
       R"([])"};
-  static constexpr std::array<std::string_view, 38> pieces{"\"",
+  static constexpr std::array<std::string_view, 43> pieces{"\"",
                                                            "\\",
                                                            "{",
                                                            "}",
@@ -76,6 +76,11 @@ private:
                                                            "-",
                                                            "1.5",
                                                            "e9",
+                                                           ".0",
+                                                           "e-1",
+                                                           "1e400",
+                                                           "E+1",
+                                                           "\"ttl\":6e1",
                                                            "null"};
 
   template <class Array>

@@ -3,6 +3,9 @@
 
 #include "http/parsing.hpp"
 
+#include <algorithm>
+#include <span>
+
 namespace kvcache::http::testing {
 namespace {
 
@@ -275,29 +278,65 @@ TEST(request_framing, holds_all_that_is_not_body_to_one_limit) {
             "chunk_overhead_too_large");
 }
 
-TEST(request_framing, keeps_the_chunk_buffer_for_the_next_request_until_told_to_give_it_back) {
-  const http_limits limits;
-  request_parser parser(limits);
-  const std::string text = chunked("100\r\n" + std::string(256, 'a') + "\r\n0\r\n\r\n");
-  ASSERT_EQ(parser.parse(text).status, parse_status::complete);
-  parser.reset();
-  EXPECT_GE(parser.buffer_bytes(), 256U);
-  parser.release_buffer();
-  EXPECT_LT(parser.buffer_bytes(), 64U);
-  ASSERT_EQ(parser.parse(text).status, parse_status::complete);
-  EXPECT_EQ(parser.current().body.size(), 256U);
+TEST(request_framing, decodes_chunks_inside_the_input_and_leaves_the_next_request_alone) {
+  request_parser parser(defaults);
+  const std::string next = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+  std::string input = chunked("3\r\nabc\r\n100;x=y\r\n" + std::string(256, 'd') + "\r\n0\r\n\r\n");
+  const std::size_t request_bytes = input.size();
+  input += next;
+  const parse_result result = parser.parse(input);
+  ASSERT_EQ(result.status, parse_status::complete);
+  EXPECT_EQ(result.consumed, request_bytes);
+  const std::string_view body = parser.current().body;
+  EXPECT_EQ(body, "abc" + std::string(256, 'd'));
+  EXPECT_EQ(body.data(), input.data() + input.find("\r\n\r\n") + 4);
+  EXPECT_EQ(input.substr(request_bytes), next);
+}
+
+TEST(request_framing, goes_on_where_the_framing_of_its_chunks_has_been_removed) {
+  http_limits limits;
+  limits.chunk_overhead_bytes = 100;
+  const auto parse_shortened = [&](const std::string& text, std::size_t& longest) {
+    request_parser parser(limits);
+    std::string received;
+    parse_result result;
+    for (const char byte : text) {
+      received.push_back(byte);
+      longest = std::max(longest, received.size());
+      result = parser.parse(received);
+      if (result.status != parse_status::need_more) break;
+      received.resize(received.size() - parser.remove_framing(received));
+    }
+    if (result.status == parse_status::complete) {
+      EXPECT_EQ(result.consumed, received.size());
+      EXPECT_EQ(parser.current().host, "cache");
+      EXPECT_EQ(parser.current().body, std::string(30, 'a') + "bc");
+    }
+    return result.why;
+  };
+  const std::string many = [] {
+    std::string chunks;
+    for (int i = 0; i < 30; ++i) chunks += i % 2 == 0 ? "1\r\na" : "\r\n00001\r\na\r\n";
+    return chunks;
+  }();
+  std::size_t longest = 0;
+  EXPECT_EQ(parse_shortened(
+                chunked("1e\r\n" + std::string(30, 'a') + "\r\n2;x=y\r\nbc\r\n0\r\nA: b\r\n\r\n"),
+                longest),
+            fault::none);
+  EXPECT_LE(longest, chunked("").size() + 32 + std::string_view{"\r\n0\r\nA: b\r\n\r\n"}.size());
+  EXPECT_EQ(parse_shortened(chunked(many), longest), fault::chunk_overhead_too_large);
 }
 
 // ---- Expect (RFC 9110 §10.1.1) -------------------------------------------------------
 
 TEST(request_framing, offers_100_continue_once_and_only_while_the_body_is_missing) {
-  const std::string text = post_with("Content-Length: 3\r\nExpect: 100-Continue\r\n", "abc");
+  std::string text = post_with("Content-Length: 3\r\nExpect: 100-Continue\r\n", "abc");
   const std::size_t head = text.size() - 3;
   request_parser parser(defaults);
-  ASSERT_EQ(parser.parse(std::string_view(text).substr(0, head - 1)).status,
-            parse_status::need_more);
+  ASSERT_EQ(parser.parse(std::span(text).first(head - 1)).status, parse_status::need_more);
   EXPECT_FALSE(parser.take_100_continue());
-  ASSERT_EQ(parser.parse(std::string_view(text).substr(0, head)).status, parse_status::need_more);
+  ASSERT_EQ(parser.parse(std::span(text).first(head)).status, parse_status::need_more);
   EXPECT_TRUE(parser.take_100_continue());
   EXPECT_FALSE(parser.take_100_continue());
   ASSERT_EQ(parser.parse(text).status, parse_status::complete);
@@ -309,7 +348,7 @@ TEST(request_framing, refuses_a_large_body_before_it_offers_100_continue) {
 }
 
 TEST(request_framing, offers_100_continue_for_chunks_but_not_without_a_body_nor_in_http_1_0) {
-  const auto offers = [](std::string_view text) {
+  const auto offers = [](std::string text) {
     request_parser parser(defaults);
     EXPECT_NE(parser.parse(text).status, parse_status::refused);
     return parser.take_100_continue();
@@ -324,8 +363,8 @@ TEST(request_framing, takes_the_same_expectation_several_times) {
        {"Expect: 100-continue, 100-Continue\r\n", "Expect: ,100-continue ,\r\n",
         "Expect: 100-continue\r\nExpect: 100-continue\r\n"}) {
     request_parser parser(defaults);
-    EXPECT_EQ(parser.parse(post_with(std::string("Content-Length: 3\r\n") + fields, "")).status,
-              parse_status::need_more);
+    std::string text = post_with(std::string("Content-Length: 3\r\n") + fields, "");
+    EXPECT_EQ(parser.parse(text).status, parse_status::need_more);
     EXPECT_TRUE(parser.take_100_continue()) << fields;
     EXPECT_FALSE(parser.take_100_continue()) << fields;
   }

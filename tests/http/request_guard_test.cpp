@@ -61,6 +61,15 @@ TEST(request_guard, believes_a_browser_that_names_another_site) { // Fetch Metad
   EXPECT_FALSE(is_cross_origin(asked("localhost", {}, "none")));
 }
 
+TEST(request_guard,
+     compares_no_host_where_the_browser_names_the_site) { // a proxy may have changed the Host
+  EXPECT_FALSE(is_cross_origin(asked("127.0.0.1:7171", "https://cache.example", "same-origin")));
+  EXPECT_FALSE(is_cross_origin(asked("cache", "http://cache.example:8080", "none")));
+  EXPECT_FALSE(is_cross_origin(asked("", "http://cache.example", "same-origin")));
+  for (const char* site : {"", "cross-site", "same-site", "same-planet"})
+    EXPECT_TRUE(is_cross_origin(asked("localhost", "http://localhost", site))) << site;
+}
+
 TEST(request_guard, allows_every_host_where_no_list_is_given) {
   EXPECT_TRUE(is_allowed_host("anything.example", {}));
 }

@@ -53,6 +53,7 @@ TEST_F(response, to_a_hit_is_exactly_this) {
   EXPECT_EQ(get("K", "V"), "HTTP/1.1 200 OK\r\n"
                            "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
                            "Content-Type: application/json\r\n"
+                           "Cache-Control: no-store\r\n"
                            "Content-Length: 37\r\n"
                            "\r\n"
                            R"({"status":"OK","key":"K","value":"V"})");
@@ -183,6 +184,35 @@ TEST_F(response, to_every_fault_is_json_with_the_message_of_the_table) {
     EXPECT_EQ(json["message"].get<std::string>(), faults_[static_cast<fault>(i)].message);
     EXPECT_EQ(json.size(), 2U);
   }
+}
+
+TEST_F(response, forbids_caches_to_store_what_a_later_one_may_contradict) { // RFC 9111 §5.2.2.5
+  const auto stays_unstored = [](std::string_view text) {
+    return reply_text(text).has("Cache-Control: no-store");
+  };
+  for (const reply_options how : {plain, closing, staying_1_0, head_only}) {
+    EXPECT_TRUE(stays_unstored(get("K", "V", how)));
+    output_buffer out;
+    writer_.not_found(out, how);
+    EXPECT_TRUE(stays_unstored(out.view()));
+    out.clear();
+    writer_.reply(out, 200, "text/plain", "a 1\n", how);
+    EXPECT_TRUE(stays_unstored(out.view()));
+    for (std::size_t i = 1; i < fault_count; ++i) {
+      out.clear();
+      writer_.refuse(out, {static_cast<fault>(i)}, how, "Allow: GET\r\n");
+      EXPECT_TRUE(stays_unstored(out.view())) << out.view();
+    }
+  }
+}
+
+TEST_F(response, that_nothing_has_changed_is_a_head_alone) { // RFC 9110 §15.4.5
+  output_buffer out;
+  writer_.not_modified(out, plain, "ETag: \"a\"\r\n");
+  EXPECT_EQ(out.view(), "HTTP/1.1 304 Not Modified\r\n"
+                        "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                        "ETag: \"a\"\r\n"
+                        "\r\n");
 }
 
 TEST_F(response, can_be_anything_else) {

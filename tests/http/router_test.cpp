@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
 #include "http/token_authorizer.hpp"
 #include "support/test_server.hpp"
 
@@ -197,6 +202,135 @@ TEST(router, shows_the_pages_it_was_given_and_404_for_those_it_was_not) {
   EXPECT_EQ(metrics.body, "a 1\n");
   EXPECT_TRUE(metrics.field("content-type").starts_with("text/plain"));
   EXPECT_EQ(client.ask(get_request("/openapi.json")).status, 404U);
+}
+
+TEST(router, lets_the_document_be_kept_and_says_when_it_is_the_same) { // RFC 9110 §13.1.2
+  http::server_services services;
+  services.openapi = [] { return std::string{"{}"}; };
+  services.openapi_tag = "\"v1\"";
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  const http_reply whole = client.ask(get_request("/openapi.json"));
+  EXPECT_EQ(whole.status, 200U);
+  EXPECT_EQ(whole.field("etag"), "\"v1\"");
+  EXPECT_EQ(whole.field("cache-control"), "no-cache");
+  EXPECT_EQ(client.ask(get_request("/openapi.json", "If-None-Match: \"v0\"\r\n")).body, "{}");
+
+  for (const char* verb : {"GET", "HEAD"}) {
+    client.send(std::string{verb} +
+                " /openapi.json HTTP/1.1\r\nHost: a\r\nIf-None-Match: W/\"v1\"\r\n\r\n" +
+                get_request("/healthz"));
+    const http_reply same = client.read_reply(true);
+    EXPECT_EQ(same.status, 304U);
+    EXPECT_EQ(same.field("etag"), "\"v1\"");
+    EXPECT_EQ(same.field("cache-control"), "no-cache");
+    EXPECT_FALSE(same.has("content-length"));
+    EXPECT_EQ(client.read_reply().body, R"({"status":"OK","message":"Alive."})"); // no body before
+  }
+}
+
+TEST(router, lets_no_other_answer_to_a_get_be_stored) {
+  http::server_services services;
+  services.stats = [] { return std::string{"{}"}; };
+  services.metrics = [] { return std::string{"a 1\n"}; };
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  client.ask(put_request("a", "b"));
+  for (const char* target : {"/get?key=a", "/get?key=b", "/get", "/stats", "/metrics", "/healthz",
+                             "/readyz", "/put", "/nowhere", "/openapi.json"})
+    for (const char* verb : {"GET ", "HEAD "}) {
+      client.send(std::string{verb} + target + " HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n");
+      EXPECT_EQ(client.read_reply(verb[0] == 'H').field("cache-control"), "no-store")
+          << verb << target;
+    }
+}
+
+TEST(router, refuses_a_body_that_is_coded) { // RFC 9110 §8.4, §15.5.16
+  http::server_options options;
+  options.enable_flush = true;
+  test_server server{options};
+  raw_client client = server.connect();
+  const std::string body = R"({"key":"a","value":"b"})";
+  for (const char* path : {"/put", "/delete", "/flush"}) {
+    const http_reply refused = client.ask(post_request(path, body, "Content-Encoding: gzip\r\n"));
+    EXPECT_EQ(refused.status, 415U) << path;
+    EXPECT_EQ(refused.field("accept-encoding"), "identity");
+    EXPECT_EQ(refused.body, error_body("The body has a Content-Encoding: send it without one."));
+    EXPECT_EQ(server.connect()
+                  .ask(std::string{"POST "} + path +
+                       " HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nContent-Length: 23\r\n"
+                       "Expect: 100-continue\r\n\r\n")
+                  .status,
+              415U);
+  }
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U); // nothing was stored
+  for (const char* coding : {"Content-Encoding: identity\r\n", "Content-Encoding:\r\n"})
+    EXPECT_EQ(client.ask(post_request("/put", body, coding)).status, 200U) << coding;
+  EXPECT_EQ(client.ask(get_request("/get?key=a", "Content-Encoding: gzip\r\n")).status, 200U);
+  EXPECT_EQ(client.ask("POST /put HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n\r\n").status,
+            411U);
+}
+
+TEST(router, refuses_a_token_from_the_request_on_before_which_it_was_removed) {
+  http::token_authorizer tokens{{{"old", permission::write}, {"kept", permission::write}}};
+  http::server_services services;
+  services.authorization = &tokens;
+  // The page is asked for in the middle of the pipeline, and takes the token away.
+  services.stats = [&tokens] {
+    tokens.set_tokens({{"kept", permission::read}});
+    return std::string{"{}"};
+  };
+  test_server server{{}, services};
+  raw_client client = server.connect();
+  const std::string with_old = "Authorization: Bearer old\r\n";
+  const std::string with_kept = "Authorization: Bearer kept\r\n";
+  const std::string body = R"({"key":"a","value":"b"})";
+  const std::string gets =
+      get_request("/get?key=a", with_old) + get_request("/get?key=a", with_old);
+  client.send(post_request("/put", body, with_kept) + post_request("/put", body, with_kept) + gets +
+              get_request("/stats", with_old) + gets + post_request("/put", body, with_kept) +
+              get_request("/get?key=a", with_kept));
+  for (const unsigned status : {200, 200, 200, 200, 200, 401, 401, 403, 200})
+    EXPECT_EQ(client.read_reply().status, status);
+}
+
+TEST(router, answers_and_refuses_by_the_tokens_in_force_while_they_change) {
+  http::token_authorizer tokens{{{"first", permission::read}, {"always", permission::read}}};
+  http::server_services services;
+  services.authorization = &tokens;
+  http::server_options options;
+  options.threads = 2;
+  test_server server{options, services};
+  std::atomic<bool> done{false};
+  std::thread changing{[&] {
+    for (int i = 0; i < 300; ++i) {
+      tokens.set_tokens({{"second", permission::read}, {"always", permission::read}});
+      tokens.set_tokens({{"first", permission::read}, {"always", permission::read}});
+    }
+    tokens.set_tokens({{"always", permission::read}});
+    done = true;
+  }};
+  std::vector<std::thread> asking;
+  for (int each = 0; each < 3; ++each)
+    asking.emplace_back([&] {
+      raw_client client = server.connect();
+      const std::string target = "/get?key=a";
+      for (bool last = false; !last;) {
+        last = done; // what is sent from here on finds neither
+        client.send(get_request(target, "Authorization: Bearer first\r\n") +
+                    get_request(target, "Authorization: Bearer always\r\n") +
+                    get_request(target, "Authorization: Bearer never\r\n") +
+                    get_request(target, "Authorization: Bearer second\r\n"));
+        const unsigned first = client.read_reply().status;
+        EXPECT_TRUE(first == 401U || (!last && first == 404U)) << first;
+        EXPECT_EQ(client.read_reply().status, 404U);
+        EXPECT_EQ(client.read_reply().status, 401U);
+        const unsigned second = client.read_reply().status;
+        EXPECT_TRUE(second == 401U || (!last && second == 404U)) << second;
+      }
+    });
+  changing.join();
+  for (std::thread& each : asking) each.join();
 }
 
 TEST(router, counts_what_it_answers) {

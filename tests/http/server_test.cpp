@@ -5,10 +5,12 @@
 #include <boost/system/system_error.hpp>
 
 #include <atomic>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "http/token_authorizer.hpp"
 #include "support/test_server.hpp"
 
 namespace kvcache::test {
@@ -76,13 +78,132 @@ TEST(server, answers_503_to_a_connection_over_the_limit) {
   EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
   EXPECT_EQ(second.ask(get_request("/get?key=a")).status, 404U);
   raw_client third = server.connect();
-  const http_reply reply = third.read_reply();
+  const http_reply reply = third.ask(get_request("/get?key=a"));
   EXPECT_EQ(reply.status, 503U);
   EXPECT_EQ(reply.field("connection"), "close");
   EXPECT_EQ(reply.field("retry-after"), "1");
   EXPECT_TRUE(third.ends());
   EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
   EXPECT_EQ(server.counted().of(observe::event::connection_refused), 1U);
+}
+
+// A server whose only connection is taken.
+class full_server : public testing::Test {
+protected:
+  void start() {
+    options_.max_connections = 1;
+    server_.emplace(options_, services_);
+    first_.emplace(server_->connect());
+    EXPECT_EQ(first_->ask(get_request("/healthz")).status, 200U);
+  }
+
+  raw_client connect() { return server_->connect(); }
+
+  std::uint64_t refused() { return server_->counted().of(observe::event::connection_refused); }
+
+  http::server_options options_;
+  http::server_services services_;
+  std::optional<test_server> server_;
+  std::optional<raw_client> first_;
+};
+
+TEST_F(full_server, answers_about_its_health_and_ends_the_connection) {
+  services_.metrics = [] { return std::string{"metrics"}; };
+  start();
+  for (const std::string path : {"/healthz", "/readyz", "/metrics", "/metrics?a=b"}) {
+    raw_client asking = connect();
+    const http_reply reply = asking.ask(get_request(path));
+    EXPECT_EQ(reply.status, 200U) << path;
+    EXPECT_EQ(reply.field("connection"), "close") << path;
+    EXPECT_TRUE(asking.ends()) << path;
+    raw_client heading = connect();
+    heading.send("HEAD " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_EQ(heading.read_reply(true).status, 200U) << path;
+    EXPECT_TRUE(heading.ends()) << path;
+  }
+  EXPECT_EQ(refused(), 0U);
+  EXPECT_EQ(server_->counted().of(observe::event::connection_opened), 1U);
+}
+
+TEST_F(full_server, answers_503_to_everything_else) {
+  start();
+  std::uint64_t asked = 0;
+  for (const std::string& request :
+       {get_request("/get?key=a"), get_request("/stats"), get_request("/nowhere"),
+        put_request("a", "b"), post_request("/healthz", "x"),
+        std::string{"OPTIONS /healthz HTTP/1.1\r\nHost: a\r\n\r\n"},
+        std::string{"GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"},
+        std::string{"POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"},
+        std::string{"POST /put HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                    "Content-Length: 9\r\n\r\n"},
+        std::string{"NONSENSE\r\n\r\n"}}) {
+    raw_client peer = connect();
+    const http_reply reply = peer.ask(request);
+    EXPECT_EQ(reply.status, 503U) << request;
+    EXPECT_EQ(reply.field("connection"), "close") << request;
+    EXPECT_EQ(reply.field("retry-after"), "1") << request;
+    EXPECT_TRUE(peer.ends()) << request;
+    EXPECT_EQ(refused(), ++asked) << request;
+  }
+  EXPECT_EQ(server_->store().size(), 0U);
+}
+
+TEST_F(full_server, answers_one_request_of_a_pipeline_only) {
+  start();
+  raw_client peer = connect();
+  peer.send(get_request("/healthz") + put_request("a", "b"));
+  EXPECT_EQ(peer.read_reply().status, 200U);
+  EXPECT_TRUE(peer.ends());
+  EXPECT_EQ(server_->store().size(), 0U);
+}
+
+TEST_F(full_server, waits_for_a_request_for_the_health_timeout_only) {
+  options_.timeouts.health_timeout_ms = 200;
+  start();
+  raw_client silent = connect();
+  raw_client trickling = connect();
+  trickling.send("GET /healthz HTTP/1.1\r\n");
+  bool open = true; // further bytes do not extend it
+  while (open && trickling.is_silent_for(milliseconds{10})) open = trickling.send("A: b\r\n");
+  EXPECT_EQ(trickling.read_reply().status, 503U);
+  EXPECT_EQ(silent.read_reply().status, 503U);
+  EXPECT_TRUE(silent.ends());
+}
+
+TEST_F(full_server, refuses_unasked_whom_it_has_no_more_connections_for) {
+  options_.health_connections = 2;
+  options_.timeouts.health_timeout_ms = 60'000;
+  start();
+  std::optional<raw_client> silent{connect()};
+  const raw_client silent_too = connect();
+  EXPECT_EQ(connect().read_reply().status, 503U);
+  silent.reset();
+  const auto answers = [&] { return connect().ask(get_request("/healthz")).status == 200; };
+  while (!answers()) std::this_thread::yield();
+}
+
+// Clients that leak connections do not end those that the server has shut down.
+TEST_F(full_server, is_not_kept_from_telling_its_health_by_peers_that_stay_after_their_answer) {
+  options_.health_connections = 1;
+  options_.refused_connections = 8;
+  start();
+  std::vector<raw_client> leaked;
+  for (int i = 0; i < 20; ++i) {
+    leaked.push_back(connect());
+    EXPECT_EQ(leaked.back().ask(get_request("/get?key=a")).status, 503U) << i;
+    EXPECT_EQ(connect().ask(get_request("/healthz")).status, 200U) << i;
+  }
+}
+
+TEST_F(full_server, still_wants_a_token_for_its_metrics) {
+  const http::token_authorizer tokens{{{"reader", http::permission::read}}};
+  services_.authorization = &tokens;
+  services_.metrics = [] { return std::string{"metrics"}; };
+  start();
+  EXPECT_EQ(connect().ask(get_request("/metrics")).status, 401U);
+  EXPECT_EQ(connect().ask(get_request("/metrics", "Authorization: Bearer reader\r\n")).status,
+            200U);
+  EXPECT_EQ(connect().ask(get_request("/healthz")).status, 200U);
 }
 
 TEST(server, takes_connections_again_when_others_have_gone) {
@@ -102,7 +223,7 @@ TEST(server, follows_caps_that_change_while_it_runs) {
 
   server.server().set_caps({.connections_most = 1});
   EXPECT_EQ(server.server().connections_most(), 1U);
-  EXPECT_EQ(server.connect().read_reply().status, 503U);
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 503U);
   EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
 
   server.server().set_caps({.connections_most = 2});

@@ -148,25 +148,84 @@ TEST(memory_limit, is_a_plain_number_of_bytes) {
   EXPECT_EQ(parse_memory_limit("268435456\n"), 268435456U);
 }
 
-TEST(memory_limit, is_none_where_it_is_unlimited_absurd_or_garbled) {
-  for (const char* none : {"max\n", "9223372036854771712\n", "9223372036854710272\n",
-                           "9223372036854775807\n", "18446744073709551615\n",
-                           "1152921504606846976\n", "", "0\n", "-1\n", "256M\n", "\xff\xfe"}) {
-    EXPECT_EQ(parse_memory_limit(none), std::nullopt) << none;
+TEST(memory_limit, is_none_where_the_kernel_says_so) {
+  for (const char* none :
+       {"max\n", "max", "9223372036854771712\n", "9223372036854710272\n", "9223372036854775807\n",
+        "18446744073709551615\n", "1152921504606846976\n"}) {
+    EXPECT_EQ(parse_memory_limit(none), no_limit_bytes) << none;
   }
 }
 
-TEST(memory_limit, of_two_is_the_lower) {
-  EXPECT_EQ(lower_limit(5, 3), 3U);
-  EXPECT_EQ(lower_limit(5, std::nullopt), 5U);
-  EXPECT_EQ(lower_limit(std::nullopt, 3), 3U);
-  EXPECT_EQ(lower_limit(std::nullopt, std::nullopt), std::nullopt);
+TEST(memory_limit, is_unknown_where_the_text_is_none_of_the_kernels) {
+  for (const char* unknown : {"", "\n", "0\n", "-1\n", "256M\n", "maximum\n", "12 34\n",
+                              "99999999999999999999\n", "\xff\xfe"}) {
+    EXPECT_EQ(parse_memory_limit(unknown), std::nullopt) << unknown;
+  }
 }
 
-TEST(used_bytes, counts_swap_and_not_the_droppable_page_cache) {
-  EXPECT_EQ(used_bytes(100, 30, 5), 75U);
-  EXPECT_EQ(used_bytes(10, 30, 5), 5U);
-  EXPECT_EQ(used_bytes(UINT64_MAX, 0, 5), UINT64_MAX);
+TEST(group_stat, of_v2_is_the_page_cache_the_reclaimable_slab_and_the_compressed_pages) {
+  const group_stat stat = parse_group_stat("anon 1\nfile 1000\nshmem 300\nfile_dirty 20\n"
+                                           "file_writeback 5\ninactive_anon 300\n"
+                                           "inactive_file 600\nactive_file 90\nunevictable 10\n"
+                                           "slab_reclaimable 70\nslab_unreclaimable 9\n"
+                                           "slab 79\nzswap 40\nzswapped 160\n",
+                                           cgroup_version::v2);
+  EXPECT_EQ(stat.file_bytes, 690U);
+  EXPECT_EQ(stat.unwritten_bytes, 25U);
+  EXPECT_EQ(stat.slab_reclaimable_bytes, 70U);
+  EXPECT_EQ(stat.zswap_bytes, 40U);
+}
+
+TEST(group_stat, of_v1_counts_the_groups_below_where_they_are_counted) {
+  const std::string alone = "cache 9\ndirty 1\nwriteback 2\ninactive_file 30\nactive_file 40\n";
+  const group_stat flat = parse_group_stat(alone, cgroup_version::v1);
+  EXPECT_EQ(flat.file_bytes, 70U);
+  EXPECT_EQ(flat.unwritten_bytes, 3U);
+  const group_stat with_all_below =
+      parse_group_stat(alone + "total_dirty 100\ntotal_writeback 200\ntotal_inactive_file 3000\n"
+                               "total_active_file 4000\n",
+                       cgroup_version::v1);
+  EXPECT_EQ(with_all_below.file_bytes, 7000U);
+  EXPECT_EQ(with_all_below.unwritten_bytes, 300U);
+}
+
+TEST(group_stat, is_all_zero_where_the_text_has_no_figures) {
+  for (const char* bad : {"", "active_file", "active_file many\ninactive_file -1\nzswap\n"}) {
+    const group_stat stat = parse_group_stat(bad, cgroup_version::v2);
+    EXPECT_EQ(stat.file_bytes + stat.unwritten_bytes + stat.slab_reclaimable_bytes, 0U) << bad;
+  }
+}
+
+TEST(reclaimable_bytes, are_clean_page_cache_and_slab_but_for_a_working_set) {
+  constexpr std::uint64_t mib = std::uint64_t{1} << 20;
+  constexpr std::uint64_t limit = 256 * mib;
+  constexpr std::uint64_t watermark = 2560 << 10; // that of a machine of 256 MiB
+  struct some {
+    group_stat stat;
+    std::uint64_t reclaimable;
+  };
+  const some table[] = {
+      {{}, 0},
+      {{.file_bytes = 100 * mib}, 100 * mib - watermark},
+      {{.file_bytes = 100 * mib, .unwritten_bytes = 40 * mib}, 60 * mib - watermark},
+      {{.file_bytes = 10 * mib, .unwritten_bytes = 40 * mib}, 0},
+      {{.slab_reclaimable_bytes = 30 * mib}, 30 * mib - watermark},
+      {{.file_bytes = 2 * mib, .slab_reclaimable_bytes = 4 * mib}, 3 * mib},
+      {{.zswap_bytes = 50 * mib}, 0},
+  };
+  for (const some& each : table) {
+    EXPECT_EQ(reclaimable_bytes(each.stat, limit), each.reclaimable)
+        << each.stat.file_bytes << ' ' << each.stat.unwritten_bytes;
+  }
+}
+
+TEST(own_zswap_bytes, are_the_own_share_of_all_that_is_swapped_out) {
+  EXPECT_EQ(own_zswap_bytes(100, 0, 0), 0U);
+  EXPECT_EQ(own_zswap_bytes(100, 0, 40), 0U);
+  EXPECT_EQ(own_zswap_bytes(100, 40, 0), 0U);
+  EXPECT_EQ(own_zswap_bytes(100, 10, 40), 25U);
+  EXPECT_EQ(own_zswap_bytes(100, 40, 40), 100U);
+  EXPECT_EQ(own_zswap_bytes(100, 50, 40), 100U);
 }
 
 TEST(cgroup_parsers, survive_any_bytes) {

@@ -43,6 +43,14 @@ public:
     std::filesystem::create_directories(path_ + std::string(path));
   }
 
+  // Has the path show another file, of the real machine.
+  void link(std::string_view path, std::string_view target) const {
+    const std::filesystem::path full = path_ + std::string(path);
+    std::filesystem::create_directories(full.parent_path());
+    std::filesystem::remove(full);
+    std::filesystem::create_symlink(target, full);
+  }
+
   void remove(std::string_view path) const {
     std::filesystem::remove_all(path_ + std::string(path));
   }

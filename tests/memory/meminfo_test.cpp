@@ -1,5 +1,7 @@
 #include "memory/meminfo.hpp"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 
 namespace kvcache {
@@ -18,7 +20,8 @@ TEST(meminfo, use_is_what_is_not_available) {
   ASSERT_TRUE(host);
   EXPECT_EQ(host->total_bytes, 1999876 * kib);
   EXPECT_EQ(host->used_bytes, 499876 * kib);
-  EXPECT_FALSE(host->swap_in_use);
+  EXPECT_EQ(host->swapped_bytes, 0U);
+  EXPECT_EQ(host->zswap_bytes, 0U);
 }
 
 TEST(meminfo, stands_in_for_a_missing_available_line) {
@@ -28,11 +31,13 @@ TEST(meminfo, stands_in_for_a_missing_available_line) {
   EXPECT_EQ(host->used_bytes, (1000 - 100 - 50 - 200) * kib);
 }
 
-TEST(meminfo, sees_that_something_was_swapped_out) {
+TEST(meminfo, sees_what_was_swapped_out_and_what_of_it_is_compressed_in_memory) {
   const auto host = parse_meminfo("MemTotal: 1000 kB\nMemAvailable: 100 kB\n"
-                                  "SwapTotal: 500 kB\nSwapFree: 499 kB\n");
+                                  "SwapTotal: 500 kB\nSwapFree: 480 kB\n"
+                                  "Zswap: 7 kB\nZswapped: 20 kB\n");
   ASSERT_TRUE(host);
-  EXPECT_TRUE(host->swap_in_use);
+  EXPECT_EQ(host->swapped_bytes, 20 * kib);
+  EXPECT_EQ(host->zswap_bytes, 7 * kib);
 }
 
 TEST(meminfo, says_nothing_where_the_text_says_nothing_usable) {
@@ -48,6 +53,21 @@ TEST(meminfo, more_available_than_there_is_means_nothing_is_used) {
   const auto host = parse_meminfo("MemTotal: 1000 kB\nMemAvailable: 2000 kB\n");
   ASSERT_TRUE(host);
   EXPECT_EQ(host->used_bytes, 0U);
+}
+
+TEST(machine_memory, is_what_sysinfo_reports) {
+  const machine_memory machine = read_machine_memory();
+  EXPECT_EQ(machine.total_bytes, static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                                     static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+  EXPECT_GT(machine.free_bytes, 0U);
+  EXPECT_LT(machine.free_bytes, machine.total_bytes);
+}
+
+TEST(machine_memory, counts_as_used_by_others_what_is_not_free_up_to_half_of_it) {
+  EXPECT_EQ(estimate_used_bytes({.total_bytes = 1000, .free_bytes = 900}, 20), 100U);
+  EXPECT_EQ(estimate_used_bytes({.total_bytes = 1000, .free_bytes = 30}, 20), 520U);
+  EXPECT_EQ(estimate_used_bytes({.total_bytes = 1000, .free_bytes = 30}, 600), 970U);
+  EXPECT_EQ(estimate_used_bytes({}, 20), 0U);
 }
 
 TEST(process_status, tells_what_is_resident_and_what_was_swapped_out) {

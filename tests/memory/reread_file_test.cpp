@@ -1,10 +1,10 @@
 #include "memory/reread_file.hpp"
 
-#include <sys/resource.h>
-
 #include <gtest/gtest.h>
 
+#include "memory/descriptor_limit.hpp"
 #include "memory/fake_root.hpp"
+#include "memory/vanishing_file.hpp"
 
 namespace kvcache {
 namespace {
@@ -62,17 +62,43 @@ TEST(reread_file, goes_on_reading_when_no_descriptor_is_left) {
   std::string text;
   ASSERT_TRUE(file.read(text));
 
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  const bool reads_on = file.read(text);
   reread_file other(root.path() + "/value");
-  const bool opens_anew = other.read(text);
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
-
+  bool reads_on = false;
+  bool opens_anew = true;
+  {
+    const test::no_descriptors_left none;
+    reads_on = file.read(text);
+    opens_anew = other.read(text);
+  }
   EXPECT_TRUE(reads_on);
   EXPECT_FALSE(opens_anew);
+}
+
+TEST(reread_file, opened_ahead_is_read_when_no_descriptor_is_left) {
+  const test::fake_root root{{"/value", "1\n"}};
+  reread_file file(root.path() + "/value");
+  ASSERT_TRUE(file.open());
+  std::string text;
+  const test::no_descriptors_left none;
+  EXPECT_TRUE(file.read(text));
+  EXPECT_EQ(text, "1\n");
+}
+
+TEST(reread_file, finds_a_file_that_vanished_and_came_back) {
+  const test::fake_root root;
+  test::vanishing_file first(7);
+  root.link("/value", first.path());
+  reread_file file(root.path() + "/value");
+  std::string text;
+  ASSERT_TRUE(file.read(text));
+  EXPECT_EQ(text, "7\n");
+  first.remove();
+  EXPECT_FALSE(file.read(text));
+  EXPECT_EQ(text, "");
+  const test::vanishing_file second(8);
+  root.link("/value", second.path());
+  ASSERT_TRUE(file.read(text));
+  EXPECT_EQ(text, "8\n");
 }
 
 } // namespace

@@ -44,7 +44,7 @@ SERVERS = {  # their options
 }
 
 # Nothing that a client sends makes a healthy server answer these.
-NOT_PROVOKED = {"internal_error", "no_room", "out_of_memory"}
+NOT_PROVOKED = {"internal_error", "no_request_memory", "no_room", "out_of_memory"}
 
 
 class Answer:
@@ -119,14 +119,25 @@ class Contract(unittest.TestCase):
         """Every documented answer: path, method, status, content type, schema and example."""
         for path, method, operation in self.operations():
             for status, answer in operation["responses"].items():
-                for content_type, content in self.resolved(answer)["content"].items():
+                for content_type, content in self.resolved(answer).get("content", {}).items():
                     for name, example in content["examples"].items():
                         yield (f"{method} {path} {status} {name}", path, method, int(status),
                                content_type, content["schema"], self.resolved(example))
 
+    def assert_has_headers(self, answer, documented):
+        for name, header in documented.items():
+            self.assertIn(name.lower(), answer.fields)
+            schema = self.resolved(header)["schema"]
+            text = answer.fields[name.lower()]
+            self.assert_fits(int(text) if schema["type"] == "integer" else text, schema)
+
     def assert_fits(self, value, schema):
         jsonschema.Draft202012Validator(
             {"components": self.document["components"], **schema}).validate(value)
+
+    def headers(self, path, method, status):
+        answers = self.document["paths"][path][method.lower()]["responses"]
+        return self.resolved(answers[str(status)]).get("headers", {})
 
     def answer_to(self, request, path, method):
         port = self.ports[request["needs"]] if "needs" in request else self.port
@@ -161,6 +172,7 @@ class Contract(unittest.TestCase):
                           if "x-request" in example else self.provoked(name, path, method))
                 self.assertEqual(answer.status, status, answer.body)
                 self.assertEqual(answer.fields["content-type"], content_type)
+                self.assert_has_headers(answer, self.headers(path, method, status))
                 if content_type == "application/json":
                     value = json.loads(answer.body)
                     self.assert_fits(value, schema)
@@ -169,6 +181,23 @@ class Contract(unittest.TestCase):
                             value["message"].startswith(example["value"]["message"].rstrip(".")),
                             value["message"])
         self.assertGreater(tried, 300)
+
+    def test_the_document_is_not_sent_again_to_who_has_it(self):
+        tag = ask(self.port, "GET", "/openapi.json").fields["etag"]
+        for method in ("GET", "HEAD"):
+            answer = ask(self.port, method, "/openapi.json", headers={"If-None-Match": tag})
+            self.assertEqual((answer.status, answer.body), (304, b""))
+            self.assert_has_headers(answer, self.headers("/openapi.json", "GET", 304))
+
+    def test_only_the_document_may_be_stored(self):
+        for path, method, operation in self.operations():
+            for status in operation["responses"]:
+                with self.subTest(f"{method} {path} {status}"):
+                    documented = self.headers(path, method, status).get("Cache-Control")
+                    said = documented and self.resolved(documented)["schema"]["const"]
+                    expected = ("no-cache" if path == "/openapi.json" and status in ("200", "304")
+                                else None if (method, status) == ("POST", "200") else "no-store")
+                    self.assertEqual(said, expected)
 
     def test_every_example_fits_its_schema(self):
         for name, *_, content_type, schema, example in self.examples():

@@ -32,7 +32,7 @@ OBJECTS = {
     "response": {"description!": "text", "headers": "{header}", "content": "{media}"},
     "header": {"description": "text", "required": "flag", "schema!": "schema"},
     "example": {"summary": "text", "description": "text", "value!": "any"},
-    "components": {"schemas": "{schema}", "responses": "{response}", "examples": "{example}",
+    "components": {"schemas": "{schema}", "responses": "{response}", "headers": "{header}", "examples": "{example}",
                    "securitySchemes": "{scheme}"},
     "scheme": {"type!": "text", "description": "text", "scheme": "text", "bearerFormat": "text"},
     "reference": {"$ref!": "text", "summary": "text", "description": "text"},

@@ -66,6 +66,7 @@ TEST(openapi, gives_every_answer_a_description_and_an_example) {
       for (const auto& [status, answer] : operation["responses"].items()) {
         const json response = resolved(answer);
         EXPECT_TRUE(response.contains("description")) << path << ' ' << status;
+        if (!response.contains("content")) continue; // 304
         for (const auto& [type, content] : response["content"].items())
           EXPECT_FALSE(content["examples"].empty()) << path << ' ' << status;
       }

@@ -152,7 +152,8 @@ TEST(prometheus_text, tells_connections) {
 }
 
 TEST(prometheus_text, tells_version_state_and_source_in_labels) {
-  EXPECT_EQ(value_of("build_info{version=\"1.2.3\"}"), 1);
+  EXPECT_EQ(value_of("build_info{version=\"1.2.3\",revision=\"0123abcd\"}"), 1);
+  EXPECT_EQ(value_of("log_lines_dropped_total"), 9'999);
   EXPECT_EQ(value_of("state{state=\"ready\"}"), 1);
   EXPECT_EQ(value_of("state{state=\"draining\"}"), 0);
   EXPECT_EQ(value_of("memory_source_info{source=\"cgroup v2 /sys/fs/cgroup/"

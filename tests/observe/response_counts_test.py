@@ -7,10 +7,12 @@ Usage: response_counts_test.py PROGRAM
 
 import collections
 import json
+import os
 import pathlib
 import random
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -95,6 +97,7 @@ class Peer:
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=running.PATIENCE_S)
         self.input = self.socket.makefile("rb")
+        self.body = b""  # of the last response
 
     def close(self):
         self.input.close()
@@ -105,6 +108,7 @@ class Peer:
         line = self.input.readline()
         if not line:
             return None
+        self.body = b""
         status = int(re.fullmatch(rb"HTTP/1\.1 (\d{3}) .*\r\n", line)[1])
         length = 0
         while (field := self.input.readline()) != b"\r\n":
@@ -112,8 +116,13 @@ class Peer:
             if name.lower() == b"content-length":
                 length = int(value)
         if status >= 200 and status != 204 and not to_head:
-            assert len(self.input.read(length)) == length
+            self.body = self.input.read(length)
+            assert len(self.body) == length
         return status
+
+    def read_body(self):
+        assert self.read_status() == 200
+        return self.body.decode()
 
 
 def send_pipeline(port, chosen, counts):
@@ -234,7 +243,36 @@ def check_sums(text, counts):
         if status < 400 and operation not in ("get", "put", "delete", "flush"))
 
 
+def check_dropped_log_lines(program):
+    """Lines that nobody reads in time are dropped, and counted."""
+    read_end, write_end = os.pipe()
+    command = [program, "--bind", "127.0.0.1", "--port", "0", "--threads", "1", "--access-log"]
+    process = subprocess.Popen(command, stderr=write_end)
+    os.close(write_end)
+    try:
+        started = b""
+        while b"listening on" not in started:
+            started += os.read(read_end, 65536)
+        peer = Peer(int(re.search(rb"127\.0\.0\.1:(\d+)", started)[1]))
+        request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+
+        def dropped():
+            peer.socket.sendall(request * 100)
+            for _ in range(100):
+                assert peer.read_status() == 200
+            peer.socket.sendall(get("/metrics", fields="Connection: keep-alive\r\n"))
+            return value(peer.read_body(), "log_lines_dropped_total")
+
+        running.until("log lines are dropped", dropped)
+        peer.close()
+    finally:
+        process.kill()
+        process.wait()
+        os.close(read_end)
+
+
 def main():
+    check_dropped_log_lines(sys.argv[1])
     with tempfile.TemporaryDirectory() as directory:
         tokens = pathlib.Path(directory) / "tokens"
         tokens.write_text("read-only reader\nread-write writer\n")

@@ -11,6 +11,8 @@ namespace kvcache::observe {
 inline service_snapshot sample_snapshot() {
   service_snapshot snapshot;
   snapshot.version = "1.2.3";
+  snapshot.revision = "0123abcd";
+  snapshot.log_lines_dropped = 9'999;
   snapshot.state = service_state::ready;
 
   configuration_facts& configuration = snapshot.configuration;

@@ -17,6 +17,8 @@ using nlohmann::json;
 TEST(stats_json, tells_who_is_asked) {
   const json stats = json::parse(stats_json(sample_snapshot()));
   EXPECT_EQ(stats["version"], "1.2.3");
+  EXPECT_EQ(stats["revision"], "0123abcd");
+  EXPECT_EQ(stats["log_lines_dropped"], 9'999);
   EXPECT_EQ(stats["state"], "ready");
   EXPECT_EQ(stats["uptime_s"], 95.5);
   EXPECT_EQ(stats["entries"], 1001);

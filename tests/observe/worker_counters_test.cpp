@@ -72,6 +72,17 @@ TEST(worker_counters, count_responses_by_operation_and_status_and_unlisted_statu
   EXPECT_EQ(snapshot.of(operation::get, 418), 0U);
 }
 
+TEST(worker_counters, count_a_stored_put_as_one_response_and_one_outcome) {
+  worker_counters counters;
+  for (int i = 0; i < 2; ++i) counters.count_response(operation::put, 200);
+  for (int i = 0; i < 5; ++i) counters.count_response_in(operation::put, replaced_slot);
+  const counters_snapshot snapshot = snapshot_of(counters);
+  EXPECT_EQ(snapshot.of(event::put_inserted), 2U);
+  EXPECT_EQ(snapshot.of(event::put_replaced), 5U);
+  EXPECT_EQ(snapshot.of(operation::put, 200), 7U);
+  EXPECT_EQ(snapshot.responses_sent(), 7U);
+}
+
 TEST(worker_counters, name_every_operation_and_status) {
   EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::get)], "get");
   EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::erase)], "delete");

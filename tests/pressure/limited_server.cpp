@@ -7,7 +7,11 @@
 namespace kvcache::test {
 
 limited_server::limited_server(memory_cgroup& group, std::vector<std::string> arguments)
-    : group_(group), process_(KVCACHE_BINARY, std::move(arguments), group.launcher()) {}
+    : limited_server(group, std::move(arguments), group.launcher()) {}
+
+limited_server::limited_server(memory_cgroup& group, std::vector<std::string> arguments,
+                               std::vector<std::string> launcher)
+    : group_(group), process_(KVCACHE_BINARY, std::move(arguments), std::move(launcher)) {}
 
 std::uint64_t limited_server::state::evictions() const {
   std::uint64_t sum = 0;

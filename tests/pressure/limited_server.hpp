@@ -17,6 +17,9 @@ namespace kvcache::test {
 class limited_server {
 public:
   explicit limited_server(memory_cgroup& group, std::vector<std::string> arguments = {});
+  // `launcher`: puts it into the group, and what else is wanted.
+  limited_server(memory_cgroup& group, std::vector<std::string> arguments,
+                 std::vector<std::string> launcher);
 
   std::uint16_t port() const { return process_.port(); }
   raw_client connect() const { return process_.connect(); }

@@ -6,14 +6,20 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
+
+#include "memory/cgroup.hpp"
 
 namespace kvcache::test {
 namespace {
 
 namespace fs = std::filesystem;
+
+const fs::path v1_mount = "/sys/fs/cgroup/memory";
+const fs::path v2_mount = "/sys/fs/cgroup";
 
 bool write_file(const fs::path& file, const std::string& text) {
   std::ofstream out(file);
@@ -45,34 +51,43 @@ memory_cgroup::memory_cgroup(fs::path directory, bool v2)
     : directory_(std::move(directory)), v2_(v2) {}
 
 memory_cgroup::memory_cgroup(memory_cgroup&& other) noexcept
-    : directory_(std::move(other.directory_)), v2_(other.v2_), limit_bytes_(other.limit_bytes_) {
+    : directory_(std::move(other.directory_)),
+      v2_(other.v2_),
+      swaps_(other.swaps_),
+      limit_bytes_(other.limit_bytes_) {
   other.directory_.clear();
 }
 
-std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes,
-                                                   std::string& why_not) {
-  const fs::path v1_mount = "/sys/fs/cgroup/memory";
-  const fs::path v2_mount = "/sys/fs/cgroup";
+bool memory_cgroup::is_v2() {
+  std::error_code error;
+  return !fs::exists(v1_mount / "memory.limit_in_bytes", error) &&
+         fs::exists(v2_mount / "cgroup.controllers", error);
+}
+
+std::optional<memory_cgroup> memory_cgroup::create(std::uint64_t limit_bytes, std::string& why_not,
+                                                   const memory_cgroup* parent) {
   std::error_code error;
   const bool v1 = fs::exists(v1_mount / "memory.limit_in_bytes", error);
-  const bool v2 = !v1 && fs::exists(v2_mount / "cgroup.controllers", error);
+  const bool v2 = is_v2();
   if (!v1 && !v2) {
     why_not = "no memory controller is mounted under /sys/fs/cgroup";
     return std::nullopt;
   }
+  const fs::path above = parent != nullptr ? parent->directory_ : v1 ? v1_mount : v2_mount;
   // In v2 a group's children get the controller only if it says so.
-  if (v2) write_file(v2_mount / "cgroup.subtree_control", "+memory");
+  if (v2) write_file(above / "cgroup.subtree_control", "+memory");
   static int serial = 0;
   const fs::path directory =
-      (v1 ? v1_mount : v2_mount) /
-      ("kvcache-test-" + std::to_string(getpid()) + "-" + std::to_string(serial++));
+      above / ("kvcache-test-" + std::to_string(getpid()) + "-" + std::to_string(serial++));
   if (!fs::create_directory(directory, error)) {
     why_not = "cannot make " + directory.string() + ": " + error.message();
     return std::nullopt;
   }
   memory_cgroup group(directory, v2);
   if (!fs::exists(directory / (v2 ? "memory.max" : "memory.limit_in_bytes"))) {
-    why_not = "the memory controller is not available below " + v2_mount.string();
+    why_not = "the memory controller cannot be enabled below " + above.string() +
+              ": in a container with a private cgroup namespace, first move its processes into a "
+              "group of their own";
     return std::nullopt;
   }
   group.set_limit_bytes(limit_bytes);
@@ -94,7 +109,40 @@ void memory_cgroup::set_limit_bytes(std::uint64_t limit_bytes) {
   if (!done) throw std::runtime_error("cannot set the limit of " + directory_.string());
   limit_bytes_ = limit_bytes;
   // Swapping instead of being killed would prove nothing.
-  write_file(directory_ / (v2_ ? "memory.swap.max" : "memory.swappiness"), "0");
+  if (!swaps_) write_file(directory_ / (v2_ ? "memory.swap.max" : "memory.swappiness"), "0");
+}
+
+void memory_cgroup::set_high_bytes(std::uint64_t bytes) {
+  if (!write_file(directory_ / "memory.high", std::to_string(bytes)))
+    throw std::runtime_error("cannot set memory.high of " + directory_.string());
+}
+
+void memory_cgroup::allow_swap() {
+  swaps_ = true;
+  write_file(directory_ / "memory.swap.max", "max"); // not there where the machine has no swap
+}
+
+bool memory_cgroup::reclaim(std::uint64_t bytes) {
+  // Less than asked for is a failure to the kernel: a piece at a time.
+  constexpr std::uint64_t piece = std::uint64_t{1} << 20;
+  bool any = false;
+  for (std::uint64_t done = 0; done < bytes; done += piece) {
+    if (!write_file(directory_ / "memory.reclaim", std::to_string(piece))) break;
+    any = true;
+  }
+  return any;
+}
+
+std::uint64_t memory_cgroup::stat(const std::string& name) const {
+  return field_of(directory_ / "memory.stat", name);
+}
+
+std::uint64_t memory_cgroup::events(const std::string& name) const {
+  return field_of(directory_ / "memory.events", name);
+}
+
+std::uint64_t memory_cgroup::swapped_bytes() const {
+  return number_in(directory_ / "memory.swap.current");
 }
 
 void memory_cgroup::add(pid_t process) {
@@ -110,9 +158,11 @@ std::vector<std::string> memory_cgroup::launcher() const {
 std::uint64_t memory_cgroup::usage_bytes() const {
   const std::uint64_t usage =
       number_in(directory_ / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
-  const std::uint64_t droppable =
-      field_of(directory_ / "memory.stat", v2_ ? "inactive_file" : "total_inactive_file");
-  return usage > droppable ? usage - droppable : 0;
+  std::ifstream in(directory_ / "memory.stat");
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const std::uint64_t reclaimable = reclaimable_bytes(
+      parse_group_stat(text, v2_ ? cgroup_version::v2 : cgroup_version::v1), limit_bytes_);
+  return usage > reclaimable ? usage - reclaimable : 0;
 }
 
 std::uint64_t memory_cgroup::oom_kills() const {

@@ -4,9 +4,11 @@
 // (scripts/test sets it where a group can be made) their absence is a failure, elsewhere a skip.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <optional>
@@ -20,6 +22,7 @@
 #include "pressure/limited_server.hpp"
 #include "pressure/memory_cgroup.hpp"
 #include "pressure/use_record.hpp"
+#include "support/server_process.hpp"
 
 namespace kvcache::test {
 namespace {
@@ -348,6 +351,53 @@ TEST_F(pressure, has_its_caps_follow_the_limit) {
     const auto seen = server().look_until([&](const auto& at) { return allows(at) == wanted; });
     EXPECT_EQ(allows(seen), wanted);
   }
+}
+
+// Its old group is removed behind it: the limit there stays in force until the new one is known.
+TEST_F(pressure, goes_by_the_limit_of_the_group_that_it_is_moved_to) {
+  if (!make_group(64 * mib)) return;
+  std::string why_not;
+  auto first = memory_cgroup::create(64 * mib, why_not);
+  auto second = memory_cgroup::create(48 * mib, why_not);
+  ASSERT_TRUE(first && second) << why_not;
+  const server_process server(KVCACHE_BINARY, {"--threads", "2"}, first->launcher());
+  expect_served(put_all(server.port(), {}, 0, 50'000, 4));
+  const auto memory = [&] {
+    const http_reply reply = server.connect().ask(get_request("/stats"));
+    return nlohmann::json::parse(reply.body)["memory"];
+  };
+  ASSERT_EQ(memory()["limit_bytes"], 64 * mib);
+  second->add(server.pid());
+  first.reset();
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{15};
+  nlohmann::json seen = memory();
+  for (; seen["limit_bytes"] == 64 * mib && std::chrono::steady_clock::now() < deadline;
+       seen = memory())
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  EXPECT_EQ(seen["limit_bytes"], 48 * mib) << seen.dump();
+  EXPECT_NE(seen["source"].get<std::string>().find(second->path()), std::string::npos);
+}
+
+TEST_F(pressure, takes_the_whole_machine_for_its_limit_where_proc_shows_processes_only) {
+  const std::vector<std::string> launcher{
+      "/bin/sh", "-c",
+      "exec unshare --mount -- /bin/sh -c 'mount -t proc -o subset=pid proc /proc && exec \"$@\"' "
+      "sh \"$@\"",
+      "sh"};
+  if (run_program("/bin/true", {}, launcher).exit_code != 0)
+    GTEST_SKIP() << "SKIPPED: /proc cannot be mounted with subset=pid here";
+  const server_process server(KVCACHE_BINARY, {"--threads", "2"}, launcher);
+  const http_reply reply = server.connect().ask(get_request("/stats"));
+  const auto memory = nlohmann::json::parse(reply.body)["memory"];
+  const auto machine_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                             static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (memory["source"] == "sysinfo") {
+    EXPECT_EQ(memory["limit_bytes"], machine_bytes);
+    EXPECT_NE(server.output().find("(sysinfo)"), std::string::npos) << server.output();
+  } else { // a control group of the test's own limits it
+    EXPECT_LE(memory["limit_bytes"], machine_bytes);
+  }
+  EXPECT_EQ(put_all(server.port(), {}, 0, 1000, 2).ok, 1000U);
 }
 
 // ---- peers that want its memory -----------------------------------------------------------------

@@ -47,9 +47,10 @@ class MemoryGroup:
         (self.path / "cgroup.procs").write_text(str(os.getpid()))
 
     def used_bytes(self):
-        """Without page cache that the kernel can drop at once."""
+        """Without page cache, which the kernel drops at the limit."""
         used = int((self.path / ("memory.usage_in_bytes" if self.is_v1 else "memory.current")).read_text())
-        droppable = self._field("memory.stat", "total_inactive_file" if self.is_v1 else "inactive_file")
+        prefix = "total_" if self.is_v1 else ""
+        droppable = sum(self._field("memory.stat", prefix + name) for name in ("inactive_file", "active_file"))
         return max(0, used - droppable)
 
     def oom_kills(self):

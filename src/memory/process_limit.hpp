@@ -1,0 +1,20 @@
+// The limit of processes and threads (pids.max) of this process's control groups.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace kvcache {
+
+struct process_limit {
+  std::uint64_t most = 0;    // processes and threads together
+  std::uint64_t present = 0; // now
+  std::string file;          // where it is set
+};
+
+// Of the own group and all those above it, the limit with the fewest left; nothing where there is
+// none. `root`: where /proc and /sys are, "" but for tests.
+std::optional<process_limit> read_process_limit(const std::string& root);
+
+} // namespace kvcache
