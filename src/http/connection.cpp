@@ -315,8 +315,11 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
     const std::size_t bytes = out.size() - before;
     out.truncate(before);
     if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
-    if (before == 0) wait_for_room(bytes);
-    return handled::held_back;
+    if (asked.framing != body_framing::chunked) {
+      if (before == 0) wait_for_room(bytes);
+      return handled::held_back;
+    }
+    result = refuse_for_room(x); // parsing has changed its bytes: it cannot be handled once more
   }
   if (first_in_line_) {
     first_in_line_ = room_refused_ = false;
@@ -338,12 +341,12 @@ bool connection::is_admitted(const output_buffer& out, std::size_t before) noexc
   if (first_in_line_ && before == 0 && out.size() <= room_bytes_) return true;
   owner_.account_scratch();
   switch (owner_.admit(out.size(), false)) {
-  case output_grant::none:
+  case room_grant::none:
     return false;
-  case output_grant::spare:
+  case room_grant::spare:
     has_spare_ = true;
     break;
-  case output_grant::room:
+  case room_grant::room:
     break;
   }
   return true;
@@ -378,10 +381,10 @@ bool connection::peer_is_behind() const noexcept {
 }
 
 retried connection::retry_response() noexcept {
-  const output_grant found = owner_.admit(room_bytes_, true);
-  has_spare_ = has_spare_ || found == output_grant::spare;
-  room_refused_ = found == output_grant::none && owner_.has_waited_too_long(room_since_ms_);
-  if (found == output_grant::none && !room_refused_) return retried::waits;
+  const room_grant found = owner_.admit(room_bytes_, true);
+  has_spare_ = has_spare_ || found == room_grant::spare;
+  room_refused_ = found == room_grant::none && owner_.has_waited_too_long(room_since_ms_);
+  if (found == room_grant::none && !room_refused_) return retried::waits;
   first_in_line_ = true;
   const retried result = room_refused_ ? retried::refused : retried::admitted;
   serve_again();
@@ -445,7 +448,8 @@ void connection::refuse_and_end(output_buffer& out, fault why) {
   if (is_over_limit()) context.counters.add(observe::event::connection_refused);
   const std::optional<std::string_view> path = parser_.path_of_head(input_.unused());
   count_response(path ? operation_of(*path) : observe::operation::none,
-                 observe::status_slot(context.shared.faults[why].status), asked.verb, {}, out, before);
+                 observe::status_slot(context.shared.faults[why].status), asked.verb, {}, out,
+                 before);
 }
 
 // ---- flushing ------------------------------------------------------------------------
@@ -779,9 +783,8 @@ unsigned connection::timeout_ms(phase in) const noexcept {
   case phase::body:
     return after.body_timeout_ms;
   case phase::sending:
-    return is_over_limit() ? after.health_timeout_ms : after.write_timeout_ms;
   case phase::room:
-    return after.write_timeout_ms;
+    return is_over_limit() ? after.health_timeout_ms : after.write_timeout_ms;
   case phase::linger:
     return after.linger_timeout_ms;
   case phase::flush:

@@ -163,7 +163,8 @@ constexpr std::array<row, fault_count> rows{{
      "The server has no memory left for this request.", nullptr, retry_soon},
 
     {fault::no_response_memory, "no_response_memory", 503, go_on,
-     "The memory for responses is taken: try again in a moment.", nullptr, retry_soon},
+     "There is no memory to hold this response at the moment: try again soon.", nullptr,
+     retry_soon},
     {fault::too_many_connections, "too_many_connections", 503, close,
      "The server has as many connections as it may have: try again in a moment.", nullptr,
      retry_soon},

@@ -294,15 +294,15 @@ void worker::remove_from_holders(connection& c) noexcept {
 
 // ---- waiting for room ----------------------------------------------------------------
 
-output_grant worker::admit(std::size_t bytes, bool first_in_line) noexcept {
-  if (!first_in_line && !waiting_for_room_.empty()) return output_grant::none;
+room_grant worker::admit(std::size_t bytes, bool first_in_line) noexcept {
+  if (!first_in_line && !waiting_for_room_.empty()) return room_grant::none;
   // What the kernel does not take at once is sent later; meanwhile its buffers may be full.
   const server_options& options = shared_.options;
   const bool fits = bytes <= options.send_buffer_bytes;
   const std::size_t kernel_bytes =
       fits ? 0 : 2 * (options.send_buffer_bytes + options.receive_buffer_bytes);
-  if (may_hold(bytes + kernel_bytes)) return output_grant::room;
-  return budget_.take_spare(bytes) ? output_grant::spare : output_grant::none;
+  if (may_hold(bytes + kernel_bytes)) return room_grant::room;
+  return budget_.take_spare(bytes) ? room_grant::spare : room_grant::none;
 }
 
 void worker::give_spare_back() noexcept {

@@ -35,7 +35,7 @@ namespace kvcache::http {
 
 // Whether a response may be sent: no; with room for it; or with the budget's spare, which has to be
 // given back.
-enum class output_grant : std::uint8_t { none, room, spare };
+enum class room_grant : std::uint8_t { none, room, spare };
 
 class worker {
 public:
@@ -113,7 +113,7 @@ public:
 
   // Whether a response of so many bytes may be sent, of which all or a part may have to be held.
   // Those that wait come first: `first_in_line`.
-  output_grant admit(std::size_t bytes, bool first_in_line) noexcept;
+  room_grant admit(std::size_t bytes, bool first_in_line) noexcept;
   void give_spare_back() noexcept;
 
   // Has the connection tried again, until it stops waiting: for room for its response when some
@@ -223,10 +223,10 @@ private:
   block_pool pool_{sizeof(connection)};
   connection_list connections_;
   holder_list holders_;
-  std::array<std::atomic<std::size_t>, admission_count> counts_{};
   waiter_list waiting_for_room_; // first come, first served
   waiter_list waiting_for_peer_;
   std::atomic<std::size_t> holder_count_{0};
+  std::array<std::atomic<std::size_t>, admission_count> counts_{};
 
   std::uint64_t now_ms_ = 0;
   std::uint64_t late_ms_ = 0; // by which the clock's readings since the last sweep were late

@@ -708,8 +708,9 @@ TEST_F(response_without_room, waits_and_is_refused_whole_on_a_connection_that_go
   EXPECT_EQ(server_.counted().of(observe::event::connection_shed), 0U);
   ASSERT_EQ(refused.status, 503U);
   EXPECT_EQ(refused.field("retry-after"), "1");
-  EXPECT_EQ(refused.body, R"({"status":"ERROR","message":"The memory for responses is taken: )"
-                          R"(try again in a moment."})");
+  EXPECT_EQ(refused.body,
+            R"({"status":"ERROR","message":"There is no memory to hold this response )"
+            R"(at the moment: try again soon."})");
   EXPECT_LT(server_.counted().hits(), hits_of_others_at_most);
   EXPECT_EQ(friendly_.ask(get_request("/get?key=small")).status, 200U);
 }
