@@ -62,7 +62,7 @@ constexpr std::uint64_t longest_reading_age_in_purge_ns = 10'000 * ns_per_us;
 // Steps of a purge, of up to 64 entries, in one slice of the evictor, and in one PUT: 100 to 200
 // us.
 constexpr unsigned purge_steps_per_slice = 8;
-constexpr unsigned purge_steps_per_put = 4;
+constexpr unsigned purge_steps_per_put = 8;
 
 // Accessed lately: in the last twelfth of a turnover (an epoch is 1/96 of one).
 constexpr epoch lately_epochs = 8;
@@ -179,7 +179,8 @@ void evictor::obey_law() {
                                             : 0;
     const std::uint64_t wanted = std::max(decision.evict_bytes, left_to_purge);
     const bool urgent = decision.tier == pressure_tier::emergency || left_to_purge != 0;
-    const bool done = urgent ? purge(wanted) : evict(wanted);
+    const bool near_limit = is_near_limit(report.levels[verdict.decisive]);
+    const bool done = urgent ? purge(wanted, near_limit) : evict(wanted);
     if (decision.purge) purging = verdict.decisive;
     if (done) purging.reset();
     if (decision.confirm && !purging && surroundings_.pause) {
@@ -285,6 +286,12 @@ void evictor::in_slices(Work&& work) {
   while (in_slice(work)) std::this_thread::yield();
 }
 
+// More than half the way from the emergency mark to the limit: no time is left for moving entries.
+bool evictor::is_near_limit(const memory_reading& level) const noexcept {
+  const std::uint64_t percent = (options_.pressure.emergency_percent + 100U) / 2;
+  return level.used_bytes >= level.limit_bytes / 100 * percent;
+}
+
 // The index shrinks with the entries, a little later: what it will give must not be evicted twice.
 std::uint64_t evictor::blocks_of(std::uint64_t content) const noexcept {
   const auto live = static_cast<double>(store_.live_bytes());
@@ -314,9 +321,10 @@ bool evictor::evict(std::uint64_t bytes) noexcept {
 }
 
 // The same for an emergency: what is evicted is returned to the kernel at once, tables included.
-bool evictor::purge(std::uint64_t bytes) noexcept {
+bool evictor::purge(std::uint64_t bytes, bool near_limit) noexcept {
   if (bytes == 0) return true;
-  purge_.aim(blocks_of(bytes));
+  using sparing = slab_purge::sparing;
+  purge_.aim(blocks_of(bytes), near_limit ? sparing::last_epoch : sparing::youngest_third);
   for (unsigned slices = 0; slices < purge_slices_per_reading; ++slices) {
     unsigned steps = 0;
     bool more = true;

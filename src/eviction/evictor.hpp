@@ -137,7 +137,8 @@ private:
   std::uint64_t elapsed_us() noexcept;
   bool reading_is_older_than(std::uint64_t ns) const noexcept;
   bool evict(std::uint64_t bytes) noexcept;
-  bool purge(std::uint64_t bytes) noexcept;
+  bool is_near_limit(const memory_reading& level) const noexcept;
+  bool purge(std::uint64_t bytes, bool near_limit) noexcept;
   std::size_t evict_least_recent() noexcept;
   bool lives_are_spared(std::size_t wanted_bytes) const noexcept;
   bool can_grow_for(std::size_t wanted_bytes) const noexcept;

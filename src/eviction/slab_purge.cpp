@@ -21,11 +21,12 @@ slab_purge::slab_purge(store& entries, unsigned hands)
       hand_count_(std::max(hands, 1U)),
       hands_(std::make_unique<hand[]>(hand_count_)) {}
 
-void slab_purge::aim(std::uint64_t bytes) noexcept {
+void slab_purge::aim(std::uint64_t bytes, sparing spared) noexcept {
   sample_.begin(store_, sampled_entries);
   sample_.gather(store_, 2 * age_sample::most_entries);
   // What has just been accessed is spared as long as there is anything else.
-  const epoch beyond_youngest = sample_.age_beyond_youngest(youngest_one_in);
+  const epoch beyond_youngest =
+      spared == sparing::youngest_third ? sample_.age_beyond_youngest(youngest_one_in) : 0;
   const bool any_older = sample_.age_of_oldest(age_sample::most_entries + 1) > 0;
   least_age_.store(std::max<epoch>(beyond_youngest, any_older ? 1 : 0), std::memory_order_relaxed);
   vain_slabs_.store(0, std::memory_order_relaxed);

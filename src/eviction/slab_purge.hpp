@@ -7,10 +7,10 @@
 //           pages to the kernel once it is empty
 //   end()   puts slabs that are half done back to allocation
 //
-// The youngest third of the entries is spared. So two in three entries of a slab are evicted and
-// one is moved, and a slab is returned for every two thirds of one that are evicted. Picking only
-// the oldest of all slabs would spare more of the young and move two entries for each that is
-// evicted, just when time is short.
+// The youngest third of the entries is spared, unless the limit is near. So two in three entries of
+// a slab are evicted and one is moved, and a slab is returned for every two thirds of one that are
+// evicted. Picking only the oldest of all slabs would spare more of the young and move two entries
+// for each that is evicted, just when time is short.
 //
 // Thread-safety: step() may be called by any thread at any time and waits for nobody but for the
 // store's own short locks; aim() and end() by one thread at a time. Borrows the store, which must
@@ -34,7 +34,8 @@ public:
   slab_purge(store& entries, unsigned hands);
 
   // Until end(), step() evicts up to about `bytes` of blocks. May be called again before that.
-  void aim(std::uint64_t bytes) noexcept;
+  enum class sparing : std::uint8_t { youngest_third, last_epoch };
+  void aim(std::uint64_t bytes, sparing spared) noexcept;
 
   // Whether there is something left to evict: a cheap question.
   bool under_way() const noexcept { return left_bytes_.load(std::memory_order_relaxed) > 0; }
