@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -59,7 +60,8 @@ int serve(const config::command_line& line) {
       config::find_too_few_files(files, line.settings.max_connections, settings.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {
-    daemon::daemon{settings, signals, log, revision}.run();
+    std::make_unique<daemon::daemon>(settings, signals, log, revision)
+        ->run(); // too large for a stack
     return good;
   } catch (const daemon::unworkable_option& error) {
     log.error(config::name_origins(error.what(), line.origins));

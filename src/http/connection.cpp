@@ -238,10 +238,10 @@ void connection::answer_sparingly(output_buffer& out) {
 
 // False: there is no further complete request, or its response has to wait.
 bool connection::answer_next(output_buffer& out, std::size_t mark) {
-  const parse_result parsed = held_request_bytes_ != 0
-                                  ? parse_result{parse_status::complete, fault::none,
-                                                 std::exchange(held_request_bytes_, 0)}
-                                  : parser_.parse(input_.unused_bytes());
+  const parse_result parsed =
+      held_request_bytes_ != 0
+          ? parse_result{parse_status::complete, fault::none, std::exchange(held_request_bytes_, 0)}
+          : parser_.parse(input_.unused_bytes());
   switch (parsed.status) {
   case parse_status::need_more:
     if (is_over_limit() && parser_.phase() == parse_phase::body)

@@ -183,12 +183,12 @@ private:
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;
   std::size_t accounted_bytes_ = 0;
-  std::size_t kernel_bytes_ = 0;     // what the kernel held at the last look, accounted
-  std::uint64_t linger_end_ms_ = 0;  // of phase `linger`, however fast the peer sends
-  std::size_t discarded_bytes_ = 0;  // since that has extended the deadline
+  std::size_t kernel_bytes_ = 0;       // what the kernel held at the last look, accounted
+  std::uint64_t linger_end_ms_ = 0;    // of phase `linger`, however fast the peer sends
+  std::size_t discarded_bytes_ = 0;    // since that has extended the deadline
   std::size_t held_request_bytes_ = 0; // of a parsed request whose response waits for room, or 0
-  std::size_t peak_input_bytes_ = 0; // the most at once since the last sweep
-  std::size_t taken_bytes_ = 0;      // in `sending`: since it has last got on
+  std::size_t peak_input_bytes_ = 0;   // the most at once since the last sweep
+  std::size_t taken_bytes_ = 0;        // in `sending`: since it has last got on
 
   std::uint64_t room_since_ms_ = 0; // since when the response waits for room
   std::size_t room_bytes_ = 0;      // how much it needs; not 0: it waits, or has just been admitted

@@ -7,7 +7,8 @@
 // What is counted where:
 //   - Each final response is counted exactly once, by operation and status, in count_response().
 //     All counters of requests are sums of these, so they add up to the responses sent.
-//   - A stored PUT counts in the slot of 200 where it inserted its key, and in replaced_slot where it
+//   - A stored PUT counts in the slot of 200 where it inserted its key, and in replaced_slot where
+//   it
 //     replaced a value. Any other outcome of a PUT is one put_… event beside its response: a PUT
 //     without room is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
@@ -76,8 +77,9 @@ static_assert(operation_count == static_cast<std::size_t>(operation::none) + 1);
 
 // The statuses that the service responds with, each counted separately; any other one is counted in
 // the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 21> response_statuses{
-    200, 204, 304, 400, 401, 403, 404, 405, 408, 411, 413, 414, 415, 417, 421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::array<unsigned, 21> response_statuses{200, 204, 304, 400, 401, 403, 404,
+                                                            405, 408, 411, 413, 414, 415, 417,
+                                                            421, 431, 500, 501, 503, 505, 507};
 inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
 
 namespace detail {

@@ -118,8 +118,8 @@ INSTANTIATE_TEST_SUITE_P(, response_memory_of,
                                          load{"64M", 50, 12, true}, load{"64M", 500, 2, false},
                                          load{"256M", 50, 12, true}, load{"256M", 500, 2, true}),
                          [](const testing::TestParamInfo<load>& of) {
-                           return of.param.memory_limit + "_" +
-                                  std::to_string(of.param.clients) + "_clients";
+                           return of.param.memory_limit + "_" + std::to_string(of.param.clients) +
+                                  "_clients";
                          });
 
 } // namespace

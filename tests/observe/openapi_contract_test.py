@@ -44,7 +44,7 @@ SERVERS = {  # their options
 }
 
 # Nothing that a client sends makes a healthy server answer these.
-NOT_PROVOKED = {"internal_error", "no_request_memory", "no_room", "out_of_memory"}
+NOT_PROVOKED = {"internal_error", "no_request_memory", "no_response_memory", "no_room", "out_of_memory"}
 
 
 class Answer:

@@ -77,14 +77,17 @@ inline service_snapshot sample_snapshot() {
 
   registry counters{1};
   worker_counters& worker = counters.worker(0);
-  for (std::size_t e = 0; e < event_count; ++e) worker.add(static_cast<event>(e), 1'000 + 10 * e);
+  // Those of stored PUTs are counted with their responses.
+  for (auto e = static_cast<std::size_t>(event::put_exists); e < event_count; ++e)
+    worker.add(static_cast<event>(e), 1'000 + 10 * e);
   const auto respond = [&worker](operation op, unsigned status, unsigned times) {
     for (unsigned i = 0; i < times; ++i) worker.count_response(op, status);
   };
   respond(operation::get, 200, 1'000);
   respond(operation::get, 404, 1'010);
   respond(operation::get, 400, 2);
-  respond(operation::put, 200, 2'010);
+  respond(operation::put, 200, 1'000);
+  for (int i = 0; i < 1'010; ++i) worker.count_response_in(operation::put, replaced_slot);
   respond(operation::put, 503, 1);
   respond(operation::erase, 200, 1'190);
   respond(operation::erase, 404, 1'200);
