@@ -212,28 +212,25 @@ void connection::serve_after(output_buffer& out) noexcept {
 }
 
 void connection::answer_all(output_buffer& out) {
+  std::size_t mark = send_mark();
   while (!ending_ && !flushing_ && !input_.empty()) {
-    if (owner_.is_short_of_memory()) {
-      answer_sparingly(out);
-      return;
-    }
-    while (!ending_ && !flushing_ && !input_.empty() && out.size() < send_mark_bytes)
-      if (!answer_next(out, send_mark_bytes)) return;
-    if (out.size() >= send_mark_bytes && !send(out)) return;
-  }
-}
-
-// Where memory is short, a request is answered when the peer has acknowledged nearly all before it.
-void connection::answer_sparingly(output_buffer& out) {
-  while (!ending_ && !flushing_ && !input_.empty()) {
-    if (out.empty() && peer_is_behind()) {
+    // Where memory is short, a request is answered when the peer has acknowledged nearly all
+    // responses before it.
+    if (mark != send_mark_bytes && out.empty() && peer_is_behind()) {
       wait_for_peer();
       return;
     }
-    const std::size_t mark = owner_.is_over_the_cap() ? 1 : short_mark_bytes;
     if (!answer_next(out, mark)) return;
-    if (out.size() >= mark && !send(out)) return;
+    if (out.size() < mark) continue;
+    if (!send(out)) return;
+    mark = send_mark();
   }
+}
+
+// How much is written before it is sent.
+std::size_t connection::send_mark() const noexcept {
+  if (!owner_.is_short_of_memory()) return send_mark_bytes;
+  return owner_.is_over_the_cap() ? 1 : short_mark_bytes;
 }
 
 // False: there is no further complete request, or its response has to wait.
@@ -307,24 +304,19 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   const std::size_t before = out.size();
   handled result = handled::close;
   try {
-    result = room_refused_ ? refuse_for_room(x) : dispatch(x);
+    if (room_refused_) [[unlikely]]
+      result = refuse_for_room(x);
+    else
+      result = dispatch(x);
   } catch (const std::bad_alloc&) {
     result = refuse(x, {fault::out_of_memory});
   }
-  if (out.size() > mark && out.size() - before > always_kept_bytes && !is_admitted(out, before)) {
-    const std::size_t bytes = out.size() - before;
-    out.truncate(before);
-    if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
-    if (asked.framing != body_framing::chunked) {
-      if (before == 0) wait_for_room(bytes);
-      return handled::held_back;
-    }
-    result = refuse_for_room(x); // parsing has changed its bytes: it cannot be handled once more
+  if (out.size() > mark && !is_admitted(out, before)) [[unlikely]] {
+    hold_back(x, before);
+    return handled::held_back;
   }
-  if (first_in_line_) {
-    first_in_line_ = room_refused_ = false;
-    room_bytes_ = 0;
-  }
+  if (room_bytes_ != 0) [[unlikely]]
+    leave_line();
   if (result == handled::flushing) {
     flush_reply_ = x.how;
     return result;
@@ -338,6 +330,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
 // Whether what stands in `out` may be sent: a part of it, or all, may have to be kept. Only the
 // response to a GET is so large that this is asked, and a GET can be handled once more.
 bool connection::is_admitted(const output_buffer& out, std::size_t before) noexcept {
+  if (out.size() - before <= always_kept_bytes) return true;
   if (first_in_line_ && before == 0 && out.size() <= room_bytes_) return true;
   owner_.account_scratch();
   switch (owner_.admit(out.size(), false)) {
@@ -357,6 +350,18 @@ handled connection::refuse_for_room(exchange& x) {
   return refuse(x, {fault::no_response_memory});
 }
 
+void connection::hold_back(exchange& x, std::size_t before) noexcept {
+  const std::size_t bytes = x.out.size() - before;
+  x.out.truncate(before);
+  if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
+  if (before == 0) wait_for_room(bytes);
+}
+
+void connection::leave_line() noexcept {
+  first_in_line_ = room_refused_ = false;
+  room_bytes_ = 0;
+}
+
 void connection::wait_for_room(std::size_t bytes) noexcept {
   owner_.wait_for_room(*this);
   if (room_bytes_ == 0) room_since_ms_ = owner_.now_ms();
@@ -367,8 +372,7 @@ void connection::wait_for_room(std::size_t bytes) noexcept {
 
 void connection::wait_for_peer() noexcept {
   owner_.wait_for_peer(*this);
-  first_in_line_ = room_refused_ = false;
-  room_bytes_ = 0;
+  leave_line();
   enter(phase::room);
   wait_for(interest::nothing);
   queued_bytes_ = unacknowledged_bytes();

@@ -117,10 +117,12 @@ private:
   void serve() noexcept;
   void serve_after(output_buffer& out) noexcept;
   void answer_all(output_buffer& out);
-  void answer_sparingly(output_buffer& out);
+  std::size_t send_mark() const noexcept;
   bool answer_next(output_buffer& out, std::size_t mark);
   bool is_admitted(const output_buffer& out, std::size_t before) noexcept;
   static handled refuse_for_room(exchange& x);
+  void hold_back(exchange& x, std::size_t before) noexcept;
+  void leave_line() noexcept;
   void wait_for_room(std::size_t bytes) noexcept;
   void wait_for_peer() noexcept;
   bool peer_is_behind() const noexcept;
