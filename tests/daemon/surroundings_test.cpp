@@ -285,6 +285,9 @@ private:
 };
 
 TEST(program_with_a_token_file, obeys_sigterm_while_its_file_system_does_not_answer) {
+#ifdef KVCACHE_SANITIZED
+  GTEST_SKIP() << "a leak check stops all threads first, which this one's file system prevents";
+#endif
   const temporary_directory directory;
   const fs::path tokens = directory / "tokens";
   const fs::path dead = directory / "dead";
