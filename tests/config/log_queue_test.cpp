@@ -74,12 +74,14 @@ TEST_F(log_queue_test, writes_all_that_is_queued_before_it_ends) {
 TEST_F(log_queue_test, counts_lines_that_could_not_be_written_as_dropped) {
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
   ASSERT_GE(full, 0);
-  log_queue log{"test", 100, make_descriptor_sink(full), plain()};
-  for (int i = 0; i < 3; ++i) log.write(info, "line");
-  while (log.dropped_lines() < 3) {
+  {
+    log_queue log{"test", 100, make_descriptor_sink(full), plain()};
+    for (int i = 0; i < 3; ++i) log.write(info, "line");
+    while (log.dropped_lines() < 3) {
+    }
+    EXPECT_EQ(log.dropped_lines(), 3U);
   }
-  EXPECT_EQ(log.dropped_lines(), 3U);
-  close(full);
+  close(full); // only now: the queue's thread may still be writing before
 }
 
 } // namespace

@@ -36,6 +36,10 @@ void allow_many_files() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
+// An instrumented server takes tens of megabytes for itself, and an instrumented client may pause
+// for longer than the server allows a reader to: sanitizer builds run the loads that neither
+// disturbs.
+#ifndef KVCACHE_SANITIZED
 TEST(response_memory, lets_every_one_of_many_large_responses_arrive_whole) {
   constexpr std::size_t value_bytes = 1'000'000;
   constexpr std::size_t clients = 32;
@@ -47,9 +51,14 @@ TEST(response_memory, lets_every_one_of_many_large_responses_arrive_whole) {
   EXPECT_EQ(result.ok, clients);
   EXPECT_EQ(counted(server, "hits"), clients);
 }
+#endif
 
 TEST(response_memory, resets_no_client_that_reads_its_long_pipeline) {
+#ifdef KVCACHE_SANITIZED
+  constexpr std::size_t clients = 50;
+#else
   constexpr std::size_t clients = 500;
+#endif
   constexpr std::size_t requests = 300;
   allow_many_files();
   const running_server server{{"--memory-limit", "64M"}};
@@ -112,15 +121,18 @@ TEST_P(response_memory_of, readers_of_mixed_values_suffices_for_whole_responses)
   EXPECT_EQ(counted(server, "misses"), result.missed);
 }
 
-INSTANTIATE_TEST_SUITE_P(, response_memory_of,
-                         testing::Values(load{"16M", 1, 60, true}, load{"16M", 50, 12, false, true},
-                                         load{"16M", 500, 2, false, true}, load{"64M", 1, 60, true},
-                                         load{"64M", 50, 12, true}, load{"64M", 500, 2, false},
-                                         load{"256M", 50, 12, true}, load{"256M", 500, 2, true}),
-                         [](const testing::TestParamInfo<load>& of) {
-                           return of.param.memory_limit + "_" + std::to_string(of.param.clients) +
-                                  "_clients";
-                         });
+#ifdef KVCACHE_SANITIZED
+const auto loads = testing::Values(load{"64M", 1, 60, true}, load{"256M", 8, 12, true});
+#else
+const auto loads = testing::Values(load{"16M", 1, 60, true}, load{"16M", 50, 12, false, true},
+                                   load{"16M", 500, 2, false, true}, load{"64M", 1, 60, true},
+                                   load{"64M", 50, 12, true}, load{"64M", 500, 2, false},
+                                   load{"256M", 50, 12, true}, load{"256M", 500, 2, true});
+#endif
+
+INSTANTIATE_TEST_SUITE_P(, response_memory_of, loads, [](const testing::TestParamInfo<load>& of) {
+  return of.param.memory_limit + "_" + std::to_string(of.param.clients) + "_clients";
+});
 
 } // namespace
 } // namespace kvcache::test
