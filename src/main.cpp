@@ -10,18 +10,18 @@
 #include <system_error>
 #include <vector>
 
-#include "config/bounded_write.hpp"
 #include "config/command_line.hpp"
-#include "config/health_check.hpp"
-#include "config/log_queue.hpp"
-#include "config/logging.hpp"
-#include "config/process_setup.hpp"
-#include "config/signal_waiter.hpp"
-#include "config/worker_count.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/room_options.hpp"
 #include "daemon/start_failure.hpp"
 #include "memory/cpu_quota.hpp"
+#include "process/bounded_write.hpp"
+#include "process/health_check.hpp"
+#include "process/log_queue.hpp"
+#include "process/logging.hpp"
+#include "process/process_setup.hpp"
+#include "process/signal_waiter.hpp"
+#include "process/worker_count.hpp"
 #include "revision.hpp"
 
 namespace {

@@ -8,8 +8,8 @@
 
 #include "config/nearest_name.hpp"
 #include "config/option_table.hpp"
-#include "config/printable.hpp"
 #include "config/service_link.hpp"
+#include "process/printable.hpp"
 
 namespace kvcache::config {
 

@@ -11,11 +11,10 @@
 
 #include "config/byte_size.hpp"
 #include "config/host_name.hpp"
-#include "config/printable.hpp"
 #include "eviction/evictor.hpp"
 #include "eviction/pressure.hpp"
 #include "http/http_limits.hpp"
-#include "http/put_body.hpp"
+#include "process/printable.hpp"
 
 namespace kvcache::config {
 

@@ -11,13 +11,11 @@
 #include "eviction/evictor.hpp"
 #include "eviction/pressure.hpp"
 #include "http/http_limits.hpp"
-#include "http/server_options.hpp"
 #include "kvcache/cache_options.hpp"
+#include "process/log_format.hpp"
+#include "server/server_options.hpp"
 
 namespace kvcache::config {
-
-enum class log_level : std::uint8_t { debug, info, warn, error };
-enum class log_format : std::uint8_t { text, json };
 
 struct options {
   // Where it listens.

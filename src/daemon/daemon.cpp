@@ -7,13 +7,13 @@
 #include <utility>
 #include <variant>
 
+#include "api/openapi.hpp"
 #include "config/command_line.hpp"
-#include "config/token_file.hpp"
 #include "daemon/room_options.hpp"
 #include "daemon/start_failure.hpp"
-#include "observe/openapi.hpp"
-#include "observe/prometheus_text.hpp"
-#include "observe/stats_json.hpp"
+#include "daemon/token_file.hpp"
+#include "report/prometheus_text.hpp"
+#include "report/stats_json.hpp"
 
 namespace kvcache::daemon {
 

@@ -14,23 +14,23 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "config/access_lines.hpp"
-#include "config/logging.hpp"
+#include "api/token_authorizer.hpp"
 #include "config/options.hpp"
-#include "config/signal_waiter.hpp"
 #include "daemon/fault_watch.hpp"
 #include "daemon/process_watch.hpp"
 #include "daemon/tier_watch.hpp"
 #include "daemon/token_reader.hpp"
 #include "eviction/evictor.hpp"
 #include "eviction/periodic_worker.hpp"
-#include "http/server.hpp"
-#include "http/token_authorizer.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/coarse_clock.hpp"
 #include "memory/memory_monitor.hpp"
-#include "observe/registry.hpp"
-#include "observe/service_snapshot.hpp"
+#include "metrics/registry.hpp"
+#include "process/access_lines.hpp"
+#include "process/logging.hpp"
+#include "process/signal_waiter.hpp"
+#include "report/service_snapshot.hpp"
+#include "server/server.hpp"
 
 namespace kvcache::daemon {
 

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "observe/worker_counters.hpp"
+#include "metrics/worker_counters.hpp"
 
 namespace kvcache::daemon {
 

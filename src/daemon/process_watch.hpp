@@ -8,7 +8,7 @@
 #include <chrono>
 #include <cstdint>
 
-#include "observe/service_snapshot.hpp"
+#include "report/service_snapshot.hpp"
 
 namespace kvcache::daemon {
 

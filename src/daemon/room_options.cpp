@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "http/buffer_budget.hpp"
+#include "server/buffer_budget.hpp"
 
 namespace kvcache::daemon {
 

@@ -11,11 +11,11 @@
 
 #include "config/options.hpp"
 #include "eviction/evictor.hpp"
-#include "http/load_caps.hpp"
-#include "http/server_options.hpp"
 #include "kvcache/cache_options.hpp"
 #include "memory/memory_monitor.hpp"
-#include "observe/service_snapshot.hpp"
+#include "report/service_snapshot.hpp"
+#include "server/load_caps.hpp"
+#include "server/server_options.hpp"
 
 namespace kvcache::daemon {
 

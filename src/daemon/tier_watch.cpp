@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "observe/service_snapshot.hpp"
+#include "report/service_snapshot.hpp"
 
 namespace kvcache::daemon {
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <variant>
 
-#include "config/token_file.hpp"
+#include "daemon/token_file.hpp"
 
 namespace kvcache::daemon {
 

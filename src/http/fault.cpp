@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "http/put_body.hpp"
-
 namespace kvcache::http {
 namespace {
 

@@ -3,9 +3,13 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 
 namespace kvcache::http {
+
+// The longest time to live that a request may ask for: ten years of 365 days.
+inline constexpr std::uint32_t max_ttl_s = 315'360'000;
 
 struct http_limits {
   // Characters (Unicode code points) a key, and a value, may have. Raising them raises the byte

@@ -1,6 +1,6 @@
 // The API document and the server's own tables say the same: of routes, and of refusals. (That the
-// server keeps to the document on the wire is tests/observe/openapi_contract_test.py's part.)
-#include "observe/openapi.hpp"
+// server keeps to the document on the wire is tests/api/openapi_contract_test.py's part.)
+#include "api/openapi.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -11,8 +11,8 @@
 #include <string>
 #include <utility>
 
+#include "api/router.hpp"
 #include "http/fault.hpp"
-#include "http/router.hpp"
 
 namespace kvcache::daemon {
 namespace {

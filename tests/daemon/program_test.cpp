@@ -13,8 +13,8 @@
 #include <fstream>
 #include <string>
 
-#include "config/health_check.hpp"
 #include "daemon/running_program.hpp"
+#include "process/health_check.hpp"
 
 namespace {
 

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 
+#include "api/put_body.hpp"
 #include "fuzz/fuzzing.hpp"
 #include "http/json_text.hpp"
-#include "http/put_body.hpp"
 #include "http/utf8.hpp"
 
 using namespace kvcache::http;

@@ -6,7 +6,7 @@
 #include <sstream>
 #include <string>
 
-#include "http/put_body.hpp"
+#include "api/put_body.hpp"
 #include "http/request_parser.hpp"
 #include "http/target.hpp"
 

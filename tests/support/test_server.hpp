@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "http/server.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/coarse_clock.hpp"
-#include "observe/registry.hpp"
+#include "metrics/registry.hpp"
+#include "server/server.hpp"
 #include "support/raw_client.hpp"
 
 namespace kvcache::test {

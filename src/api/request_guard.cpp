@@ -1,0 +1,51 @@
+#include "api/request_guard.hpp"
+
+#include <algorithm>
+
+#include "http/ascii.hpp"
+
+namespace kvcache::http {
+
+namespace {
+
+// The host without ":port". The colons inside an IPv6 address in brackets are no port's.
+std::string_view without_port(std::string_view host) noexcept {
+  const auto colon = host.rfind(':');
+  if (colon == std::string_view::npos) return host;
+  const auto bracket = host.rfind(']');
+  if (bracket != std::string_view::npos && colon < bracket) return host;
+  return host.substr(0, colon);
+}
+
+std::string_view without_suffix(std::string_view text, std::string_view suffix) noexcept {
+  if (text.ends_with(suffix)) text.remove_suffix(suffix.size());
+  return text;
+}
+
+bool names_host(std::string_view origin, std::string_view scheme, std::string_view default_port,
+                std::string_view host) noexcept {
+  if (!equal_ignoring_case(origin.substr(0, scheme.size()), scheme)) return false;
+  return equal_ignoring_case(without_suffix(origin.substr(scheme.size()), default_port),
+                             without_suffix(host, default_port));
+}
+
+} // namespace
+
+bool is_cross_origin(const request& asked) noexcept {
+  if (asked.sec_fetch_site.data() != nullptr)
+    return asked.sec_fetch_site != "same-origin" && asked.sec_fetch_site != "none";
+  if (asked.origin.data() == nullptr) return false;
+  if (asked.host.empty()) return true; // HTTP/1.0 without Host: no origin can name it
+  return !names_host(asked.origin, "http://", ":80", asked.host) &&
+         !names_host(asked.origin, "https://", ":443", asked.host);
+}
+
+bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed) noexcept {
+  if (allowed.empty()) return true;
+  const std::string_view name = without_port(host);
+  return std::any_of(allowed.begin(), allowed.end(), [name](const std::string& candidate) {
+    return equal_ignoring_case(name, candidate);
+  });
+}
+
+} // namespace kvcache::http

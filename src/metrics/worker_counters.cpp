@@ -1,0 +1,76 @@
+#include "metrics/worker_counters.hpp"
+
+#include <numeric>
+
+namespace kvcache::observe {
+
+std::string status_name(std::size_t slot) {
+  return slot < response_statuses.size() ? std::to_string(response_statuses[slot]) : "other";
+}
+
+std::uint64_t counters_snapshot::other_requests() const noexcept {
+  std::uint64_t sum = 0;
+  for (auto op = static_cast<std::size_t>(operation::healthz);
+       op <= static_cast<std::size_t>(operation::options); ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      if (!is_error_slot(slot)) sum += responses[op][slot];
+  return sum;
+}
+
+std::uint64_t counters_snapshot::refused(std::size_t slot) const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& of_operation : responses) sum += of_operation[slot];
+  return slot == status_slot(404) ? sum - misses() - deletes_not_found() : sum;
+}
+
+std::uint64_t counters_snapshot::responses_sent() const noexcept {
+  std::uint64_t sum = 0;
+  for (const auto& of_operation : responses)
+    sum = std::accumulate(of_operation.begin(), of_operation.end(), sum);
+  return sum;
+}
+
+std::uint64_t counters_snapshot::puts() const noexcept {
+  return of(event::put_inserted) + of(event::put_replaced);
+}
+
+std::uint64_t counters_snapshot::connections_now() const noexcept {
+  // A connection may be seen closed before the reader sees it opened.
+  const std::uint64_t opened = of(event::connection_opened);
+  const std::uint64_t closed = of(event::connection_closed);
+  return opened > closed ? opened - closed : 0;
+}
+
+counters_snapshot counters_snapshot::since(const counters_snapshot& earlier) const noexcept {
+  counters_snapshot difference;
+  for (std::size_t i = 0; i < events.size(); ++i)
+    difference.events[i] = events[i] - earlier.events[i];
+  for (std::size_t op = 0; op < operation_count; ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      difference.responses[op][slot] = responses[op][slot] - earlier.responses[op][slot];
+  difference.get_latency = get_latency.since(earlier.get_latency);
+  difference.put_latency = put_latency.since(earlier.put_latency);
+  return difference;
+}
+
+void worker_counters::add_to(counters_snapshot& sum) const noexcept {
+  for (std::size_t i = 0; i < events_.size(); ++i) sum.events[i] += events_[i].value();
+  const auto add_event = [&sum](event of, std::uint64_t times) {
+    sum.events[static_cast<std::size_t>(of)] += times;
+  };
+  for (std::size_t op = 0; op < operation_count; ++op) {
+    const std::uint64_t replaced = responses_[op][replaced_slot].value();
+    sum.responses[op][status_slot(200)] += replaced;
+    add_event(event::put_replaced, replaced);
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot) {
+      const std::uint64_t count = responses_[op][slot].value();
+      sum.responses[op][slot] += count;
+      if (static_cast<operation>(op) == operation::put && slot == status_slot(200))
+        add_event(event::put_inserted, count);
+    }
+  }
+  get_latency_.add_to(sum.get_latency);
+  put_latency_.add_to(sum.put_latency);
+}
+
+} // namespace kvcache::observe

@@ -1,0 +1,176 @@
+// What one worker thread counts. A worker owns its block for writing, so counting costs a plain
+// addition and shares no cache line with another worker; the registry reads all blocks and adds up.
+//
+// Thread-safety: one writer (the worker), any readers. Figures read together may differ by what is
+// under way at that moment; each of them only rises.
+//
+// What is counted where:
+//   - Each final response is counted exactly once, by operation and status, in count_response().
+//     All counters of requests are sums of these, so they add up to the responses sent.
+//   - A stored PUT counts in the slot of 200 where it inserted its key, and in replaced_slot where
+//   it
+//     replaced a value. Any other outcome of a PUT is one put_… event beside its response: a PUT
+//     without room is a put_no_room and a response 503.
+//   - Latencies are those of requests that reached the store.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "kvcache/cache.hpp"
+#include "metrics/counter.hpp"
+#include "metrics/latency_histogram.hpp"
+
+namespace kvcache::observe {
+
+enum class event : std::uint8_t {
+  // The outcomes of a put, in the order of put_outcome: see event_of(). Not each has an endpoint:
+  // put_outcome_names (service_snapshot.hpp) lists those that are shown.
+  put_inserted,
+  put_replaced,
+  put_exists,
+  put_mismatch,
+  put_no_room,
+  put_out_of_memory,
+  put_too_large,
+  connection_opened,
+  connection_closed,
+  connection_refused, // over the connection limit: answered 503 and closed; never opened
+  accept_failed,      // accept() gave an error (no descriptors left, …) and backed off
+  bytes_received,
+  bytes_sent,
+  connection_shed // cut because its peer read nothing while memory for buffers was short
+};
+inline constexpr std::size_t event_count = static_cast<std::size_t>(event::connection_shed) + 1;
+
+constexpr event event_of(put_outcome outcome) noexcept {
+  return static_cast<event>(static_cast<std::size_t>(event::put_inserted) +
+                            static_cast<std::size_t>(outcome));
+}
+static_assert(event_of(put_outcome::inserted) == event::put_inserted);
+static_assert(event_of(put_outcome::no_room) == event::put_no_room);
+static_assert(event_of(put_outcome::too_large) == event::put_too_large);
+
+// What a request asked for. A refusal counts under the endpoint that the request named.
+enum class operation : std::uint8_t {
+  get,
+  put,
+  erase,
+  flush,
+  healthz,
+  readyz,
+  stats,
+  metrics,
+  openapi,
+  options, // the method OPTIONS, answered with the methods of a path
+  unknown, // no such path
+  none     // no request head could be read: malformed, too slow, too many connections
+};
+inline constexpr std::array<std::string_view, 12> operation_names{
+    "get",   "put",     "delete",  "flush",   "healthz", "readyz",
+    "stats", "metrics", "openapi", "options", "unknown", "none"};
+inline constexpr std::size_t operation_count = operation_names.size();
+static_assert(operation_count == static_cast<std::size_t>(operation::none) + 1);
+
+// The statuses that the service responds with, each counted separately; any other one is counted in
+// the slot behind the last (shown as "other").
+inline constexpr std::array<unsigned, 21> response_statuses{200, 204, 304, 400, 401, 403, 404,
+                                                            405, 408, 411, 413, 414, 415, 417,
+                                                            421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
+
+namespace detail {
+inline constexpr std::size_t status_end = 600;
+constexpr std::array<std::uint8_t, status_end> make_status_slots() {
+  std::array<std::uint8_t, status_end> slots{};
+  slots.fill(static_cast<std::uint8_t>(response_statuses.size()));
+  for (std::size_t slot = 0; slot < response_statuses.size(); ++slot)
+    slots[response_statuses[slot]] = static_cast<std::uint8_t>(slot);
+  return slots;
+}
+inline constexpr std::array<std::uint8_t, status_end> status_slots = make_status_slots();
+} // namespace detail
+
+constexpr std::size_t status_slot(unsigned status) noexcept {
+  return status < detail::status_end ? detail::status_slots[status] : response_statuses.size();
+}
+
+// "404", or "other" for the last slot. REQUIRES: slot < status_slot_count.
+std::string status_name(std::size_t slot);
+
+// Whether the slot holds errors; "other" does.
+constexpr bool is_error_slot(std::size_t slot) noexcept {
+  constexpr unsigned lowest_error = 400;
+  return slot >= response_statuses.size() || response_statuses[slot] >= lowest_error;
+}
+
+// In a worker's block only: a 200 that replaced a value. One counter then tells both the status and
+// the outcome.
+inline constexpr std::size_t replaced_slot = status_slot_count;
+
+// Of each operation, by status slot.
+template <class Count, std::size_t slots>
+using response_counts = std::array<std::array<Count, slots>, operation_count>;
+
+// A plain copy of one block, or the sum of several.
+struct counters_snapshot {
+  std::array<std::uint64_t, event_count> events{};
+  response_counts<std::uint64_t, status_slot_count> responses{};
+  latency_snapshot get_latency;
+  latency_snapshot put_latency;
+
+  std::uint64_t of(event e) const noexcept { return events[static_cast<std::size_t>(e)]; }
+  std::uint64_t of(operation op, unsigned status) const noexcept {
+    return responses[static_cast<std::size_t>(op)][status_slot(status)];
+  }
+
+  // Sums of `responses`. The 404 of an absent key is an ordinary result of get and delete.
+  std::uint64_t hits() const noexcept { return of(operation::get, 200); }
+  std::uint64_t misses() const noexcept { return of(operation::get, 404); }
+  std::uint64_t gets() const noexcept { return hits() + misses(); }
+  std::uint64_t deletes() const noexcept { return of(operation::erase, 200); }
+  std::uint64_t deletes_not_found() const noexcept { return of(operation::erase, 404); }
+  std::uint64_t flushes() const noexcept { return of(operation::flush, 200); }
+  std::uint64_t other_requests() const noexcept;          // healthz to options, not refused
+  std::uint64_t refused(std::size_t slot) const noexcept; // REQUIRES: is_error_slot(slot)
+  std::uint64_t responses_sent() const noexcept;          // all of them
+
+  std::uint64_t puts() const noexcept; // those that stored a value: inserted and replaced
+  std::uint64_t connections_now() const noexcept;
+
+  // What was counted after `earlier`, a snapshot of the same blocks.
+  counters_snapshot since(const counters_snapshot& earlier) const noexcept;
+};
+
+inline constexpr std::size_t cache_line_bytes = 64;
+
+class alignas(cache_line_bytes) worker_counters {
+public:
+  void add(event e, std::uint64_t times = 1) noexcept {
+    events_[static_cast<std::size_t>(e)].add(times);
+  }
+  void count_response(operation op, unsigned status) noexcept {
+    count_response_in(op, status_slot(status));
+  }
+  // REQUIRES: slot < status_slot_count, or replaced_slot for a put.
+  void count_response_in(operation op, std::size_t slot) noexcept {
+    responses_[static_cast<std::size_t>(op)][slot].add();
+  }
+
+  latency_histogram& get_latency() noexcept { return get_latency_; }
+  latency_histogram& put_latency() noexcept { return put_latency_; }
+
+  // Adds what has been counted so far to `sum`.
+  void add_to(counters_snapshot& sum) const noexcept;
+
+private:
+  std::array<counter, event_count> events_;
+  response_counts<counter, status_slot_count + 1> responses_;
+  latency_histogram get_latency_;
+  latency_histogram put_latency_;
+};
+
+} // namespace kvcache::observe

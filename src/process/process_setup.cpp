@@ -1,0 +1,142 @@
+#include "process/process_setup.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <stdexcept>
+#include <system_error>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+namespace kvcache::config {
+
+namespace {
+
+// Of the first thread's stack, what has to be left when serving begins, and how much of that may
+// stay untouched: the frames that lie between a measurement and its use.
+constexpr std::size_t least_stack_bytes = 160 << 10;
+constexpr std::size_t stack_margin_bytes = 16 << 10;
+constexpr std::size_t usual_stack_bytes = 1 << 20;
+
+// The limit counts when the stack grows, so a higher one helps this process already.
+void raise_stack_limit() noexcept {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur >= usual_stack_bytes) return;
+  limit.rlim_cur = usual_stack_bytes;
+  if (limit.rlim_max < usual_stack_bytes) { // only root may
+    rlimit higher{usual_stack_bytes, usual_stack_bytes};
+    if (setrlimit(RLIMIT_STACK, &higher) == 0) return;
+    limit.rlim_cur = limit.rlim_max;
+  }
+  setrlimit(RLIMIT_STACK, &limit);
+}
+
+// The C library makes other threads' stacks as large as the stack limit at the program's start.
+void give_threads_enough_stack() noexcept {
+#ifdef __GLIBC__
+  pthread_attr_t attributes;
+  if (pthread_getattr_default_np(&attributes) != 0) return;
+  std::size_t bytes = 0;
+  if (pthread_attr_getstacksize(&attributes, &bytes) == 0 && bytes < usual_stack_bytes &&
+      pthread_attr_setstacksize(&attributes, usual_stack_bytes) == 0)
+    pthread_setattr_default_np(&attributes);
+  pthread_attr_destroy(&attributes);
+#endif
+}
+
+// How much further the calling thread's stack may grow; plenty where the system does not tell. Not
+// inlined: the frame that it measures from must lie below the caller's.
+[[gnu::noinline]] std::size_t stack_left_bytes() noexcept {
+  std::size_t left = usual_stack_bytes;
+#ifdef __GLIBC__
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return left;
+  void* lowest = nullptr;
+  std::size_t bytes = 0;
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if (pthread_attr_getstack(&attributes, &lowest, &bytes) == 0) {
+    const auto end = reinterpret_cast<std::uintptr_t>(lowest);
+    left = here > end ? here - end : 0;
+  }
+  pthread_attr_destroy(&attributes);
+#endif
+  return left;
+}
+
+[[gnu::noinline]] void touch_stack(std::size_t bytes) noexcept {
+  auto* const lowest = static_cast<volatile std::byte*>(__builtin_alloca(bytes));
+  *lowest = std::byte{0}; // the kernel grows it as far as that
+}
+
+} // namespace
+
+open_file_limit raise_open_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return {0, std::generic_category().message(errno)};
+  const rlim_t before = limit.rlim_cur;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return {before, std::generic_category().message(errno)};
+  return {limit.rlim_cur, {}};
+}
+
+std::optional<std::string> find_too_few_files(const open_file_limit& limit,
+                                              std::uint64_t connections, std::uint64_t served) {
+  if (served >= connections) return std::nullopt;
+  std::string warning = "only " + std::to_string(limit.soft) + " files may be open, too few for " +
+                        std::to_string(connections) + " connections: " + std::to_string(served) +
+                        " are served at a time";
+  if (!limit.fault.empty()) warning += "; raising that failed: " + limit.fault;
+  return warning;
+}
+
+void fill_standard_descriptors() noexcept {
+  for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(descriptor, F_GETFD) >= 0) continue;
+    // The lowest number that is free is this one. Not closed on exec, like any standard descriptor.
+    if (::open("/dev/null", descriptor == STDOUT_FILENO ? O_RDONLY : O_RDWR) < 0)
+      ::open("/", O_PATH); // a root without /dev: takes the number, and reads and writes fail
+  }
+}
+
+void ignore_write_signals() noexcept {
+  for (const int number : {SIGPIPE, SIGXFSZ}) std::signal(number, SIG_IGN);
+}
+
+void reap_children() noexcept {
+  std::signal(SIGCHLD, SIG_IGN);
+  while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+  }
+}
+
+void grow_stack_ahead() {
+  raise_stack_limit();
+  give_threads_enough_stack();
+  const std::size_t left = stack_left_bytes();
+  if (left < least_stack_bytes)
+    throw std::runtime_error{"the stack limit (ulimit -s) leaves " + std::to_string(left >> 10U) +
+                             " KiB, too little to serve: raise it to 1024 KiB or more"};
+  touch_stack(std::min(stack_ahead_bytes, left - stack_margin_bytes));
+}
+
+bool refuse_huge_pages() noexcept { return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0; }
+
+void give_large_blocks_back() noexcept {
+#ifdef __GLIBC__
+  constexpr int large_bytes = 256 << 10; // glibc's own mark at start is 128 KiB
+  mallopt(M_MMAP_THRESHOLD, large_bytes);
+  mallopt(M_TRIM_THRESHOLD, large_bytes); // of free room at a heap's end
+#endif
+}
+
+} // namespace kvcache::config

@@ -1,0 +1,107 @@
+// Accepts connections on the one listening socket and gives each to the worker with the fewest.
+//
+// One socket, without SO_REUSEPORT: a second instance on the same port is an error and does not
+// silently take half of the load, the kernel's hashing of few connections does not load one worker
+// more than the other, and when draining there is a single queue to empty.
+//
+// Threads: lives on the first worker's io_context. The constructor runs before its thread; start(),
+// stop() and the caps may be called from any thread; all else happens on that worker's thread. The
+// workers and the fault table must outlive it.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "http/fault.hpp"
+#include "metrics/worker_counters.hpp"
+#include "server/drain_stage.hpp"
+#include "server/handler_memory.hpp"
+#include "server/load_caps.hpp"
+#include "server/server_options.hpp"
+#include "server/unique_fd.hpp"
+#include "server/worker.hpp"
+
+namespace kvcache::http {
+
+class listener {
+public:
+  // Binds and listens. Throws boost::system::system_error, for one if the port is in use.
+  // REQUIRES: !workers.empty(); `counters` is that of the first worker.
+  listener(const server_options& options, const fault_table& faults,
+           std::span<const std::unique_ptr<worker>> workers, observe::worker_counters& counters);
+
+  boost::asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
+
+  void start();
+
+  // Those of connections; in force for the next one that comes.
+  void set_caps(const load_caps& caps) noexcept;
+  std::size_t connections_most() const noexcept {
+    return connections_most_.load(std::memory_order_relaxed);
+  }
+
+  // After `delay`, lets nobody new in, takes those that are already (a moment is left to
+  // handshakes, well before `end`), stops listening and calls `stopped`. To be called once.
+  void stop(std::chrono::milliseconds delay, drain_clock::time_point end,
+            std::function<void()> stopped);
+
+  // Stops listening at once: who waits in the queue is reset. A stop() under way ends with it and
+  // calls nobody. May be called as often as one likes.
+  void close();
+
+private:
+  using acceptor = boost::asio::basic_socket_acceptor<boost::asio::ip::tcp,
+                                                      boost::asio::io_context::executor_type>;
+  using timer =
+      boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                        boost::asio::wait_traits<std::chrono::steady_clock>,
+                                        boost::asio::io_context::executor_type>;
+
+  enum class accepted : std::uint8_t { some, queue_empty, failed };
+
+  void bound_buffers(const server_options& options);
+  void wait();
+  void accept_more();
+  accepted accept_one();
+  bool must_wait_for_memory() const noexcept;
+  std::size_t count(admission as) const noexcept;
+  void back_off();
+  void accept_again_in(std::chrono::milliseconds pause);
+  void hand_out(unique_fd peer);
+  void refuse(const unique_fd& peer) noexcept;
+  worker& least_loaded() noexcept;
+  void after(drain_clock::duration time, void (listener::*next)());
+  void let_handshakes_finish();
+  void finish();
+
+  std::atomic<std::size_t> connections_most_;
+  std::atomic<std::size_t> connections_now_{std::numeric_limits<std::size_t>::max()};
+  const std::size_t health_most_;
+  const std::size_t refused_most_;
+  const fault_table& faults_;
+  const std::string refusal_; // for those of whom there are too many
+  const std::span<const std::unique_ptr<worker>> workers_;
+  observe::worker_counters& counters_;
+  acceptor acceptor_;
+  timer back_off_timer_;
+  timer drain_timer_;
+  boost::asio::ip::tcp::endpoint local_endpoint_;
+  drain_clock::time_point drain_end_;
+  std::function<void()> stopped_;
+  handler_memory wait_memory_;
+  handler_memory back_off_memory_;
+  handler_memory drain_memory_;
+  std::size_t next_worker_ = 0; // the one that goes first among equally loaded ones
+};
+
+} // namespace kvcache::http

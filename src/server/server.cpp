@@ -1,0 +1,93 @@
+#include "server/server.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <cassert>
+#include <chrono>
+#include <utility>
+
+#include "server/out_of_memory.hpp"
+
+namespace kvcache::http {
+
+using std::chrono::milliseconds;
+
+server::server(server_options options, cache& store, const coarse_clock& clock,
+               server_services services, observe::registry& counters)
+    : options_(std::move(options)),
+      services_(std::move(services)),
+      faults_(options_.limits),
+      shared_{store, clock, options_, faults_, services_, draining_},
+      budget_(options_.max_buffer_bytes),
+      workers_(make_workers(counters)),
+      begun_(static_cast<std::ptrdiff_t>(workers_.size())),
+      listener_(options_, faults_, workers_, counters.worker(0)) {}
+
+server::~server() {
+  stop();
+  wait();
+  background_.join();
+}
+
+std::vector<std::unique_ptr<worker>> server::make_workers(observe::registry& counters) {
+  assert(options_.threads > 0 && counters.worker_count() >= options_.threads);
+  std::vector<std::unique_ptr<worker>> made;
+  for (unsigned i = 0; i < options_.threads; ++i)
+    made.push_back(std::make_unique<worker>(
+        shared_, options_, services_.access, counters.worker(i), budget_,
+        [this](std::function<void()> job) { boost::asio::post(background_, std::move(job)); }, i));
+  return made;
+}
+
+void server::start(std::function<void()> ended) {
+  ended_ = std::move(ended);
+  running_ = workers_.size();
+  for (const auto& each : workers_)
+    threads_.emplace_back([this, &serve = *each] {
+      serve.run(begun_);
+      if (running_.fetch_sub(1) == 1 && ended_) ended_();
+    });
+  begun_.wait(); // what a thread needs to begin is had before anybody is let in
+  listener_.start();
+}
+
+void server::begin_drain() noexcept {
+  if (draining_.exchange(true)) return;
+  const auto end = drain_clock::now() + milliseconds{options_.drain_timeout_ms};
+  until_there_is_memory([this, end] {
+    listener_.stop(milliseconds{options_.drain_delay_ms}, end, [this, end] {
+      for (const auto& each : workers_)
+        until_there_is_memory([&each, end] { each->begin_drain(end); });
+    });
+  });
+}
+
+void server::stop() noexcept {
+  draining_ = true;
+  until_there_is_memory([this] { listener_.close(); });
+  for (const auto& each : workers_) until_there_is_memory([&each] { each->stop(); });
+}
+
+void server::set_caps(const load_caps& caps) noexcept {
+  listener_.set_caps(caps);
+  budget_.set_limit_bytes(caps.buffer_bytes, caps.buffer_bytes_most);
+}
+
+std::size_t server::connection_count() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& each : workers_) sum += each->connection_count();
+  return sum;
+}
+
+std::size_t server::holder_count() const noexcept {
+  std::size_t sum = 0;
+  for (const auto& each : workers_) sum += each->holder_count();
+  return sum;
+}
+
+void server::wait() {
+  for (std::thread& each : threads_)
+    if (each.joinable()) each.join();
+}
+
+} // namespace kvcache::http

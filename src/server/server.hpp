@@ -1,0 +1,101 @@
+// The HTTP face of a cache: workers, a listener, and their life from start to drain.
+//
+//   server s{options, cache, clock, services, counters}; // binds; throws if the port is in use
+//   s.start();
+//   …                                           // SIGTERM: s.begin_drain(); a second one:
+//   s.stop(); s.wait();
+//
+// Threads: begin_drain() and stop() may be called from any thread, any number of times, and only
+// start what they say. wait() returns when all workers have ended. The destructor stops and waits.
+// Ownership: the cache, its clock, the counters and what the services refer to must outlive the
+// server, whose business it is not to advance the cache's clock.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "api/exchange.hpp"
+#include "metrics/registry.hpp"
+#include "server/access_log.hpp"
+#include "server/buffer_budget.hpp"
+#include "server/listener.hpp"
+#include "server/load_caps.hpp"
+#include "server/server_options.hpp"
+#include "server/worker.hpp"
+
+namespace kvcache::http {
+
+// What the server needs of others beside the cache.
+struct server_services : api_services {
+  access_log* access = nullptr; // nullptr: none is kept
+};
+
+class server {
+public:
+  // Binds the address but accepts nothing yet. Throws boost::system::system_error, std::bad_alloc.
+  // REQUIRES: options.threads > 0, and counters for as many workers.
+  server(server_options options, cache& store, const coarse_clock& clock, server_services services,
+         observe::registry& counters);
+  ~server();
+  server(const server&) = delete;
+  server& operator=(const server&) = delete;
+
+  // Where it listens; the port that the kernel picked, if options.port is 0.
+  boost::asio::ip::tcp::endpoint local_endpoint() const { return listener_.local_endpoint(); }
+
+  // `ended` is called once, from the last worker that ends.
+  void start(std::function<void()> ended = {});
+
+  // /readyz says 503 from now on; connections are accepted for drain_delay_ms more; then every
+  // request that has been received is answered, and it all ends within drain_timeout_ms.
+  void begin_drain() noexcept;
+
+  // Ends at once; only a flush under way is waited for.
+  void stop() noexcept;
+
+  void wait();
+
+  bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+
+  // From now on; any thread. Those above a lower cap stay, but for what they hold in vain.
+  void set_caps(const load_caps& caps) noexcept;
+
+  std::size_t connections_most() const noexcept { return listener_.connections_most(); }
+  std::size_t connection_count() const noexcept; // served at the moment
+
+  // What all connections hold in memory, for the account of the whole process.
+  std::size_t buffer_bytes() const noexcept { return budget_.used_bytes(); }
+  bool is_short_of_memory() const noexcept { return budget_.is_short(); }
+
+  // Connections that hold more than themselves; for tests.
+  std::size_t holder_count() const noexcept;
+
+private:
+  std::vector<std::unique_ptr<worker>> make_workers(observe::registry& counters);
+
+  const server_options options_;
+  const server_services services_;
+  const fault_table faults_;
+  std::atomic<bool> draining_{false};
+  const shared_state shared_;
+  buffer_budget budget_;
+  boost::asio::thread_pool background_{1}; // flushes
+  std::vector<std::unique_ptr<worker>> workers_;
+  std::latch begun_; // workers that wait for connections
+  listener listener_;
+
+  std::vector<std::thread> threads_;
+  std::atomic<std::size_t> running_{0};
+  std::function<void()> ended_;
+};
+
+} // namespace kvcache::http

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+"""The server keeps what /openapi.json promises.
+
+    openapi_contract_test.py KEYVALUE_CACHE
+
+Starts the daemon, asks it for the document, sends every request that an example carries (x-request), and
+holds the answer against the documented status, content type, schema and message. Needs Debian's
+package python3-jsonschema.
+"""
+
+import json
+import pathlib
+import socket
+import sys
+import tempfile
+import unittest
+
+import jsonschema
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from running import daemon, until  # noqa: E402
+
+TIMEOUT_S = 10
+FLUSH = "--enable-flush"
+
+# Answers that need a server in a certain state, by the name of their example: the server (SERVERS) and
+# what is sent to it, whole or not. {operation} is method and path.
+HOST = "Host: localhost\r\n"
+CLOSE = "Connection: close\r\n"
+PROVOKED = {
+    "unauthorized": ("tokens", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}\r\n"),
+    "read_only_token": ("tokens", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}"
+                                  "Authorization: Bearer reader\r\n\r\n"),
+    "host_not_allowed": ("hosts", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}\r\n"),
+    "head_too_slow": ("hasty", "{operation} HTTP/1.1\r\n"),
+    "body_too_slow": ("hasty", f"{{operation}} HTTP/1.1\r\n{HOST}Content-Length: 1\r\n\r\n"),
+    "too_many_connections": ("full", ""),
+    "not_ready": ("draining", f"{{operation}} HTTP/1.1\r\n{HOST}{CLOSE}\r\n"),
+}
+SERVERS = {  # their options
+    "hosts": ["--allowed-hosts", "cache.example"],
+    "hasty": ["--head-timeout-ms", "100", "--body-timeout-ms", "100"],
+    "full": ["--max-connections", "1"],
+    "draining": ["--drain-delay-ms", "600000", "--drain-timeout-ms", "600001"],
+}
+
+# Nothing that a client sends makes a healthy server answer these.
+NOT_PROVOKED = {"internal_error", "no_request_memory", "no_response_memory", "no_room", "out_of_memory"}
+
+
+class Answer:
+    def __init__(self, text):
+        head, _, self.body = text.partition(b"\r\n\r\n")
+        lines = head.decode("latin-1").split("\r\n")
+        self.status = int(lines[0].split(" ")[1])
+        self.fields = {name.lower(): value.strip()
+                       for name, _, value in (line.partition(":") for line in lines[1:])}
+
+
+def send(port, data):
+    """Sends the bytes, and gives the first answer on the connection, read until it is closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as connection:
+        connection.sendall(data)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    return Answer(received)
+
+
+def ask(port, method, target, body=None, headers=None):
+    """One request as a client would send it, on a connection of its own."""
+    fields = {"Host": f"127.0.0.1:{port}", "Connection": "close", **(headers or {})}
+    content = (body or "").encode()
+    if body is not None:
+        fields["Content-Length"] = str(len(content))
+    head = f"{method} {target} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields.items())
+    return send(port, head.encode() + b"\r\n" + content)
+
+
+class Contract(unittest.TestCase):
+    program = ""  # set by main
+
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        plain = cls.enterClassContext(daemon(cls.program, folder / "plain.log"))
+        flushing = cls.enterClassContext(daemon(cls.program, folder / "flush.log", FLUSH))
+        cls.ports = {f"no {FLUSH}": plain.port, FLUSH: flushing.port}
+        cls.port = cls.ports[f"no {FLUSH}"]
+        cls.document = json.loads(ask(cls.port, "GET", "/openapi.json").body)
+
+        tokens = folder / "tokens"
+        tokens.write_text("read-only reader\n")
+        servers = {**SERVERS, "tokens": ["--auth-token-file", str(tokens)]}
+        cls.states = {name: cls.enterClassContext(daemon(cls.program, folder / f"{name}.log", *options))
+                      for name, options in servers.items()}
+        cls.held = cls.enterClassContext(
+            socket.create_connection(("127.0.0.1", cls.states["full"].port), timeout=TIMEOUT_S))
+        cls.held.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        cls.held.recv(65536)
+        draining = cls.states["draining"]
+        draining.process.terminate()
+        until("it drains", lambda: ask(draining.port, "GET", "/readyz").status == 503)
+        cls.addClassCleanup(draining.process.terminate)  # the second one ends it at once
+
+    def resolved(self, part):
+        while "$ref" in part:
+            found = self.document
+            for step in part["$ref"].removeprefix("#/").split("/"):
+                found = found[step.replace("~1", "/").replace("~0", "~")]
+            part = found
+        return part
+
+    def operations(self):
+        for path, methods in self.document["paths"].items():
+            for method, operation in methods.items():
+                yield path, method.upper(), operation
+
+    def examples(self):
+        """Every documented answer: path, method, status, content type, schema and example."""
+        for path, method, operation in self.operations():
+            for status, answer in operation["responses"].items():
+                for content_type, content in self.resolved(answer).get("content", {}).items():
+                    for name, example in content["examples"].items():
+                        yield (f"{method} {path} {status} {name}", path, method, int(status),
+                               content_type, content["schema"], self.resolved(example))
+
+    def assert_has_headers(self, answer, documented):
+        for name, header in documented.items():
+            self.assertIn(name.lower(), answer.fields)
+            schema = self.resolved(header)["schema"]
+            text = answer.fields[name.lower()]
+            self.assert_fits(int(text) if schema["type"] == "integer" else text, schema)
+
+    def assert_fits(self, value, schema):
+        jsonschema.Draft202012Validator(
+            {"components": self.document["components"], **schema}).validate(value)
+
+    def headers(self, path, method, status):
+        answers = self.document["paths"][path][method.lower()]["responses"]
+        return self.resolved(answers[str(status)]).get("headers", {})
+
+    def answer_to(self, request, path, method):
+        port = self.ports[request["needs"]] if "needs" in request else self.port
+        for earlier in request.get("before", []):
+            self.assertEqual(
+                ask(port, earlier["method"], earlier["target"], earlier["body"]).status, 200)
+
+        def filled(text):
+            return (text.replace("{operation}", f"{method} {path}").replace("{target}", path)
+                    .replace("{pad}", request.get("pad", "") * request.get("pad_times", 0)))
+
+        if "raw" in request:
+            return send(port, filled(request["raw"]).encode())
+        body = request.get("body")
+        return ask(port, method, filled(request["target"]),
+                   None if body is None else filled(body), request.get("headers"))
+
+    def provoked(self, name, path, method):
+        state, text = PROVOKED[name]
+        return send(self.states[state].port, text.replace("{operation}", f"{method} {path}").encode())
+
+    def test_every_documented_answer_is_given(self):
+        tried = 0
+        for where, path, method, status, content_type, schema, example in self.examples():
+            name = where.rpartition(" ")[2]
+            if name in NOT_PROVOKED:
+                self.assertNotIn("x-request", example)
+                continue
+            tried += 1
+            with self.subTest(where):
+                answer = (self.answer_to(example["x-request"], path, method)
+                          if "x-request" in example else self.provoked(name, path, method))
+                self.assertEqual(answer.status, status, answer.body)
+                self.assertEqual(answer.fields["content-type"], content_type)
+                self.assert_has_headers(answer, self.headers(path, method, status))
+                if content_type == "application/json":
+                    value = json.loads(answer.body)
+                    self.assert_fits(value, schema)
+                    if "message" in value:  # which may go on to tell the place
+                        self.assertTrue(
+                            value["message"].startswith(example["value"]["message"].rstrip(".")),
+                            value["message"])
+        self.assertGreater(tried, 300)
+
+    def test_the_document_is_not_sent_again_to_who_has_it(self):
+        tag = ask(self.port, "GET", "/openapi.json").fields["etag"]
+        for method in ("GET", "HEAD"):
+            answer = ask(self.port, method, "/openapi.json", headers={"If-None-Match": tag})
+            self.assertEqual((answer.status, answer.body), (304, b""))
+            self.assert_has_headers(answer, self.headers("/openapi.json", "GET", 304))
+
+    def test_only_the_document_may_be_stored(self):
+        for path, method, operation in self.operations():
+            for status in operation["responses"]:
+                with self.subTest(f"{method} {path} {status}"):
+                    documented = self.headers(path, method, status).get("Cache-Control")
+                    said = documented and self.resolved(documented)["schema"]["const"]
+                    expected = ("no-cache" if path == "/openapi.json" and status in ("200", "304")
+                                else None if (method, status) == ("POST", "200") else "no-store")
+                    self.assertEqual(said, expected)
+
+    def test_every_example_fits_its_schema(self):
+        for name, *_, content_type, schema, example in self.examples():
+            if content_type == "application/json":
+                with self.subTest(name):
+                    self.assert_fits(example["value"], schema)
+
+    def test_every_path_allows_the_documented_methods(self):
+        for path, method, _ in self.operations():
+            with self.subTest(path):
+                allowed = {method, "OPTIONS"} | ({"HEAD"} if method == "GET" else set())
+                answer = ask(self.port, "OPTIONS", path)
+                self.assertEqual(answer.status, 204)
+                self.assertEqual(set(answer.fields["allow"].split(", ")), allowed)
+
+    def test_a_path_that_is_not_documented_is_not_found(self):
+        answer = ask(self.port, "GET", "/not-documented")
+        self.assertEqual(answer.status, 404)
+        self.assert_fits(json.loads(answer.body), {"$ref": "#/components/schemas/Error"})
+
+    def test_the_answer_to_head_has_no_body(self):
+        for path, method, _ in self.operations():
+            if method == "GET":
+                with self.subTest(path):
+                    self.assertEqual(ask(self.port, "HEAD", path).body, b"")
+
+
+if __name__ == "__main__":
+    Contract.program = sys.argv.pop(1)
+    unittest.main(verbosity=2)

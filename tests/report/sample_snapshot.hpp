@@ -1,0 +1,110 @@
+// A service_snapshot with a different figure in every place, so that a swapped one is noticed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "report/service_snapshot.hpp"
+
+namespace kvcache::observe {
+
+inline service_snapshot sample_snapshot() {
+  service_snapshot snapshot;
+  snapshot.version = "1.2.3";
+  snapshot.revision = "0123abcd";
+  snapshot.log_lines_dropped = 9'999;
+  snapshot.state = service_state::ready;
+
+  configuration_facts& configuration = snapshot.configuration;
+  configuration.bind_address = "127.0.0.1";
+  configuration.port = 7171;
+  configuration.threads = 2;
+  configuration.max_key_chars = 250;
+  configuration.max_value_chars = 255;
+  configuration.max_entries = 5'000'000;
+  configuration.max_connections = 10'000;
+  configuration.default_ttl_s = 3'600;
+  configuration.memory_limit_bytes = 536'870'912;
+  configuration.pressure_percent = 70;
+  configuration.emergency_percent = 95;
+  configuration.floor_percent = 5;
+  configuration.eviction_interval_ms = 100;
+  configuration.max_head_bytes = 16'384;
+  configuration.max_head_fields = 64;
+  configuration.max_target_bytes = 8'192;
+  configuration.max_body_bytes = 16'385;
+  configuration.head_timeout_ms = 10'001;
+  configuration.body_timeout_ms = 10'002;
+  configuration.idle_timeout_ms = 60'003;
+  configuration.write_timeout_ms = 10'004;
+  configuration.drain_delay_ms = 3'005;
+  configuration.drain_timeout_ms = 8'006;
+  configuration.tokens = true;
+  configuration.enable_flush = false;
+  configuration.allowed_hosts = 3;
+  configuration.access_log = true;
+  configuration.access_log_sample = 25;
+
+  snapshot.process.started_at = std::chrono::milliseconds{1'700'000'000'500};
+  snapshot.process.processor_time = std::chrono::milliseconds{12'250};
+  snapshot.process.resident_bytes = 9'009;
+  snapshot.process.open_files = 31;
+  snapshot.process.files_most = 65'536;
+
+  snapshot.store.entries = 1'001;
+  snapshot.store.live_bytes = 2'002;
+  snapshot.store.free_bytes = 303;
+  snapshot.store.index_bytes = 404;
+  snapshot.store.held_bytes = 5'005;
+  snapshot.store.evictions = {11, 12, 13, 14, 15};
+  snapshot.store.index_growths = 16;
+  snapshot.store.index_shrinks = 17;
+  snapshot.store.entries_moved = 18;
+  snapshot.store.longest_growth_step_ns = 1'900'000;
+  snapshot.store.longest_move_slice_ns = 450'000;
+  snapshot.hold_limit_bytes = 6'006;
+  snapshot.buffer_bytes = 8'008;
+
+  snapshot.memory = {300, 400, "cgroup v2 /sys/fs/cgroup/\"odd\\name\"\n\xff"};
+
+  snapshot.eviction.tier = pressure_tier::pressure;
+  snapshot.eviction.tier_changes = 21;
+  snapshot.eviction.runs = 22;
+  snapshot.eviction.allowance_bytes = 7'007;
+  snapshot.eviction.evictions = {{{1, 2, 0, 6, 15}, {10, 10, 0, 6, 0}, {0, 0, 13, 2, 0}}};
+  snapshot.eviction.last_slice_ns = 123'000;
+  snapshot.eviction.longest_slice_ns = 456'000;
+
+  registry counters{1};
+  worker_counters& worker = counters.worker(0);
+  // Those of stored PUTs are counted with their responses.
+  for (auto e = static_cast<std::size_t>(event::put_exists); e < event_count; ++e)
+    worker.add(static_cast<event>(e), 1'000 + 10 * e);
+  const auto respond = [&worker](operation op, unsigned status, unsigned times) {
+    for (unsigned i = 0; i < times; ++i) worker.count_response(op, status);
+  };
+  respond(operation::get, 200, 1'000);
+  respond(operation::get, 404, 1'010);
+  respond(operation::get, 400, 2);
+  respond(operation::put, 200, 1'000);
+  for (int i = 0; i < 1'010; ++i) worker.count_response_in(operation::put, replaced_slot);
+  respond(operation::put, 503, 1);
+  respond(operation::erase, 200, 1'190);
+  respond(operation::erase, 404, 1'200);
+  respond(operation::flush, 200, 1'210);
+  respond(operation::healthz, 200, 1'000);
+  respond(operation::options, 204, 220);
+  respond(operation::none, 418, 1);
+  worker.get_latency().record_n(20'000, 98);
+  worker.get_latency().record_n(3'000'000, 2);
+  worker.put_latency().record_n(40'000, 10);
+  counters.tick(std::chrono::seconds{30});
+  respond(operation::get, 200, 3);
+  respond(operation::get, 404, 1);
+  respond(operation::unknown, 404, 1);
+  worker.get_latency().record(15'000);
+  snapshot.counters = counters.report(std::chrono::milliseconds{95'500});
+  return snapshot;
+}
+
+} // namespace kvcache::observe

@@ -1,0 +1,191 @@
+#include "report/stats_json.hpp"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "report/sample_snapshot.hpp"
+
+namespace kvcache::observe {
+namespace {
+
+using nlohmann::json;
+
+TEST(stats_json, tells_who_is_asked) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  EXPECT_EQ(stats["version"], "1.2.3");
+  EXPECT_EQ(stats["revision"], "0123abcd");
+  EXPECT_EQ(stats["log_lines_dropped"], 9'999);
+  EXPECT_EQ(stats["state"], "ready");
+  EXPECT_EQ(stats["uptime_s"], 95.5);
+  EXPECT_EQ(stats["entries"], 1001);
+}
+
+TEST(stats_json, tells_the_memory_and_where_its_limit_was_read) {
+  const json memory = json::parse(stats_json(sample_snapshot()))["memory"];
+  EXPECT_EQ(memory["used_bytes"], 300);
+  EXPECT_EQ(memory["limit_bytes"], 400);
+  EXPECT_EQ(memory["use_percent"], 75.0);
+  EXPECT_EQ(memory["source"], "cgroup v2 /sys/fs/cgroup/\"odd\\name\"\n\xef\xbf\xbd");
+  EXPECT_EQ(memory["live_bytes"], 2002);
+  EXPECT_EQ(memory["free_bytes"], 303);
+  EXPECT_EQ(memory["index_bytes"], 404);
+  EXPECT_EQ(memory["held_bytes"], 5005);
+  EXPECT_EQ(memory["hold_limit_bytes"], 6006);
+  EXPECT_EQ(memory["buffer_bytes"], 8008);
+  EXPECT_EQ(memory["index_growths"], 16);
+  EXPECT_EQ(memory["index_shrinks"], 17);
+  EXPECT_EQ(memory["entries_moved"], 18);
+  EXPECT_EQ(memory["longest_growth_step_us"], 1900.0);
+  EXPECT_EQ(memory["longest_move_slice_us"], 450.0);
+}
+
+TEST(stats_json, tells_evictions_by_cause_and_expiry_apart) {
+  const json eviction = json::parse(stats_json(sample_snapshot()))["eviction"];
+  EXPECT_EQ(eviction["tier"], "pressure");
+  EXPECT_EQ(eviction["evictions"],
+            (json{{"clock", 11}, {"lru", 12}, {"emergency", 13}, {"max_entries", 15}}));
+  EXPECT_EQ(eviction["evictions_by_tier"], json::parse(R"(
+                {"normal": {"clock": 1, "lru": 2, "emergency": 0, "expired": 6, "max_entries": 15},
+                 "pressure": {"clock": 10, "lru": 10, "emergency": 0, "expired": 6, "max_entries": 0},
+                 "emergency": {"clock": 0, "lru": 0, "emergency": 13, "expired": 2, "max_entries": 0}})"));
+  EXPECT_EQ(eviction["expired"], 14);
+  EXPECT_EQ(eviction["tier_changes"], 21);
+  EXPECT_EQ(eviction["runs"], 22);
+  EXPECT_EQ(eviction["allowance_bytes"], 7007);
+  EXPECT_EQ(eviction["last_slice_us"], 123.0);
+  EXPECT_EQ(eviction["longest_slice_us"], 456.0);
+}
+
+TEST(stats_json, counts_since_the_start) {
+  const json total = json::parse(stats_json(sample_snapshot()))["since_start"];
+  EXPECT_EQ(total["seconds"], 95.5);
+  EXPECT_EQ(total["hits"], 1003);
+  EXPECT_EQ(total["misses"], 1011);
+  EXPECT_EQ(total["gets"], 2014);
+  EXPECT_DOUBLE_EQ(total["hit_ratio"].get<double>(), 1003.0 / 2014.0);
+  EXPECT_EQ(total["puts"], 1000 + 1010);
+  EXPECT_EQ(
+      total["put_outcomes"],
+      (json{{"inserted", 1000}, {"replaced", 1010}, {"no_room", 1040}, {"out_of_memory", 1050}}));
+  EXPECT_EQ(total["deletes"], 1190);
+  EXPECT_EQ(total["deletes_not_found"], 1200);
+  EXPECT_EQ(total["flushes"], 1210);
+  EXPECT_EQ(total["other_requests"], 1220);
+  EXPECT_EQ(total["refused"], (json{{"400", 2}, {"404", 1}, {"503", 1}, {"other", 1}}));
+  EXPECT_EQ(total["responses"], json::parse(R"(
+                {"get": {"200": 1003, "400": 2, "404": 1011}, "put": {"200": 2010, "503": 1},
+                 "delete": {"200": 1190, "404": 1200}, "flush": {"200": 1210},
+                 "healthz": {"200": 1000}, "options": {"204": 220}, "unknown": {"404": 1},
+                 "none": {"other": 1}})"));
+  EXPECT_EQ(total["received_bytes"], 1110);
+  EXPECT_EQ(total["sent_bytes"], 1120);
+}
+
+TEST(stats_json, tells_latencies_in_microseconds) {
+  const json total = json::parse(stats_json(sample_snapshot()))["since_start"];
+  const json& get = total["get_latency_us"];
+  EXPECT_NEAR(get["p50"].get<double>(), 20, 20.0 / 16);
+  EXPECT_NEAR(get["p90"].get<double>(), 20, 20.0 / 16);
+  EXPECT_NEAR(get["p99"].get<double>(), 3000, 3000.0 / 16);
+  EXPECT_NEAR(get["p99.9"].get<double>(), 3000, 3000.0 / 16);
+  EXPECT_EQ(get["max"], 3000.0);
+  EXPECT_EQ(total["put_latency_us"]["max"], 40.0);
+}
+
+TEST(stats_json, counts_the_last_minute_in_the_same_shape) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  const json& minute = stats["last_minute"];
+  EXPECT_EQ(minute["seconds"], 65.5);
+  EXPECT_EQ(minute["hits"], 3);
+  EXPECT_EQ(minute["misses"], 1);
+  EXPECT_EQ(minute["hit_ratio"], 0.75);
+  EXPECT_EQ(minute["puts"], 0);
+  EXPECT_EQ(minute["refused"], (json{{"404", 1}}));
+  EXPECT_NEAR(minute["get_latency_us"]["p99"].get<double>(), 15, 1);
+
+  for (const auto& [name, value] : stats["since_start"].items())
+    EXPECT_TRUE(minute.contains(name)) << name;
+  EXPECT_EQ(minute.size(), stats["since_start"].size());
+}
+
+TEST(stats_json, tells_connections_and_configuration) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  EXPECT_EQ(stats["connections"], (json{{"now", 0},
+                                        {"total", 1070},
+                                        {"refused", 1090},
+                                        {"shed", 1130},
+                                        {"accept_failures", 1100}}));
+  EXPECT_EQ(stats["configuration"], (json{{"bind", "127.0.0.1"},
+                                          {"port", 7171},
+                                          {"threads", 2},
+                                          {"max_key_chars", 250},
+                                          {"max_value_chars", 255},
+                                          {"max_entries", 5000000},
+                                          {"max_connections", 10000},
+                                          {"default_ttl_s", 3600},
+                                          {"memory_limit_bytes", 536870912},
+                                          {"pressure_percent", 70},
+                                          {"emergency_percent", 95},
+                                          {"floor_percent", 5},
+                                          {"eviction_interval_ms", 100},
+                                          {"max_head_bytes", 16384},
+                                          {"max_head_fields", 64},
+                                          {"max_target_bytes", 8192},
+                                          {"max_body_bytes", 16385},
+                                          {"head_timeout_ms", 10001},
+                                          {"body_timeout_ms", 10002},
+                                          {"idle_timeout_ms", 60003},
+                                          {"write_timeout_ms", 10004},
+                                          {"drain_delay_ms", 3005},
+                                          {"drain_timeout_ms", 8006},
+                                          {"tokens", true},
+                                          {"enable_flush", false},
+                                          {"allowed_hosts", 3},
+                                          {"access_log", true},
+                                          {"access_log_sample", 25}}));
+}
+
+TEST(stats_json, tells_what_the_process_takes) {
+  const json stats = json::parse(stats_json(sample_snapshot()));
+  EXPECT_EQ(stats["process"], (json{{"started_at_s", 1700000000.5},
+                                    {"cpu_s", 12.25},
+                                    {"resident_bytes", 9009},
+                                    {"open_files", 31},
+                                    {"max_open_files", 65536}}));
+}
+
+TEST(stats_json, tells_no_memory_limit_from_a_limit_of_nothing) {
+  const json stats = json::parse(stats_json(service_snapshot{}));
+  EXPECT_TRUE(stats["configuration"]["memory_limit_bytes"].is_null());
+}
+
+TEST(stats_json, has_null_where_there_is_nothing_to_divide_by) {
+  const json stats = json::parse(stats_json(service_snapshot{}));
+  EXPECT_TRUE(stats["since_start"]["hit_ratio"].is_null());
+  EXPECT_TRUE(stats["last_minute"]["hit_ratio"].is_null());
+  EXPECT_TRUE(stats["memory"]["use_percent"].is_null());
+  EXPECT_EQ(stats["since_start"]["get_latency_us"]["p99"], 0.0);
+}
+
+TEST(stats_json, writes_no_member_twice) {
+  const std::string text = stats_json(sample_snapshot());
+  std::vector<std::vector<std::string>> open;
+  const json::parser_callback_t check = [&open](int, json::parse_event_t event, json& parsed) {
+    if (event == json::parse_event_t::object_start) open.emplace_back();
+    if (event == json::parse_event_t::object_end) open.pop_back();
+    if (event == json::parse_event_t::key) {
+      const auto name = parsed.get<std::string>();
+      EXPECT_EQ(std::count(open.back().begin(), open.back().end(), name), 0) << name;
+      open.back().push_back(name);
+    }
+    return true;
+  };
+  EXPECT_FALSE(json::parse(text, check).is_discarded());
+}
+
+} // namespace
+} // namespace kvcache::observe
