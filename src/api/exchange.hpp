@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "api/api_options.hpp"
+#include "api/endpoint_table.hpp"
 #include "api/put_body.hpp"
 #include "api/token_authorizer.hpp"
 #include "http/fault.hpp"
@@ -37,8 +38,6 @@ struct api_services {
   const token_authorizer* authorization = nullptr; // nullptr: everybody may do everything
   page_source stats;                               // JSON
   page_source metrics;                             // Prometheus text
-  page_source openapi;                             // JSON, always the same
-  std::string_view openapi_tag = {};               // its entity tag, with the quotes; "": none
 };
 
 // What all workers share. Owned by the server; outlives them.
@@ -47,6 +46,7 @@ struct shared_state {
   const coarse_clock& clock;
   const api_options& options;
   const fault_table& faults;
+  const endpoint_table& endpoints;
   const api_services& services;
   const std::atomic<bool>& draining;
 };
@@ -73,28 +73,28 @@ struct handler_context {
   std::optional<std::uint64_t> batch_ns;
 };
 
-// What the connection does after a handler.
-enum class handled : std::uint8_t {
-  go_on,    // the reply is written; the next request may follow
-  close,    // the reply is written and is the last one
-  flushing, // no reply yet: the cache is to be flushed in the background
-  held_back // no reply yet: there is no room for it; the request has to be handled once more
-};
-
 struct exchange {
   const request& asked;
   reply_options how;
   output_buffer& out;
   handler_context& context;
 
-  // What the connection counts once the response is written. The router sets the operation; who
-  // writes a response other than 200 sets its status, as observe::status_slot(): the constant ones
-  // cost nothing that way.
-  observe::operation operation = observe::operation::none;
+  // What the connection counts and logs once the response is written. The router sets the route;
+  // who writes a response other than 200 sets its status, as observe::status_slot(): the constant
+  // ones cost nothing that way.
+  const route* to = &endpoint_table::unread();
   std::uint8_t status_slot = ok_slot;
+
+  // REQUIRES: an endpoint's path has a variable. Its value, as it stands in the request.
+  std::string_view path_variable() const noexcept { return asked.path.substr(to->variable_at); }
 };
 
 // Writes the refusal; the only way to refuse.
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields = {});
+
+// Responds 200 with a text, or with a page; 404 where there is no such page.
+handled show(exchange& x, std::string_view content_type, std::string_view body,
+             std::string_view cache_fields = no_store_field);
+handled show(exchange& x, std::string_view content_type, const page_source& page);
 
 } // namespace kvcache::http

@@ -1,53 +1,20 @@
 #include "api/router.hpp"
 
-#include <array>
-
-#include "api/handlers.hpp"
 #include "api/request_guard.hpp"
 
 namespace kvcache::http {
 
 namespace {
 
-using observe::operation;
-
-// The two hot ones first: the table is searched from its start.
-constexpr std::array<route, 9> table{{
-    {"/get", operation::get, method::get, permission::read, handlers::get},
-    {"/put", operation::put, method::post, permission::write, handlers::put},
-    {"/delete", operation::erase, method::post, permission::write, handlers::erase},
-    {flush_path, operation::flush, method::post, permission::write, handlers::flush,
-     handlers::flush_closed},
-    {"/healthz", operation::healthz, method::get, permission::none, handlers::healthz},
-    {"/readyz", operation::readyz, method::get, permission::none, handlers::readyz},
-    {"/stats", operation::stats, method::get, permission::read, handlers::stats},
-    {"/metrics", operation::metrics, method::get, permission::read, handlers::metrics},
-    {"/openapi.json", operation::openapi, method::get, permission::none, handlers::openapi},
-}};
-
-constexpr std::string_view allow_get = "Allow: GET, HEAD, OPTIONS\r\n";
-constexpr std::string_view allow_post = "Allow: POST, OPTIONS\r\n";
-constexpr std::string_view allow_all = "Allow: GET, HEAD, POST, OPTIONS\r\n";
-
-const route* find_route(std::string_view path) noexcept {
-  for (const route& candidate : table)
-    if (candidate.path == path) return &candidate;
-  return nullptr;
-}
-
-bool fits(method asked, method offered) noexcept {
-  return asked == offered || (asked == method::head && offered == method::get);
-}
-
-handled show_options(exchange& x, std::string_view allow) {
+handled show_options(exchange& x, const route& counted_as, std::string_view allow) {
+  x.to = &counted_as;
   x.context.writer.no_content(x.out, x.how, allow);
-  x.operation = operation::options;
   x.status_slot = no_content_slot;
   return handled::go_on;
 }
 
 // fault::none if the request may go on to the handler.
-fault check_access(exchange& x, const route& to) noexcept {
+fault check_access(exchange& x, const endpoint& to) noexcept {
   const shared_state& shared = x.context.shared;
   if (to.needs == permission::none) return fault::none;
   if (!is_allowed_host(x.asked.host, shared.options.allowed_hosts)) return fault::host_not_allowed;
@@ -58,51 +25,50 @@ fault check_access(exchange& x, const route& to) noexcept {
   return granted < to.needs ? fault::read_only_token : fault::none;
 }
 
-std::string_view allow_of(const route& to) noexcept {
-  return to.verb == method::get ? allow_get : allow_post;
+fault check_body(const request& asked, body_use taken) noexcept {
+  if (taken == body_use::ignored) return fault::none;
+  if (asked.framing != body_framing::none)
+    return asked.is_coded ? fault::unsupported_content_coding : fault::none;
+  return taken == body_use::required ? fault::length_required : fault::none;
 }
 
-// What the head alone decides, and the operation with it.
+// What the head alone decides.
 struct verdict {
   fault why = fault::none;
-  const route* to = nullptr; // null for unknown_path only
+  const resource* at = nullptr; // null for unknown_path only
 };
 
+// Sets the route that the request is answered and counted by.
 verdict judge(exchange& x) noexcept {
-  const route* to = find_route(x.asked.path);
-  x.operation = to == nullptr ? operation::unknown : to->operation;
-  if (to == nullptr) return {fault::unknown_path, nullptr};
-  if (!fits(x.asked.verb, to->verb)) return {fault::method_not_allowed, to};
-  if (const fault why = check_access(x, *to); why != fault::none) return {why, to};
-  if (to->closed != nullptr)
-    if (const fault why = to->closed(x.context.shared); why != fault::none) return {why, to};
-  // A GET's body is not read, whatever it is.
-  const bool reads_body = to->verb == method::post && x.asked.framing != body_framing::none;
-  return {reads_body && x.asked.is_coded ? fault::unsupported_content_coding : fault::none, to};
+  const resource* at = x.context.shared.endpoints.find(x.asked.path);
+  if (at == nullptr) {
+    x.to = &endpoint_table::unknown();
+    return {fault::unknown_path, nullptr};
+  }
+  x.to = at->by_method[static_cast<std::size_t>(x.asked.verb)];
+  if (x.to == nullptr) {
+    x.to = at->first;
+    return {fault::method_not_allowed, at};
+  }
+  const endpoint& to = *x.to->to;
+  if (const fault why = check_access(x, to); why != fault::none) return {why, at};
+  if (to.closed != nullptr)
+    if (const fault why = to.closed(x.context.shared); why != fault::none) return {why, at};
+  return {check_body(x.asked, to.body), at};
 }
 
 handled refuse(exchange& x, const verdict& found) {
   const bool shows_methods = found.why == fault::method_not_allowed;
-  return refuse(x, {found.why}, shows_methods ? allow_of(*found.to) : std::string_view{});
+  return refuse(x, {found.why}, shows_methods ? found.at->allow : std::string_view{});
 }
 
 } // namespace
 
-std::span<const route> routes() noexcept { return table; }
-
-std::string_view known_path(std::string_view path) noexcept {
-  const route* known = find_route(path);
-  return known == nullptr ? std::string_view{} : known->path;
-}
-
-operation operation_of(std::string_view path) noexcept {
-  const route* known = find_route(path);
-  return known == nullptr ? operation::unknown : known->operation;
-}
-
-bool asks_for_health(const request& asked) noexcept {
-  const bool reads = fits(asked.verb, method::get);
-  return reads && (asked.path == "/healthz" || asked.path == "/readyz" || asked.path == "/metrics");
+bool is_served_when_full(const endpoint_table& endpoints, const request& asked) noexcept {
+  const resource* at = endpoints.find(asked.path);
+  if (at == nullptr) return false;
+  const route* found = at->by_method[static_cast<std::size_t>(asked.verb)];
+  return found != nullptr && found->to->served_when_full;
 }
 
 // A verdict rests on the head alone and on options that do not change, but for the tokens: what was
@@ -112,17 +78,18 @@ handled dispatch(exchange& x) {
   grant* const granted = x.asked.granted;
   const std::uint64_t generation = x.context.tokens.generation();
   if (granted != nullptr && granted->to != nullptr && granted->generation == generation) {
-    x.operation = granted->to->operation;
-    return granted->to->handle(x);
+    x.to = granted->to;
+    return x.to->to->handle(x);
   }
-  if (x.asked.form == target_form::asterisk) return show_options(x, allow_all); // OPTIONS only
+  if (x.asked.form == target_form::asterisk) // OPTIONS only
+    return show_options(x, endpoint_table::asterisk(), x.context.shared.endpoints.allow_all());
   const verdict found = judge(x);
   if (found.why == fault::none) {
-    if (granted != nullptr) *granted = {found.to, generation};
-    return found.to->handle(x);
+    if (granted != nullptr) *granted = {x.to, generation};
+    return x.to->to->handle(x);
   }
   if (found.why == fault::method_not_allowed && x.asked.verb == method::options)
-    return show_options(x, allow_of(*found.to));
+    return show_options(x, found.at->options, found.at->allow);
   return refuse(x, found);
 }
 

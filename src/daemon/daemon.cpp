@@ -7,7 +7,6 @@
 #include <utility>
 #include <variant>
 
-#include "api/openapi.hpp"
 #include "config/command_line.hpp"
 #include "daemon/room_options.hpp"
 #include "daemon/start_failure.hpp"
@@ -44,11 +43,13 @@ std::string address_text(const std::string& address, std::uint16_t port) {
   return (is_v6 ? "[" + address + "]" : address) + ":" + std::to_string(port);
 }
 
-std::unique_ptr<http::server> make_server(const http::server_options& options, cache& store,
+std::unique_ptr<http::server> make_server(const http::server_options& options,
+                                          const http::endpoint_table& endpoints, cache& store,
                                           const coarse_clock& clock, http::server_services services,
                                           observe::registry& counters) {
   try {
-    return std::make_unique<http::server>(options, store, clock, std::move(services), counters);
+    return std::make_unique<http::server>(options, endpoints, store, clock, std::move(services),
+                                          counters);
   } catch (const boost::system::system_error& error) {
     if (error.code() == boost::system::errc::resource_unavailable_try_again)
       throw; // a thread, since listening does not fail so
@@ -69,7 +70,7 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       revision_(revision),
       signals_(signals),
       log_(log),
-      counters_(settings.threads),
+      counters_(settings.threads, endpoints_.operations()),
       monitor_(make_monitor_options(settings)),
       limit_(lowest_limit(monitor_.read(0))),
       cache_(make_cache_options(settings)),
@@ -78,8 +79,8 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       token_reader_(make_token_reader()),
       tokens_(make_authorizer()),
       access_(make_access_log(settings)),
-      server_(make_server(make_server_options(settings, limit_.limit_bytes), cache_, clock_,
-                          make_services(), counters_)) {
+      server_(make_server(make_server_options(settings, limit_.limit_bytes), endpoints_, cache_,
+                          clock_, make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
   evictor_.run(); // the first PUT finds the store with its limit
@@ -122,8 +123,6 @@ http::server_services daemon::make_services() {
   services.access = access_.get();
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
-  services.openapi = [] { return std::string{observe::openapi_json()}; };
-  services.openapi_tag = observe::openapi_tag();
   return services;
 }
 

@@ -94,6 +94,7 @@ private:
   const process_watch process_;
 
   // In dependency order; destroyed in reverse.
+  const http::endpoint_table endpoints_{http::product_endpoints};
   observe::registry counters_;
   memory_monitor monitor_;     // the eviction thread's, once there is one
   const memory_reading limit_; // the lowest one there was at start

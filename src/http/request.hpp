@@ -1,6 +1,8 @@
 // One request, as views into the connection's input or into its parser.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -8,7 +10,7 @@
 
 namespace kvcache::http {
 
-struct route; // router.hpp
+struct route; // api/endpoint_table.hpp
 
 // What the router has decided on a head, and with which tokens in force (token_view::generation).
 struct grant {
@@ -16,7 +18,15 @@ struct grant {
   std::uint64_t generation = 0;
 };
 
-enum class method : std::uint8_t { get, head, post, options, other };
+enum class method : std::uint8_t { get, head, post, put, del, options, other };
+inline constexpr std::size_t method_count = static_cast<std::size_t>(method::other) + 1;
+
+// "GET"; empty for `other`.
+constexpr std::string_view name_of(method verb) noexcept {
+  constexpr std::array<std::string_view, method_count> names{"GET", "HEAD",   "POST",
+                                                             "PUT", "DELETE", "OPTIONS", ""};
+  return names[static_cast<std::size_t>(verb)];
+}
 
 // RFC 9112 §3.2. Only OPTIONS may come with asterisk, only CONNECT with authority; both are
 // checked.

@@ -203,6 +203,10 @@ method method_of(beast_http::verb verb) noexcept {
     return method::head;
   case beast_http::verb::post:
     return method::post;
+  case beast_http::verb::put:
+    return method::put;
+  case beast_http::verb::delete_:
+    return method::del;
   case beast_http::verb::options:
     return method::options;
   default:

@@ -4,12 +4,14 @@
 
 namespace kvcache::observe {
 
-registry::registry(std::size_t worker_count)
+registry::registry(std::size_t worker_count, std::span<const operation_info> operations)
     : worker_count_(std::max<std::size_t>(worker_count, 1)),
+      operations_(operations),
       workers_(std::make_unique<worker_counters[]>(worker_count_)) {}
 
 counters_snapshot registry::totals() const noexcept {
   counters_snapshot sum;
+  sum.operations = operations_;
   for (std::size_t i = 0; i < worker_count_; ++i) workers_[i].add_to(sum);
   return sum;
 }

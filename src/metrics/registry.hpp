@@ -4,7 +4,7 @@
 // Thread-safety: worker(i) belongs to one thread for writing. tick() and report() may be called by
 // any thread at any time. Neither ever makes a worker wait that only counts: they read its block
 // without a lock. A mutex guards the ring of past snapshots; only callers of tick() and report()
-// take it, for the microseconds that copying or summing up one snapshot (11 KiB) takes.
+// take it, for the microseconds that copying or summing up one snapshot (some KiB) takes.
 //
 // Time is handed in, as the monotonic time since the registry's owner started; the registry reads
 // no clock.
@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <span>
 
 #include "metrics/worker_counters.hpp"
 
@@ -36,8 +37,10 @@ public:
   static constexpr std::chrono::seconds snapshot_interval{5};
   static constexpr std::chrono::seconds window{60};
 
-  // Blocks for `worker_count` threads (at least 1), all zero. Throws std::bad_alloc.
-  explicit registry(std::size_t worker_count);
+  // Blocks for `worker_count` threads (at least 1), all zero. `operations`: all of the service,
+  // which must outlive this. Throws std::bad_alloc.
+  explicit registry(std::size_t worker_count,
+                    std::span<const operation_info> operations = common_operations);
 
   std::size_t worker_count() const noexcept { return worker_count_; }
 
@@ -65,6 +68,7 @@ private:
   const kept_snapshot& window_start(std::chrono::nanoseconds since_start) const noexcept;
 
   const std::size_t worker_count_;
+  const std::span<const operation_info> operations_;
   const std::unique_ptr<worker_counters[]> workers_;
 
   // Guarded by mutex_. The snapshots kept_ - 1, kept_ - 2, … (modulo ring_size) are the youngest

@@ -8,12 +8,19 @@ std::string status_name(std::size_t slot) {
   return slot < response_statuses.size() ? std::to_string(response_statuses[slot]) : "other";
 }
 
+std::uint64_t counters_snapshot::of(store_access access, unsigned status) const noexcept {
+  std::uint64_t sum = 0;
+  for (std::size_t op = 0; op < operations.size(); ++op)
+    if (operations[op].access == access) sum += responses[op][status_slot(status)];
+  return sum;
+}
+
 std::uint64_t counters_snapshot::other_requests() const noexcept {
   std::uint64_t sum = 0;
-  for (auto op = static_cast<std::size_t>(operation::healthz);
-       op <= static_cast<std::size_t>(operation::options); ++op)
+  for (std::size_t op = 0; op < operations.size(); ++op)
     for (std::size_t slot = 0; slot < status_slot_count; ++slot)
-      if (!is_error_slot(slot)) sum += responses[op][slot];
+      if (operations[op].access == store_access::none && !is_error_slot(slot))
+        sum += responses[op][slot];
   return sum;
 }
 
@@ -43,9 +50,10 @@ std::uint64_t counters_snapshot::connections_now() const noexcept {
 
 counters_snapshot counters_snapshot::since(const counters_snapshot& earlier) const noexcept {
   counters_snapshot difference;
+  difference.operations = operations;
   for (std::size_t i = 0; i < events.size(); ++i)
     difference.events[i] = events[i] - earlier.events[i];
-  for (std::size_t op = 0; op < operation_count; ++op)
+  for (std::size_t op = 0; op < operations_most; ++op)
     for (std::size_t slot = 0; slot < status_slot_count; ++slot)
       difference.responses[op][slot] = responses[op][slot] - earlier.responses[op][slot];
   difference.get_latency = get_latency.since(earlier.get_latency);
@@ -58,14 +66,15 @@ void worker_counters::add_to(counters_snapshot& sum) const noexcept {
   const auto add_event = [&sum](event of, std::uint64_t times) {
     sum.events[static_cast<std::size_t>(of)] += times;
   };
-  for (std::size_t op = 0; op < operation_count; ++op) {
+  for (std::size_t op = 0; op < operations_most; ++op) {
     const std::uint64_t replaced = responses_[op][replaced_slot].value();
     sum.responses[op][status_slot(200)] += replaced;
     add_event(event::put_replaced, replaced);
     for (std::size_t slot = 0; slot < status_slot_count; ++slot) {
       const std::uint64_t count = responses_[op][slot].value();
       sum.responses[op][slot] += count;
-      if (static_cast<operation>(op) == operation::put && slot == status_slot(200))
+      if (slot == status_slot(200) && op < sum.operations.size() &&
+          sum.operations[op].access == store_access::put)
         add_event(event::put_inserted, count);
     }
   }

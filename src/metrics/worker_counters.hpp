@@ -17,12 +17,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "kvcache/cache.hpp"
 #include "metrics/counter.hpp"
 #include "metrics/latency_histogram.hpp"
+#include "metrics/operation.hpp"
 
 namespace kvcache::observe {
 
@@ -53,27 +55,6 @@ constexpr event event_of(put_outcome outcome) noexcept {
 static_assert(event_of(put_outcome::inserted) == event::put_inserted);
 static_assert(event_of(put_outcome::no_room) == event::put_no_room);
 static_assert(event_of(put_outcome::too_large) == event::put_too_large);
-
-// What a request asked for. A refusal counts under the endpoint that the request named.
-enum class operation : std::uint8_t {
-  get,
-  put,
-  erase,
-  flush,
-  healthz,
-  readyz,
-  stats,
-  metrics,
-  openapi,
-  options, // the method OPTIONS, answered with the methods of a path
-  unknown, // no such path
-  none     // no request head could be read: malformed, too slow, too many connections
-};
-inline constexpr std::array<std::string_view, 12> operation_names{
-    "get",   "put",     "delete",  "flush",   "healthz", "readyz",
-    "stats", "metrics", "openapi", "options", "unknown", "none"};
-inline constexpr std::size_t operation_count = operation_names.size();
-static_assert(operation_count == static_cast<std::size_t>(operation::none) + 1);
 
 // The statuses that the service responds with, each counted separately; any other one is counted in
 // the slot behind the last (shown as "other").
@@ -113,28 +94,31 @@ inline constexpr std::size_t replaced_slot = status_slot_count;
 
 // Of each operation, by status slot.
 template <class Count, std::size_t slots>
-using response_counts = std::array<std::array<Count, slots>, operation_count>;
+using response_counts = std::array<std::array<Count, slots>, operations_most>;
 
 // A plain copy of one block, or the sum of several.
 struct counters_snapshot {
+  std::span<const operation_info> operations = common_operations;
   std::array<std::uint64_t, event_count> events{};
   response_counts<std::uint64_t, status_slot_count> responses{};
   latency_snapshot get_latency;
   latency_snapshot put_latency;
 
   std::uint64_t of(event e) const noexcept { return events[static_cast<std::size_t>(e)]; }
-  std::uint64_t of(operation op, unsigned status) const noexcept {
-    return responses[static_cast<std::size_t>(op)][status_slot(status)];
+  std::uint64_t of(operation_id op, unsigned status) const noexcept {
+    return responses[op][status_slot(status)];
   }
+  // The sum over all operations with this access.
+  std::uint64_t of(store_access access, unsigned status) const noexcept;
 
   // Sums of `responses`. The 404 of an absent key is an ordinary result of get and delete.
-  std::uint64_t hits() const noexcept { return of(operation::get, 200); }
-  std::uint64_t misses() const noexcept { return of(operation::get, 404); }
+  std::uint64_t hits() const noexcept { return of(store_access::get, 200); }
+  std::uint64_t misses() const noexcept { return of(store_access::get, 404); }
   std::uint64_t gets() const noexcept { return hits() + misses(); }
-  std::uint64_t deletes() const noexcept { return of(operation::erase, 200); }
-  std::uint64_t deletes_not_found() const noexcept { return of(operation::erase, 404); }
-  std::uint64_t flushes() const noexcept { return of(operation::flush, 200); }
-  std::uint64_t other_requests() const noexcept;          // healthz to options, not refused
+  std::uint64_t deletes() const noexcept { return of(store_access::erase, 200); }
+  std::uint64_t deletes_not_found() const noexcept { return of(store_access::erase, 404); }
+  std::uint64_t flushes() const noexcept { return of(store_access::flush, 200); }
+  std::uint64_t other_requests() const noexcept; // without access to the store, and not refused
   std::uint64_t refused(std::size_t slot) const noexcept; // REQUIRES: is_error_slot(slot)
   std::uint64_t responses_sent() const noexcept;          // all of them
 
@@ -152,18 +136,16 @@ public:
   void add(event e, std::uint64_t times = 1) noexcept {
     events_[static_cast<std::size_t>(e)].add(times);
   }
-  void count_response(operation op, unsigned status) noexcept {
+  void count_response(operation_id op, unsigned status) noexcept {
     count_response_in(op, status_slot(status));
   }
   // REQUIRES: slot < status_slot_count, or replaced_slot for a put.
-  void count_response_in(operation op, std::size_t slot) noexcept {
-    responses_[static_cast<std::size_t>(op)][slot].add();
-  }
+  void count_response_in(operation_id op, std::size_t slot) noexcept { responses_[op][slot].add(); }
 
   latency_histogram& get_latency() noexcept { return get_latency_; }
   latency_histogram& put_latency() noexcept { return put_latency_; }
 
-  // Adds what has been counted so far to `sum`.
+  // Adds what has been counted so far to `sum`, whose operations are those of the service.
   void add_to(counters_snapshot& sum) const noexcept;
 
 private:

@@ -21,22 +21,6 @@ constexpr std::string_view json_pattern =
 
 using line = fmt::basic_memory_buffer<char, 256>; // longer than any: nothing is allocated
 
-std::string_view name_of(http::method verb) noexcept {
-  switch (verb) {
-  case http::method::get:
-    return "GET";
-  case http::method::head:
-    return "HEAD";
-  case http::method::post:
-    return "POST";
-  case http::method::options:
-    return "OPTIONS";
-  case http::method::other:
-    break;
-  }
-  return {};
-}
-
 double in_us(std::chrono::nanoseconds time) noexcept {
   return static_cast<double>(time.count()) / 1000;
 }

@@ -17,19 +17,11 @@ double seconds(std::chrono::nanoseconds duration) noexcept {
 }
 
 // What a request that is in order can get.
-bool is_ordinary(operation op, std::size_t slot) noexcept {
-  switch (op) {
-  case operation::get:
-  case operation::erase:
-    return slot == status_slot(200) || slot == status_slot(404);
-  case operation::options:
-    return slot == status_slot(204);
-  case operation::unknown:
-  case operation::none:
-    return false;
-  default:
-    return slot == status_slot(200);
-  }
+bool is_ordinary(std::size_t op, store_access access, std::size_t slot) noexcept {
+  if (op == unknown_operation || op == unread_operation) return false;
+  if (op == options_operation) return slot == status_slot(204);
+  const bool may_be_absent = access == store_access::get || access == store_access::erase;
+  return slot == status_slot(200) || (may_be_absent && slot == status_slot(404));
 }
 
 double share(unsigned percent) noexcept { return percent / 100.0; }
@@ -157,11 +149,13 @@ void write_eviction(metrics_writer& metrics, const service_snapshot& snapshot) {
 void write_responses(metrics_writer& metrics, const counters_snapshot& counters) {
   metrics.family("keyvalue_cache_requests_total", metric_type::counter,
                  "Final responses, by operation and status; their sum is all that were sent.");
-  for (std::size_t op = 0; op < operation_count; ++op)
+  for (std::size_t op = 0; op < counters.operations.size(); ++op) {
+    const auto& [name, access] = counters.operations[op];
     for (std::size_t slot = 0; slot < status_slot_count; ++slot)
       if (const std::uint64_t count = counters.responses[op][slot];
-          count != 0 || is_ordinary(static_cast<operation>(op), slot))
-        metrics.sample({{"operation", operation_names[op]}, {"code", status_name(slot)}}, count);
+          count != 0 || is_ordinary(op, access, slot))
+        metrics.sample({{"operation", name}, {"code", status_name(slot)}}, count);
+  }
 }
 
 void write_requests(metrics_writer& metrics, const counters_snapshot& counters) {

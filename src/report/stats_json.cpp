@@ -141,11 +141,11 @@ void write_latency(json_writer& json, std::string_view name, const latency_snaps
 // By operation and status, those that occurred.
 void write_responses(json_writer& json, const counters_snapshot& counters) {
   json.begin_object("responses");
-  for (std::size_t op = 0; op < operation_count; ++op) {
+  for (std::size_t op = 0; op < counters.operations.size(); ++op) {
     const auto& of_operation = counters.responses[op];
     if (std::all_of(of_operation.begin(), of_operation.end(), [](auto n) { return n == 0; }))
       continue;
-    json.begin_object(operation_names[op]);
+    json.begin_object(counters.operations[op].name);
     for (std::size_t slot = 0; slot < status_slot_count; ++slot)
       if (of_operation[slot] != 0) json.member(status_name(slot), of_operation[slot]);
     json.end_object();

@@ -15,7 +15,7 @@ namespace kvcache::http {
 struct access_record {
   std::string_view peer; // "127.0.0.1:40000", "[::1]:40000"; empty where it has gone
   method verb = method::other;
-  std::string_view path; // as in the router's table, which it points to; empty for any other
+  std::string_view path; // an endpoint's, with the name of its variable; empty for any other
   unsigned status = 0;
   std::size_t sent_bytes = 0; // of the reply, its head included
 

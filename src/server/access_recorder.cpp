@@ -9,8 +9,6 @@
 #include <cstdio>
 #include <cstring>
 
-#include "api/router.hpp"
-
 namespace kvcache::http {
 
 namespace {
@@ -35,7 +33,7 @@ void access_recorder::note(int socket, method verb, std::string_view path,
   }
   skip_ = sample_every_ - 1;
   if (count_ == 0) find_peer(socket);
-  records_[count_++] = {{}, verb, known_path(path), status_of(reply), reply.size(), std::nullopt};
+  records_[count_++] = {{}, verb, path, status_of(reply), reply.size(), std::nullopt};
   if (!in_batch_ || count_ == records_.size()) write_all(std::nullopt);
 }
 

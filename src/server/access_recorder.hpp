@@ -30,8 +30,9 @@ public:
   void batch_begin() noexcept { in_batch_ = true; }
   void batch_end(std::chrono::nanoseconds took) noexcept;
 
-  // A request was answered. `socket`: asked for the peer's name, if that is not known yet.
-  // REQUIRES: `reply` is whole and begins with its status line; a batch is of one socket.
+  // A request was answered; `path`: its endpoint's, which outlives this. `socket`: asked for the
+  // peer's name, if that is not known yet. REQUIRES: `reply` is whole and begins with its status
+  // line; a batch is of one socket.
   void note(int socket, method verb, std::string_view path, std::string_view reply) noexcept;
 
 private:

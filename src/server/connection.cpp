@@ -14,7 +14,6 @@
 #include <new>
 #include <utility>
 
-#include "api/handlers.hpp"
 #include "api/router.hpp"
 #include "http/target.hpp"
 #include "server/worker.hpp"
@@ -177,12 +176,11 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
 
 // A final response has been written: it is `out` from `at` on. The only place where one is counted
 // and reported to the access log (besides listener::refuse()), so that both agree.
-inline void connection::count_response(observe::operation op, std::size_t status_slot, method verb,
-                                       std::string_view path, const output_buffer& out,
-                                       std::size_t at) noexcept {
-  owner_.handlers().counters.count_response_in(op, status_slot);
+inline void connection::count_response(const route& to, std::size_t status_slot, method verb,
+                                       const output_buffer& out, std::size_t at) noexcept {
+  owner_.handlers().counters.count_response_in(to.operation, status_slot);
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
-    access->note(socket_.get(), verb, path, out.view().substr(at));
+    access->note(socket_.get(), verb, to.path, out.view().substr(at));
 }
 
 // Answers all complete requests that have been received, then waits for what comes next.
@@ -204,7 +202,7 @@ void connection::serve_after(output_buffer& out) noexcept {
   if (phase_ == phase::closed || phase_ == phase::sending) return; // had to send in between
   if (phase_ == phase::room) return;
   if (!send(out)) return;
-  if (flushing_) return;
+  if (is_deferring_) return;
   if (ending_)
     end();
   else
@@ -213,7 +211,7 @@ void connection::serve_after(output_buffer& out) noexcept {
 
 void connection::answer_all(output_buffer& out) {
   std::size_t mark = send_mark();
-  while (!ending_ && !flushing_ && !input_.empty()) {
+  while (!ending_ && !is_deferring_ && !input_.empty()) {
     // Where memory is short, a request is answered when the peer has acknowledged nearly all
     // responses before it.
     if (mark != send_mark_bytes && out.empty() && peer_is_behind()) {
@@ -254,7 +252,8 @@ bool connection::answer_next(output_buffer& out, std::size_t mark) {
   }
   prefetch_behind(parsed.consumed);
   handled result = handled::close;
-  if (is_over_limit() && !asks_for_health(parser_.current())) [[unlikely]]
+  if (is_over_limit() &&
+      !is_served_when_full(owner_.handlers().shared.endpoints, parser_.current())) [[unlikely]]
     refuse_over_limit(out);
   else
     result = handle(out, parsed.consumed, mark);
@@ -266,7 +265,7 @@ bool connection::answer_next(output_buffer& out, std::size_t mark) {
   parser_.reset();
   phase_ = phase::serving; // the next request has its own deadlines
   served_ = true;
-  if (result == handled::flushing) begin_flush();
+  if (result == handled::deferred) begin_deferred();
   if (result == handled::close) ending_ = true;
   return true;
 }
@@ -288,7 +287,7 @@ void connection::answer_expectation(output_buffer& out) {
   const std::size_t before = out.size();
   if (refuse_by_head(x)) {
     ending_ = true;
-    count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
+    count_response(*x.to, x.status_slot, asked.verb, out, before);
   } else if (owner_.can_never_hold(parser_.announced_bytes())) {
     refuse_and_end(out, fault::beyond_memory);
   } else {
@@ -317,11 +316,11 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   }
   if (room_bytes_ != 0) [[unlikely]]
     leave_line();
-  if (result == handled::flushing) {
-    flush_reply_ = x.how;
+  if (result == handled::deferred) {
+    deferred_ = {x.to, asked.verb, x.how};
     return result;
   }
-  count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
+  count_response(*x.to, x.status_slot, asked.verb, out, before);
   return last ? handled::close : result;
 }
 
@@ -346,14 +345,15 @@ bool connection::is_admitted(const output_buffer& out, std::size_t before) noexc
 }
 
 handled connection::refuse_for_room(exchange& x) {
-  x.operation = operation_of(x.asked.path);
+  x.to = &x.context.shared.endpoints.route_of(x.asked.path);
   return refuse(x, {fault::no_response_memory});
 }
 
 void connection::hold_back(exchange& x, std::size_t before) noexcept {
   const std::size_t bytes = x.out.size() - before;
   x.out.truncate(before);
-  if (x.operation == observe::operation::get) --x.context.batch_gets; // nor is it timed
+  if (x.to->to != nullptr && x.to->to->operation.access == observe::store_access::get)
+    --x.context.batch_gets; // nor is it timed
   if (before == 0) wait_for_room(bytes);
 }
 
@@ -408,7 +408,8 @@ void connection::serve_again() noexcept {
   stop_waiting();
   phase_ = phase::serving;
   serve();
-  if (phase_ != phase::room && phase_ != phase::sending && phase_ != phase::closed && !flushing_)
+  if (phase_ != phase::room && phase_ != phase::sending && phase_ != phase::closed &&
+      !is_deferring_)
     wait_for(interest::receive);
   account();
 }
@@ -436,10 +437,10 @@ void connection::refuse_over_limit(output_buffer& out) {
   const request& asked = parser_.current();
   exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
   const std::size_t before = out.size();
-  x.operation = operation_of(asked.path);
+  x.to = &x.context.shared.endpoints.route_of(asked.path);
   refuse(x, {fault::too_many_connections});
   owner_.handlers().counters.add(observe::event::connection_refused);
-  count_response(x.operation, x.status_slot, asked.verb, asked.path, out, before);
+  count_response(*x.to, x.status_slot, asked.verb, out, before);
 }
 
 void connection::refuse_and_end(output_buffer& out, fault why) {
@@ -451,45 +452,45 @@ void connection::refuse_and_end(output_buffer& out, fault why) {
   context.writer.refuse(out, {why}, options_for(asked, after_reply::close));
   if (is_over_limit()) context.counters.add(observe::event::connection_refused);
   const std::optional<std::string_view> path = parser_.path_of_head(input_.unused());
-  count_response(path ? operation_of(*path) : observe::operation::none,
-                 observe::status_slot(context.shared.faults[why].status), asked.verb, {}, out,
-                 before);
+  count_response(path ? context.shared.endpoints.route_of(*path) : endpoint_table::unread(),
+                 observe::status_slot(context.shared.faults[why].status), asked.verb, out, before);
 }
 
-// ---- flushing ------------------------------------------------------------------------
+// ---- deferred responses --------------------------------------------------------------
 
-// The cache is emptied on another thread; meanwhile this connection neither receives nor answers.
-void connection::begin_flush() noexcept {
-  flushing_ = true;
-  enter(phase::flush);
+// The work is done on another thread; meanwhile this connection neither receives nor answers.
+void connection::begin_deferred() noexcept {
+  is_deferring_ = true;
+  enter(phase::deferred);
   wait_for(interest::nothing);
   try {
-    owner_.flush_in_background([this](std::size_t entries) { on_flushed(entries); });
+    owner_.run_in_background(deferred_.to->to->later.run,
+                             [this](std::size_t result) { on_deferred(result); });
   } catch (const std::bad_alloc&) {
-    flushing_ = false;
+    is_deferring_ = false;
     ending_ = true;
   }
 }
 
-void connection::on_flushed(std::size_t entries) noexcept {
-  flushing_ = false;
-  flushed_entries_ = entries;
-  if (phase_ == phase::flush) answer_flush(); // else earlier replies are still being sent
+void connection::on_deferred(std::size_t result) noexcept {
+  is_deferring_ = false;
+  deferred_result_ = result;
+  if (phase_ == phase::deferred) respond_deferred(); // else earlier responses are being sent
   account();
   owner_.retire(*this);
 }
 
-void connection::answer_flush() noexcept {
+void connection::respond_deferred() noexcept {
   output_buffer& out = owner_.scratch();
   out.clear();
-  ending_ = flush_reply_.connection == persistence::close;
+  ending_ = deferred_.how.connection == persistence::close;
   try {
-    handlers::flushed(out, owner_.handlers(), *flushed_entries_, flush_reply_);
-    count_response(observe::operation::flush, ok_slot, method::post, flush_path, out, 0);
+    deferred_.to->to->later.respond(out, owner_.handlers(), *deferred_result_, deferred_.how);
+    count_response(*deferred_.to, ok_slot, deferred_.verb, out, 0);
   } catch (const std::bad_alloc&) {
     ending_ = true;
   }
-  flushed_entries_.reset();
+  deferred_result_.reset();
   phase_ = phase::serving;
   wait_for(interest::receive);
   serve_after(out);
@@ -593,11 +594,11 @@ void connection::on_all_sent() noexcept {
   pending_.release();
   owner_.account_scratch();
   give_spare_back();
-  phase_ = flushing_ ? phase::flush : phase::serving;
-  wait_for(flushing_ ? interest::nothing : interest::receive);
-  if (flushed_entries_)
-    answer_flush();
-  else if (!flushing_)
+  phase_ = is_deferring_ ? phase::deferred : phase::serving;
+  wait_for(is_deferring_ ? interest::nothing : interest::receive);
+  if (deferred_result_)
+    respond_deferred();
+  else if (!is_deferring_)
     serve();
 }
 
@@ -667,7 +668,7 @@ void connection::give_memory_back() noexcept {
 
 // The deadline has passed.
 void connection::expire() noexcept {
-  if (phase_ == phase::flush) return; // how long that takes is not the peer's fault
+  if (phase_ == phase::deferred) return; // how long that takes is not the peer's fault
   if (phase_ == phase::room && !waits_for_peer()) return; // that has a time of its own
   const bool waits_for_request = phase_ == phase::idle && is_over_limit();
   if (phase_ != phase::head && phase_ != phase::body && !waits_for_request) {
@@ -791,7 +792,7 @@ unsigned connection::timeout_ms(phase in) const noexcept {
     return is_over_limit() ? after.health_timeout_ms : after.write_timeout_ms;
   case phase::linger:
     return after.linger_timeout_ms;
-  case phase::flush:
+  case phase::deferred:
   case phase::serving:
   case phase::closed:
     break;

@@ -6,10 +6,10 @@
 // received from a peer that does not read.
 //
 // Life: made by the worker, which owns it and deletes it when it has finished: closed, and not
-// waited for by a flush. A connection that we end is shut down for sending first, and what still
-// comes is discarded until the peer ends too: else the peer would see a reset and lose the last
-// reply. This lingering close is bounded in time and by the peer's rate, not in bytes: most clients
-// read a refusal only once they have sent their whole request.
+// waited for by deferred work. A connection that we end is shut down for sending first, and what
+// still comes is discarded until the peer ends too: else the peer would see a reset and lose the
+// last reply. This lingering close is bounded in time and by the peer's rate, not in bytes: most
+// clients read a refusal only once they have sent their whole request.
 //
 // Thread-safety: none; everything happens on the worker's thread.
 #pragma once
@@ -91,19 +91,26 @@ public:
   admission admitted_as() const noexcept { return admitted_as_; }
 
   // Closed, and nothing refers to it: the worker may delete it.
-  bool finished() const noexcept { return phase_ == phase::closed && !flushing_; }
+  bool finished() const noexcept { return phase_ == phase::closed && !is_deferring_; }
 
 private:
   enum class phase : std::uint8_t {
-    serving, // has just come, or has just been answered: waits for nothing yet, has no deadline
-    idle,    // waits for a request's first byte; empty lines before it do not count
-    head,    // has part of a head
-    body,    // has a head and part of a body
-    flush,   // waits for the cache to be flushed
-    room,    // has a request whose response finds no room, or a peer that has to acknowledge more
-    sending, // waits for the peer to take the pending output
-    linger,  // has said its last word; discards what comes
+    serving,  // has just come, or has just been answered: waits for nothing yet, has no deadline
+    idle,     // waits for a request's first byte; empty lines before it do not count
+    head,     // has part of a head
+    body,     // has a head and part of a body
+    deferred, // waits for work in the background
+    room,     // has a request whose response finds no room, or a peer that has to acknowledge more
+    sending,  // waits for the peer to take the pending output
+    linger,   // has said its last word; discards what comes
     closed
+  };
+
+  // A request whose response is written once the work of its endpoint is done.
+  struct deferred_response {
+    const route* to = nullptr;
+    method verb = method::other;
+    reply_options how{};
   };
 
   void receive() noexcept;
@@ -133,14 +140,14 @@ private:
   handled handle(output_buffer& out, std::size_t request_bytes, std::size_t mark);
   [[gnu::cold]] void refuse_over_limit(output_buffer& out);
   void refuse_and_end(output_buffer& out, fault why);
-  void count_response(observe::operation op, std::size_t status_slot, method verb,
-                      std::string_view path, const output_buffer& out, std::size_t at) noexcept;
+  void count_response(const route& to, std::size_t status_slot, method verb,
+                      const output_buffer& out, std::size_t at) noexcept;
   bool is_last(std::size_t request_bytes) const noexcept;
   bool is_over_limit() const noexcept { return admitted_as_ != admission::served; }
 
-  void begin_flush() noexcept;
-  void on_flushed(std::size_t entries) noexcept;
-  void answer_flush() noexcept;
+  void begin_deferred() noexcept;
+  void on_deferred(std::size_t result) noexcept;
+  void respond_deferred() noexcept;
 
   bool send(output_buffer& out) noexcept;
   void keep_for_later(output_buffer& out, std::size_t sent) noexcept;
@@ -179,8 +186,8 @@ private:
   output_buffer pending_; // what the kernel has not taken yet
   std::size_t pending_sent_ = 0;
   request_parser parser_;
-  reply_options flush_reply_{};
-  std::optional<std::size_t> flushed_entries_; // to be answered
+  deferred_response deferred_;
+  std::optional<std::size_t> deferred_result_; // to be responded with
 
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;
@@ -201,7 +208,7 @@ private:
   admission admitted_as_;
   phase phase_ = phase::serving;
   interest interest_ = interest::nothing;
-  bool flushing_ = false;         // the flush refers to this
+  bool is_deferring_ = false;     // work in the background refers to this
   bool ending_ = false;           // the last reply has been written; nothing after it is processed
   bool input_full_ = false;       // the last receive filled the buffer: there is probably more
   bool waits_for_memory_ = false; // to receive more of a request

@@ -186,7 +186,7 @@ void listener::refuse(const unique_fd& peer) noexcept {
   counters_.add(observe::event::connection_refused);
   if (sent <= 0) return;
   counters_.add(observe::event::bytes_sent, static_cast<std::uint64_t>(sent));
-  counters_.count_response(observe::operation::none, faults_[fault::too_many_connections].status);
+  counters_.count_response(observe::unread_operation, faults_[fault::too_many_connections].status);
 }
 
 void listener::set_caps(const load_caps& caps) noexcept {

@@ -12,12 +12,12 @@ namespace kvcache::http {
 
 using std::chrono::milliseconds;
 
-server::server(server_options options, cache& store, const coarse_clock& clock,
-               server_services services, observe::registry& counters)
+server::server(server_options options, const endpoint_table& endpoints, cache& store,
+               const coarse_clock& clock, server_services services, observe::registry& counters)
     : options_(std::move(options)),
       services_(std::move(services)),
       faults_(options_.limits),
-      shared_{store, clock, options_, faults_, services_, draining_},
+      shared_{store, clock, options_, faults_, endpoints, services_, draining_},
       budget_(options_.max_buffer_bytes),
       workers_(make_workers(counters)),
       begun_(static_cast<std::ptrdiff_t>(workers_.size())),

@@ -7,8 +7,8 @@
 //
 // Threads: begin_drain() and stop() may be called from any thread, any number of times, and only
 // start what they say. wait() returns when all workers have ended. The destructor stops and waits.
-// Ownership: the cache, its clock, the counters and what the services refer to must outlive the
-// server, whose business it is not to advance the cache's clock.
+// Ownership: the endpoints, the cache, its clock, the counters and what the services refer to must
+// outlive the server, whose business it is not to advance the cache's clock.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -42,9 +42,9 @@ struct server_services : api_services {
 class server {
 public:
   // Binds the address but accepts nothing yet. Throws boost::system::system_error, std::bad_alloc.
-  // REQUIRES: options.threads > 0, and counters for as many workers.
-  server(server_options options, cache& store, const coarse_clock& clock, server_services services,
-         observe::registry& counters);
+  // REQUIRES: options.threads > 0, and counters for as many workers, of these endpoints.
+  server(server_options options, const endpoint_table& endpoints, cache& store,
+         const coarse_clock& clock, server_services services, observe::registry& counters);
   ~server();
   server(const server&) = delete;
   server& operator=(const server&) = delete;

@@ -83,12 +83,12 @@ std::unique_ptr<access_recorder> make_recorder(access_log* access, unsigned samp
 } // namespace
 
 worker::worker(const shared_state& shared, const server_options& options, access_log* access,
-               observe::worker_counters& counters, buffer_budget& budget,
-               background run_in_background, std::uint64_t seed)
+               observe::worker_counters& counters, buffer_budget& budget, background run_elsewhere,
+               std::uint64_t seed)
     : shared_(shared),
       options_(options),
       budget_(budget),
-      run_in_background_(std::move(run_in_background)),
+      background_(std::move(run_elsewhere)),
       sweep_interval_(sweep_interval(options.timeouts)),
       work_(asio::make_work_guard(context_)),
       sweep_timer_(context_),
@@ -402,12 +402,13 @@ void worker::change_held_by_kernel(std::size_t from_bytes, std::size_t to_bytes)
     sent_since_look_bytes_ = std::numeric_limits<std::size_t>::max() / 2; // the next one is due
 }
 
-void worker::flush_in_background(std::function<void(std::size_t)> done) {
-  run_in_background_([this, done = std::move(done)] {
-    const std::size_t entries = shared_.store.clear();
+void worker::run_in_background(std::size_t (*work)(const shared_state&) noexcept,
+                               std::function<void(std::size_t)> done) {
+  background_([this, work, done = std::move(done)] {
+    const std::size_t result = work(shared_);
     for (;;) { // somebody waits for it: it must arrive
       try {
-        asio::post(context_, [done, entries] { done(entries); });
+        asio::post(context_, [done, result] { done(result); });
         return;
       } catch (const std::bad_alloc&) {
         std::this_thread::sleep_for(out_of_memory_pause);

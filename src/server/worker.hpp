@@ -153,8 +153,9 @@ public:
     worker& of_;
   };
 
-  // Flushes the cache on another thread, then calls `done` here with the number of entries removed.
-  void flush_in_background(std::function<void(std::size_t)> done);
+  // Runs an endpoint's deferred work on another thread, then calls `done` here with its result.
+  void run_in_background(std::size_t (*work)(const shared_state&) noexcept,
+                         std::function<void(std::size_t)> done);
 
   // Deletes the connection if it has finished, and looks what the kernel holds if that is due. Must
   // be the caller's last use of it.
@@ -196,7 +197,7 @@ private:
   const shared_state& shared_;
   const server_options& options_;
   buffer_budget& budget_;
-  const background run_in_background_;
+  const background background_;
   const std::chrono::milliseconds sweep_interval_;
 
   // One thread, and all descriptors and timers are used by it alone: Asio need not lock them.

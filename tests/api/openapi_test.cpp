@@ -1,5 +1,3 @@
-#include "api/openapi.hpp"
-
 #include <algorithm>
 #include <set>
 #include <string>
@@ -7,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "api/endpoint_table.hpp"
 #include "report/sample_snapshot.hpp"
 #include "report/stats_json.hpp"
 
@@ -16,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 const json& document() {
-  static const json parsed = json::parse(openapi_json());
+  static const json parsed = json::parse(http::product_endpoints.openapi);
   return parsed;
 }
 
@@ -45,11 +44,11 @@ void expect_same_members(const json& value, const json& schema_or_reference,
 TEST(openapi, is_a_document_of_this_version) {
   EXPECT_EQ(document()["openapi"], "3.1.0");
   EXPECT_EQ(document()["info"]["version"], KVCACHE_VERSION);
-  EXPECT_EQ(openapi_json().find("@PROJECT"), std::string_view::npos);
+  EXPECT_EQ(http::product_endpoints.openapi.find("@PROJECT"), std::string_view::npos);
 }
 
 TEST(openapi, is_plain_ascii_without_line_breaks) {
-  const std::string_view text = openapi_json();
+  const std::string_view text = http::product_endpoints.openapi;
   EXPECT_TRUE(std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; }));
 }
 

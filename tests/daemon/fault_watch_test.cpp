@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "metrics/sample_operations.hpp"
+
 namespace kvcache::daemon {
 namespace {
 
@@ -9,7 +11,7 @@ using namespace std::chrono_literals;
 using observe::event;
 
 constexpr fault_watch::time_point start{1h};
-constexpr auto of_puts = static_cast<std::size_t>(observe::operation::put);
+constexpr auto of_puts = static_cast<std::size_t>(observe::sample_put);
 
 observe::counters_snapshot counted(event what, std::uint64_t times) {
   observe::counters_snapshot counters;

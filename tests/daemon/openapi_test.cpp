@@ -1,17 +1,17 @@
 // The API document and the server's own tables say the same: of routes, and of refusals. (That the
 // server keeps to the document on the wire is tests/api/openapi_contract_test.py's part.)
-#include "api/openapi.hpp"
+#include "api/endpoint_table.hpp"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <set>
 #include <string>
 #include <utility>
 
-#include "api/router.hpp"
 #include "http/fault.hpp"
 
 namespace kvcache::daemon {
@@ -20,7 +20,7 @@ namespace {
 using nlohmann::json;
 
 const json& document() {
-  static const json parsed = json::parse(observe::openapi_json());
+  static const json parsed = json::parse(http::product_endpoints.openapi);
   return parsed;
 }
 
@@ -44,9 +44,12 @@ TEST(openapi, documents_the_routes_of_the_router_no_more_no_less) {
     for (const auto& [method, described] : operations.items())
       documented.emplace(method + " " + path, documented_permission(described));
   std::set<operation> routed;
-  for (const http::route& route : http::routes()) {
-    const std::string method = route.verb == http::method::get ? "get " : "post ";
-    routed.emplace(method + std::string{route.path}, route.needs);
+  const http::endpoint_table endpoints{http::product_endpoints};
+  for (const http::route& route : endpoints.routes()) {
+    std::string method{http::name_of(route.to->verb)};
+    std::ranges::transform(method, method.begin(),
+                           [](char c) { return static_cast<char>(std::tolower(c)); });
+    routed.emplace(method + " " + std::string{route.path}, route.to->needs);
   }
   EXPECT_EQ(documented, routed);
 }

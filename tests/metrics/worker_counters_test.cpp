@@ -1,5 +1,6 @@
 #include "metrics/worker_counters.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -7,11 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include "metrics/sample_operations.hpp"
+
 namespace kvcache::observe {
 namespace {
 
 counters_snapshot snapshot_of(const worker_counters& counters) {
   counters_snapshot snapshot;
+  snapshot.operations = sample_operations;
   counters.add_to(snapshot);
   return snapshot;
 }
@@ -58,36 +62,32 @@ TEST(worker_counters, name_every_outcome_of_a_put) {
 TEST(worker_counters, count_responses_by_operation_and_status_and_unlisted_statuses_together) {
   worker_counters counters;
   const auto expected = [](std::size_t op, unsigned status) { return op * 1000 + status; };
-  for (std::size_t op = 0; op < operation_count; ++op)
+  for (std::size_t op = 0; op < operations_most; ++op)
     for (const unsigned status : response_statuses)
       for (std::size_t i = 0; i < expected(op, status); ++i)
-        counters.count_response(static_cast<operation>(op), status);
+        counters.count_response(static_cast<operation_id>(op), status);
   for (const unsigned unlisted : {0U, 199U, 418U, 599U, 600U, 4'000'000'000U})
-    counters.count_response(operation::put, unlisted);
+    counters.count_response(sample_put, unlisted);
   const counters_snapshot snapshot = snapshot_of(counters);
-  for (std::size_t op = 0; op < operation_count; ++op)
+  for (std::size_t op = 0; op < operations_most; ++op)
     for (const unsigned status : response_statuses)
-      EXPECT_EQ(snapshot.of(static_cast<operation>(op), status), expected(op, status));
-  EXPECT_EQ(snapshot.of(operation::put, 418), 6U);
-  EXPECT_EQ(snapshot.of(operation::get, 418), 0U);
+      EXPECT_EQ(snapshot.of(static_cast<operation_id>(op), status), expected(op, status));
+  EXPECT_EQ(snapshot.of(sample_put, 418), 6U);
+  EXPECT_EQ(snapshot.of(sample_get, 418), 0U);
 }
 
 TEST(worker_counters, count_a_stored_put_as_one_response_and_one_outcome) {
   worker_counters counters;
-  for (int i = 0; i < 2; ++i) counters.count_response(operation::put, 200);
-  for (int i = 0; i < 5; ++i) counters.count_response_in(operation::put, replaced_slot);
+  for (int i = 0; i < 2; ++i) counters.count_response(sample_put, 200);
+  for (int i = 0; i < 5; ++i) counters.count_response_in(sample_put, replaced_slot);
   const counters_snapshot snapshot = snapshot_of(counters);
   EXPECT_EQ(snapshot.of(event::put_inserted), 2U);
   EXPECT_EQ(snapshot.of(event::put_replaced), 5U);
-  EXPECT_EQ(snapshot.of(operation::put, 200), 7U);
+  EXPECT_EQ(snapshot.of(sample_put, 200), 7U);
   EXPECT_EQ(snapshot.responses_sent(), 7U);
 }
 
-TEST(worker_counters, name_every_operation_and_status) {
-  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::get)], "get");
-  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::erase)], "delete");
-  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::openapi)], "openapi");
-  EXPECT_EQ(operation_names[static_cast<std::size_t>(operation::none)], "none");
+TEST(worker_counters, name_every_status) {
   EXPECT_EQ(status_name(status_slot(200)), "200");
   EXPECT_EQ(status_name(status_slot(507)), "507");
   EXPECT_EQ(status_name(status_slot(418)), "other");
@@ -98,18 +98,18 @@ TEST(worker_counters, name_every_operation_and_status) {
 
 TEST(counters_snapshot, derives_the_sums_that_people_ask_for) {
   worker_counters counters;
-  for (int i = 0; i < 3; ++i) counters.count_response(operation::get, 200);
-  counters.count_response(operation::get, 404);
-  counters.count_response(operation::get, 400);
-  counters.count_response(operation::erase, 200);
-  counters.count_response(operation::erase, 404);
-  counters.count_response(operation::erase, 404);
-  counters.count_response(operation::flush, 200);
-  counters.count_response(operation::healthz, 200);
-  counters.count_response(operation::readyz, 503);
-  counters.count_response(operation::options, 204);
-  counters.count_response(operation::unknown, 404);
-  counters.count_response(operation::none, 400);
+  for (int i = 0; i < 3; ++i) counters.count_response(sample_get, 200);
+  counters.count_response(sample_get, 404);
+  counters.count_response(sample_get, 400);
+  counters.count_response(sample_delete, 200);
+  counters.count_response(sample_delete, 404);
+  counters.count_response(sample_delete, 404);
+  counters.count_response(sample_flush, 200);
+  counters.count_response(sample_healthz, 200);
+  counters.count_response(sample_readyz, 503);
+  counters.count_response(options_operation, 204);
+  counters.count_response(unknown_operation, 404);
+  counters.count_response(unread_operation, 400);
   counters.add(event::put_inserted, 2);
   counters.add(event::put_replaced, 5);
   counters.add(event::put_no_room, 9);
@@ -131,6 +131,23 @@ TEST(counters_snapshot, derives_the_sums_that_people_ask_for) {
   EXPECT_EQ(snapshot.connections_now(), 3U);
 }
 
+TEST(counters_snapshot, sums_up_all_operations_with_the_same_access_to_the_store) {
+  constexpr std::array<operation_info, 5> twice{{{"options"},
+                                                 {"unknown"},
+                                                 {"none"},
+                                                 {"get", store_access::get},
+                                                 {"other", store_access::get}}};
+  worker_counters counters;
+  counters.count_response(3, 200);
+  counters.count_response(4, 200);
+  counters.count_response(4, 404);
+  counters_snapshot snapshot;
+  snapshot.operations = twice;
+  counters.add_to(snapshot);
+  EXPECT_EQ(snapshot.hits(), 2U);
+  EXPECT_EQ(snapshot.misses(), 1U);
+}
+
 TEST(counters_snapshot, never_reports_fewer_than_no_connections) {
   counters_snapshot torn;
   torn.events[static_cast<std::size_t>(event::connection_closed)] = 1;
@@ -142,15 +159,15 @@ TEST(counters_snapshot, tells_what_came_after_an_earlier_one_even_across_the_wra
   counters.add(event::bytes_sent, std::numeric_limits<std::uint64_t>::max());
   const counters_snapshot earlier = snapshot_of(counters);
   counters.add(event::bytes_sent, 11);
-  counters.count_response(operation::get, 200);
-  counters.count_response(operation::get, 200);
-  counters.count_response(operation::put, 400);
+  counters.count_response(sample_get, 200);
+  counters.count_response(sample_get, 200);
+  counters.count_response(sample_put, 400);
   counters.get_latency().record(50);
   counters.put_latency().record(60);
   const counters_snapshot between = snapshot_of(counters).since(earlier);
   EXPECT_EQ(between.of(event::bytes_sent), 11U);
   EXPECT_EQ(between.hits(), 2U);
-  EXPECT_EQ(between.of(operation::put, 400), 1U);
+  EXPECT_EQ(between.of(sample_put, 400), 1U);
   EXPECT_EQ(between.get_latency.count(), 1U);
   EXPECT_EQ(between.put_latency.count(), 1U);
 }
@@ -163,8 +180,8 @@ TEST(worker_counters, can_be_read_while_their_worker_counts) {
   std::thread worker{[&] {
     started.store(true);
     for (std::uint64_t i = 0; i < rounds; ++i) {
-      counters.count_response(operation::get, 200);
-      counters.count_response(operation::put, 400);
+      counters.count_response(sample_get, 200);
+      counters.count_response(sample_put, 400);
       counters.get_latency().record_n(i, 2);
     }
   }};

@@ -131,7 +131,9 @@ TEST(prometheus_text, counts_every_response_by_operation_and_code) {
 
 // A rate needs a first sample, but an error that never occurs needs no series.
 TEST(prometheus_text, shows_ordinary_results_from_the_start_and_errors_once_they_occur) {
-  const auto samples = samples_of(prometheus_text(service_snapshot{}));
+  service_snapshot fresh;
+  fresh.counters.since_start.operations = sample_operations;
+  const auto samples = samples_of(prometheus_text(fresh));
   const std::string name = "keyvalue_cache_requests_total{operation=";
   for (const char* const ordinary :
        {R"("get",code="200"})", R"("get",code="404"})", R"("put",code="200"})",

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "metrics/sample_operations.hpp"
 #include "report/service_snapshot.hpp"
 
 namespace kvcache::observe {
@@ -75,33 +76,33 @@ inline service_snapshot sample_snapshot() {
   snapshot.eviction.last_slice_ns = 123'000;
   snapshot.eviction.longest_slice_ns = 456'000;
 
-  registry counters{1};
+  registry counters{1, sample_operations};
   worker_counters& worker = counters.worker(0);
   // Those of stored PUTs are counted with their responses.
   for (auto e = static_cast<std::size_t>(event::put_exists); e < event_count; ++e)
     worker.add(static_cast<event>(e), 1'000 + 10 * e);
-  const auto respond = [&worker](operation op, unsigned status, unsigned times) {
+  const auto respond = [&worker](operation_id op, unsigned status, unsigned times) {
     for (unsigned i = 0; i < times; ++i) worker.count_response(op, status);
   };
-  respond(operation::get, 200, 1'000);
-  respond(operation::get, 404, 1'010);
-  respond(operation::get, 400, 2);
-  respond(operation::put, 200, 1'000);
-  for (int i = 0; i < 1'010; ++i) worker.count_response_in(operation::put, replaced_slot);
-  respond(operation::put, 503, 1);
-  respond(operation::erase, 200, 1'190);
-  respond(operation::erase, 404, 1'200);
-  respond(operation::flush, 200, 1'210);
-  respond(operation::healthz, 200, 1'000);
-  respond(operation::options, 204, 220);
-  respond(operation::none, 418, 1);
+  respond(sample_get, 200, 1'000);
+  respond(sample_get, 404, 1'010);
+  respond(sample_get, 400, 2);
+  respond(sample_put, 200, 1'000);
+  for (int i = 0; i < 1'010; ++i) worker.count_response_in(sample_put, replaced_slot);
+  respond(sample_put, 503, 1);
+  respond(sample_delete, 200, 1'190);
+  respond(sample_delete, 404, 1'200);
+  respond(sample_flush, 200, 1'210);
+  respond(sample_healthz, 200, 1'000);
+  respond(options_operation, 204, 220);
+  respond(unread_operation, 418, 1);
   worker.get_latency().record_n(20'000, 98);
   worker.get_latency().record_n(3'000'000, 2);
   worker.put_latency().record_n(40'000, 10);
   counters.tick(std::chrono::seconds{30});
-  respond(operation::get, 200, 3);
-  respond(operation::get, 404, 1);
-  respond(operation::unknown, 404, 1);
+  respond(sample_get, 200, 3);
+  respond(sample_get, 404, 1);
+  respond(unknown_operation, 404, 1);
   worker.get_latency().record(15'000);
   snapshot.counters = counters.report(std::chrono::milliseconds{95'500});
   return snapshot;

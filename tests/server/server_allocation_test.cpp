@@ -184,7 +184,6 @@ void fail_each_and(std::size_t more, unsigned threads) {
   const auto page = [] { return "{}" + std::string(20'000, ' '); };
   services.stats = page;
   services.metrics = page;
-  services.openapi = page;
   std::size_t failed = 0;
   for (std::size_t number = 1;; ++number) {
     test_server server{options, services};

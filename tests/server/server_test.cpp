@@ -30,18 +30,20 @@ TEST(server, refuses_a_port_that_is_in_use) {
   test_server first;
   cache store{cache_options{}};
   const coarse_clock clock;
-  observe::registry counters{1};
+  const http::endpoint_table endpoints{http::product_endpoints};
+  observe::registry counters{1, endpoints.operations()};
   http::server_options options;
   options.port = first.port();
-  EXPECT_THROW(http::server(options, store, clock, {}, counters), boost::system::system_error);
+  EXPECT_THROW(http::server(options, endpoints, store, clock, {}, counters), boost::system::system_error);
 }
 
 // There is no 503 for a start: who comes too early waits in the kernel's queue.
 TEST(server, answers_nothing_before_it_is_started_and_is_ready_with_its_first_answer) {
   cache store{cache_options{}};
   const coarse_clock clock;
-  observe::registry counters{1};
-  http::server server{with_threads(1), store, clock, {}, counters};
+  const http::endpoint_table endpoints{http::product_endpoints};
+  observe::registry counters{1, endpoints.operations()};
+  http::server server{with_threads(1), endpoints, store, clock, {}, counters};
   raw_client early{server.local_endpoint().port()};
   early.send(get_request("/readyz"));
   EXPECT_TRUE(early.is_silent_for(milliseconds{50}));
@@ -52,10 +54,11 @@ TEST(server, answers_nothing_before_it_is_started_and_is_ready_with_its_first_an
 TEST(server, spreads_connections_evenly_over_its_workers) {
   cache store{cache_options{}};
   const coarse_clock clock;
-  observe::registry counters{4};
+  const http::endpoint_table endpoints{http::product_endpoints};
+  observe::registry counters{4, endpoints.operations()};
   http::server_options options = with_threads(4);
   options.port = 0;
-  http::server server{options, store, clock, {}, counters};
+  http::server server{options, endpoints, store, clock, {}, counters};
   server.start();
   std::vector<raw_client> clients;
   for (int i = 0; i < 40; ++i) {
@@ -380,11 +383,12 @@ TEST(server, stops_at_once_when_told_to) {
 TEST(server, tells_once_that_it_has_ended) {
   cache store{cache_options{}};
   const coarse_clock clock;
-  observe::registry counters{3};
+  const http::endpoint_table endpoints{http::product_endpoints};
+  observe::registry counters{3, endpoints.operations()};
   http::server_options options = with_threads(3);
   options.port = 0;
   std::atomic<int> ended{0};
-  http::server server{options, store, clock, {}, counters};
+  http::server server{options, endpoints, store, clock, {}, counters};
   server.start([&] { ++ended; });
   EXPECT_EQ(ended, 0);
   server.begin_drain();

@@ -5,7 +5,9 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
+#include "api/endpoint_table.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/coarse_clock.hpp"
 #include "metrics/registry.hpp"
@@ -16,7 +18,8 @@ namespace kvcache::test {
 
 class test_server {
 public:
-  explicit test_server(http::server_options options = {}, http::server_services services = {});
+  explicit test_server(http::server_options options = {}, http::server_services services = {},
+                       const http::endpoint_set& endpoints = http::product_endpoints);
 
   std::uint16_t port() const { return server_.local_endpoint().port(); }
   raw_client connect() const { return raw_client{port()}; }
@@ -32,6 +35,9 @@ public:
   // What all workers have counted so far.
   observe::counters_snapshot counted() const { return counters_.totals(); }
 
+  // The responses of an operation with this status among them.
+  std::uint64_t responses(std::string_view operation, unsigned status) const;
+
 private:
   static http::server_options on_any_port(http::server_options options);
 
@@ -39,6 +45,7 @@ private:
   std::atomic<std::size_t> looks_{0};
   const coarse_clock clock_{[this] { return ++looks_, now_ns_.load(); }};
   kvcache::cache store_;
+  const http::endpoint_table endpoints_;
   observe::registry counters_;
   http::server server_;
 };

@@ -1,0 +1,36 @@
+// POST /delete {"key":"…"}
+#include "api/exchange.hpp"
+#include "api/put_body.hpp"
+
+namespace kvcache::http {
+
+namespace {
+
+handled erase(exchange& x) {
+  handler_context& context = x.context;
+  std::string_view key;
+  if (const refusal why =
+          parse_delete_body(x.asked.body, context.shared.options.limits, context.body, key))
+    return refuse(x, why);
+
+  if (context.shared.store.erase(key)) {
+    context.writer.deleted(x.out, x.how);
+  } else {
+    context.writer.not_found(x.out, x.how);
+    x.status_slot = not_found_slot;
+  }
+  return handled::go_on;
+}
+
+constexpr endpoint endpoints[] = {{.path = "/delete",
+                                   .verb = method::post,
+                                   .operation = {"delete", observe::store_access::erase},
+                                   .needs = permission::write,
+                                   .body = body_use::required,
+                                   .handle = erase}};
+
+} // namespace
+
+extern constinit const endpoint_group delete_endpoints{endpoints};
+
+} // namespace kvcache::http

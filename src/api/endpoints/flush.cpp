@@ -1,0 +1,41 @@
+// POST /flush: empties the cache, on another thread than the workers'.
+#include <string>
+
+#include "api/exchange.hpp"
+
+namespace kvcache::http {
+
+namespace {
+
+handled flush(exchange&) { return handled::deferred; }
+
+std::size_t empty_the_cache(const shared_state& shared) noexcept { return shared.store.clear(); }
+
+void respond(output_buffer& out, handler_context& context, std::size_t entries, reply_options how) {
+  constexpr unsigned status_ok = 200;
+  context.writer.reply(out, status_ok, json_content_type,
+                       R"({"status":"OK","message":"Cache flushed.","entries":)" +
+                           std::to_string(entries) + "}",
+                       how);
+}
+
+// With tokens, the router has checked that this one may write.
+fault closed(const shared_state& shared) noexcept {
+  const bool open = shared.options.enable_flush || shared.services.authorization != nullptr;
+  return open ? fault::none : fault::flush_disabled;
+}
+
+constexpr endpoint endpoints[] = {{.path = "/flush",
+                                   .verb = method::post,
+                                   .operation = {"flush", observe::store_access::flush},
+                                   .needs = permission::write,
+                                   .body = body_use::optional,
+                                   .handle = flush,
+                                   .closed = closed,
+                                   .later = {empty_the_cache, respond}}};
+
+} // namespace
+
+extern constinit const endpoint_group flush_endpoints{endpoints};
+
+} // namespace kvcache::http

@@ -1,0 +1,41 @@
+// GET /get?key=…
+#include "api/exchange.hpp"
+#include "http/target.hpp"
+
+namespace kvcache::http {
+
+namespace {
+
+handled get(exchange& x) {
+  handler_context& context = x.context;
+  cache& store = context.shared.store;
+  std::string_view key;
+  if (const refusal why =
+          find_key(x.asked.query, context.shared.options.limits, context.query, key))
+    return refuse(x, why);
+
+  get_reply reply{context.writer, x.out, {key, x.asked.query.is_plain}, x.how};
+  bool found = false;
+  do {
+    found = store.get(key, [&reply](std::string_view value) { reply.value(value); });
+  } while (found && reply.make_room());
+  if (!found) {
+    reply.miss();
+    x.status_slot = not_found_slot;
+  }
+
+  ++context.batch_gets;
+  return handled::go_on;
+}
+
+constexpr endpoint endpoints[] = {{.path = "/get",
+                                   .verb = method::get,
+                                   .operation = {"get", observe::store_access::get},
+                                   .needs = permission::read,
+                                   .handle = get}};
+
+} // namespace
+
+extern constinit const endpoint_group get_endpoints{endpoints};
+
+} // namespace kvcache::http

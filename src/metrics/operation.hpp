@@ -1,0 +1,31 @@
+// What responses are counted under: the endpoints of the API, and what reaches none of them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace kvcache::observe {
+
+// What an operation does with the store. Hits, puts and the like are sums over all operations with
+// the same access.
+enum class store_access : std::uint8_t { none, get, put, erase, flush };
+
+struct operation_info {
+  std::string_view name; // the value of the metrics' label `operation`
+  store_access access = store_access::none;
+};
+
+// An operation's place in the list of all: first the common ones, then those of the endpoints.
+using operation_id = std::uint8_t;
+inline constexpr operation_id options_operation = 0; // OPTIONS of any path
+inline constexpr operation_id unknown_operation = 1; // no such path
+inline constexpr operation_id unread_operation = 2;  // no head could be read; its name is "none"
+inline constexpr std::array<operation_info, 3> common_operations{
+    {{"options"}, {"unknown"}, {"none"}}};
+
+// The most that a service may have.
+inline constexpr std::size_t operations_most = 24;
+
+} // namespace kvcache::observe

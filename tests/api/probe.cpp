@@ -1,0 +1,27 @@
+// An endpoint that only tests have, in one file, with its documentation in probe.openapi.json: a
+// path with a variable, a method other than GET and POST, and a body of any bytes.
+#include "api/exchange.hpp"
+
+namespace kvcache::http {
+
+namespace {
+
+// Responds with the variable and the body, in quotes.
+handled probe(exchange& x) {
+  std::string text{"\""};
+  text.append(x.path_variable()).append(" ").append(x.asked.body).append("\"");
+  return show(x, json_content_type, text);
+}
+
+constexpr endpoint endpoints[] = {{.path = "/probe/{name}",
+                                   .verb = method::put,
+                                   .operation = {"probe"},
+                                   .needs = permission::write,
+                                   .body = body_use::required,
+                                   .handle = probe}};
+
+} // namespace
+
+extern constinit const endpoint_group probe_endpoints{endpoints};
+
+} // namespace kvcache::http
