@@ -111,7 +111,7 @@ bool asks_for_health(const request& asked) noexcept {
 handled dispatch(exchange& x) {
   grant* const granted = x.asked.granted;
   const std::uint64_t generation = x.context.tokens.generation();
-  if (granted != nullptr && granted->to != nullptr && granted->generation == generation) {
+  if (granted != nullptr && granted->generation == generation) {
     x.operation = granted->to->operation;
     return granted->to->handle(x);
   }
