@@ -77,7 +77,7 @@ bool is_served_when_full(const endpoint_table& endpoints, const request& asked) 
 handled dispatch(exchange& x) {
   grant* const granted = x.asked.granted;
   const std::uint64_t generation = x.context.tokens.generation();
-  if (granted != nullptr && granted->to != nullptr && granted->generation == generation) {
+  if (granted != nullptr && granted->generation == generation) {
     x.to = granted->to;
     return x.to->to->handle(x);
   }

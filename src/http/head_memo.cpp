@@ -49,7 +49,7 @@ std::string_view head_memo::copied(std::string_view piece, std::string_view tail
 
 void head_memo::learn(std::string_view input, std::size_t head_end, std::string_view content_length,
                       const request& got) noexcept {
-  tail_bytes_ = 0;
+  least_bytes_ = nothing;
   const bool plain = got.form == target_form::origin && got.method_text.data() == input.data() &&
                      got.framing != body_framing::chunked;
   if (!plain) return;
@@ -84,6 +84,7 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
   length_end_ = before_length_bytes_ + (has_length_ ? content_length.size() : 0);
   tail_body_bytes_ = has_length_ ? got.body.size() : 0;
   tail_bytes_ = tail.size();
+  least_bytes_ = sizeof start_;
 }
 
 bool head_memo::begins(std::string_view input) const noexcept {
@@ -125,12 +126,12 @@ bool head_memo::ends(std::string_view rest, std::size_t& end,
 }
 
 std::string_view head_memo::guess_query(std::string_view input) const noexcept {
-  if (tail_bytes_ == 0 || !has_query_ || input.size() < sizeof start_ || !begins(input)) return {};
+  if (input.size() < least_bytes_ || !has_query_ || !begins(input)) return {};
   return input.substr(start_bytes_, plain_end(input, start_bytes_) - start_bytes_);
 }
 
 std::size_t head_memo::recognise(std::string_view input, const http_limits& limits) noexcept {
-  if (tail_bytes_ == 0 || input.size() < sizeof start_ || !begins(input)) return 0;
+  if (input.size() < least_bytes_ || !begins(input)) return 0;
 
   std::size_t target_stop = start_bytes_;
   bool plain = false;

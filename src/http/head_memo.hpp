@@ -51,6 +51,8 @@ private:
   // "POST /put", or "GET /get?": the head up to the query. Kept as words, compared under a mask.
   static constexpr std::size_t most_start_words = 2;
 
+  static constexpr std::size_t nothing = SIZE_MAX; // least_bytes_ while nothing is remembered
+
   std::string_view copied(std::string_view piece, std::string_view tail) const noexcept;
   bool begins(std::string_view input) const noexcept;
   bool ends(std::string_view rest, std::size_t& end, std::size_t& body_bytes) const noexcept;
@@ -58,11 +60,12 @@ private:
   std::array<std::uint64_t, most_start_words> start_{};
   std::array<std::uint64_t, most_start_words> start_mask_{};
   std::size_t start_bytes_ = 0;
+  std::size_t least_bytes_ = nothing; // a shorter input is not compared
 
   // " HTTP/1.1" and all fields, to the end of the head. The digits of the length in it do not
   // count.
   std::array<char, most_tail_bytes> tail_;
-  std::size_t tail_bytes_ = 0; // 0: nothing is remembered
+  std::size_t tail_bytes_ = 0;
   std::size_t before_length_bytes_ = 0;
   std::size_t length_end_ = 0;
   std::size_t tail_body_bytes_ = 0; // the length it says

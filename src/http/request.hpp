@@ -14,8 +14,10 @@ struct route; // api/endpoint_table.hpp
 
 // What the router has decided on a head, and with which tokens in force (token_view::generation).
 struct grant {
-  const route* to = nullptr; // null: nothing yet
-  std::uint64_t generation = 0;
+  static constexpr std::uint64_t never = UINT64_MAX; // no generation: nothing is decided yet
+
+  const route* to = nullptr;
+  std::uint64_t generation = never;
 };
 
 enum class method : std::uint8_t { get, head, post, put, del, options, other };

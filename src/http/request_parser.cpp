@@ -282,19 +282,19 @@ std::size_t request_parser::core::announced_bytes() const noexcept {
 std::optional<std::string_view>
 request_parser::core::path_of_head(std::string_view input) const noexcept {
   if (!head_is_valid_) return std::nullopt;
-  return split_target(input.substr(path_and_query_.offset, path_and_query_.size)).path;
+  return path_of(input.substr(path_and_query_.offset, path_and_query_.size));
 }
 
 // RFC 9112 §2.2.
 fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
   std::string_view rest = input.substr(start_);
-  while (rest.starts_with(crlf)) {
+  while (rest.starts_with(crlf.front()) && rest.starts_with(crlf)) { // mostly not even the first
     rest.remove_prefix(crlf.size());
     start_ += crlf.size();
     if (start_ > limits_.leading_empty_lines * crlf.size()) return fault::too_many_empty_lines;
   }
-  if (rest.empty() || rest == crlf.substr(0, 1)) return fault::none;
-  if (rest.front() == '\r') return fault::bad_line_ending;
+  if (rest.empty()) return fault::none;
+  if (rest.front() == '\r') return rest.size() == 1 ? fault::none : fault::bad_line_ending;
   consumed_ = line_at_ = start_;
   stage_ = stage::request_line;
   return fault::none;
@@ -303,7 +303,8 @@ fault request_parser::core::skip_empty_lines(std::string_view input) noexcept {
 fault request_parser::core::parse_head(std::string_view input) {
   error_code ec;
   put_head(input, ec);
-  if (ec == beast_http::error::bad_version && lower_minor_version(input)) put_head(input, ec = {});
+  if (ec && ec == beast_http::error::bad_version && lower_minor_version(input))
+    put_head(input, ec = {});
   if (ec && ec != beast_http::error::need_more) return reason(ec, input);
   if (!is_header_done()) return check_unfinished_head(input);
   head_end_ = consumed_;
@@ -726,7 +727,7 @@ request_parser::request_parser(const http_limits& limits) noexcept : limits_(lim
 parse_result request_parser::parse(std::span<char> bytes) noexcept {
   const std::string_view input{bytes.data(), bytes.size()};
   if (core_is_fresh_ && !input.empty()) {
-    head_memo& memo = memos_[memo_of(input.front())];
+    head_memo& memo = memo_for(input);
     if (const std::size_t consumed = memo.recognise(input, limits_); consumed != 0) {
       current_ = &memo.recognised();
       return {parse_status::complete, fault::none, consumed};
@@ -742,8 +743,7 @@ parse_result request_parser::parse(std::span<char> bytes) noexcept {
   }
   if (result.status == parse_status::complete) {
     core_->describe(input, request_);
-    memos_[memo_of(input.front())].learn(input, core_->head_end(), core_->content_length_text(),
-                                         request_);
+    memo_for(input).learn(input, core_->head_end(), core_->content_length_text(), request_);
   }
   return result;
 }
@@ -754,11 +754,8 @@ const request& request_parser::unfinished() noexcept {
   return request_;
 }
 
-// Clients that mix GET and POST find both heads remembered.
-std::size_t request_parser::memo_of(char first_byte) noexcept { return first_byte == 'P' ? 1 : 0; }
-
 std::string_view request_parser::guess_query(std::string_view behind) const noexcept {
-  return behind.empty() ? std::string_view{} : memos_[memo_of(behind.front())].guess_query(behind);
+  return behind.empty() ? std::string_view{} : memo_for(behind).guess_query(behind);
 }
 
 parse_phase request_parser::phase() const noexcept { return core_->phase(); }

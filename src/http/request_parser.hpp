@@ -22,7 +22,6 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -211,14 +210,21 @@ private:
     bool past_first_chunk_ = false;
   };
 
-  static std::size_t memo_of(char first_byte) noexcept; // which of the memos_
+  // Clients that mix GET and POST find both heads remembered. REQUIRES: `input` is not empty.
+  head_memo& memo_for(std::string_view input) noexcept {
+    return input.front() == 'P' ? post_memo_ : get_memo_;
+  }
+  const head_memo& memo_for(std::string_view input) const noexcept {
+    return input.front() == 'P' ? post_memo_ : get_memo_;
+  }
 
   const http_limits& limits_;
   std::optional<core> core_;
   bool core_is_fresh_ = true;
   request request_; // what the core says
   const request* current_ = &request_;
-  std::array<head_memo, 2> memos_;
+  head_memo get_memo_;
+  head_memo post_memo_;
 };
 
 } // namespace kvcache::http

@@ -89,6 +89,11 @@ target_parts split_target(std::string_view path_and_query) noexcept {
   return parts;
 }
 
+std::string_view path_of(std::string_view path_and_query) noexcept {
+  const std::string_view path = path_and_query.substr(0, path_and_query.find_first_of("?#"));
+  return path.empty() ? "/" : path;
+}
+
 std::string_view guess_key(std::string_view query) noexcept {
   if (!has_ordinary_start(query)) return {};
   query.remove_prefix(ordinary_start.size());

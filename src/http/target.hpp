@@ -18,6 +18,7 @@ struct target_parts {
 // Splits the path_and_query of a request. A fragment is no part of a request (RFC 9112 §3.2): what
 // follows a '#' is ignored.
 target_parts split_target(std::string_view path_and_query) noexcept;
+std::string_view path_of(std::string_view path_and_query) noexcept; // as split_target() has it
 std::string_view without_fragment(std::string_view text) noexcept;
 
 // The key in a query of the ordinary form, key=…, as it stands; empty in any other.

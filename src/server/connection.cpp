@@ -178,9 +178,9 @@ bool connection::grow_input(std::size_t to_bytes) noexcept {
 // and reported to the access log (besides listener::refuse()), so that both agree.
 inline void connection::count_response(const route& to, std::size_t status_slot, method verb,
                                        const output_buffer& out, std::size_t at) noexcept {
-  owner_.handlers().counters.count_response_in(to.operation, status_slot);
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
     access->note(socket_.get(), verb, to.path, out.view().substr(at));
+  owner_.handlers().counters.count_response_in(to.operation, status_slot);
 }
 
 // Answers all complete requests that have been received, then waits for what comes next.
@@ -194,6 +194,10 @@ void connection::serve() noexcept {
 // belongs to a batch.
 void connection::serve_after(output_buffer& out) noexcept {
   const worker::batch batch{owner_};
+  answer_and_send(out);
+}
+
+void connection::answer_and_send(output_buffer& out) noexcept {
   try {
     answer_all(out);
   } catch (const std::bad_alloc&) {
@@ -210,8 +214,9 @@ void connection::serve_after(output_buffer& out) noexcept {
 }
 
 void connection::answer_all(output_buffer& out) {
+  if (ending_ || is_deferring_) return;
   std::size_t mark = send_mark();
-  while (!ending_ && !is_deferring_ && !input_.empty()) {
+  while (!input_.empty()) {
     // Where memory is short, a request is answered when the peer has acknowledged nearly all
     // responses before it.
     if (mark != send_mark_bytes && out.empty() && peer_is_behind()) {
@@ -231,7 +236,7 @@ std::size_t connection::send_mark() const noexcept {
   return owner_.is_over_the_cap() ? 1 : short_mark_bytes;
 }
 
-// False: there is no further complete request, or its response has to wait.
+// False: there is no further complete request, its response has to wait, or none may follow it now.
 bool connection::answer_next(output_buffer& out, std::size_t mark) {
   const parse_result parsed =
       held_request_bytes_ != 0
@@ -265,17 +270,21 @@ bool connection::answer_next(output_buffer& out, std::size_t mark) {
   parser_.reset();
   phase_ = phase::serving; // the next request has its own deadlines
   served_ = true;
-  if (result == handled::deferred) begin_deferred();
-  if (result == handled::close) ending_ = true;
-  return true;
+  if (result == handled::go_on) [[likely]]
+    return true;
+  if (result == handled::deferred)
+    begin_deferred();
+  else
+    ending_ = true;
+  return false;
 }
 
 // While one request is answered, the processor fetches what the next one is going to look for.
 void connection::prefetch_behind(std::size_t request_bytes) const noexcept {
   const cache& store = owner_.handlers().shared.store;
-  const std::string_view behind = input_.unused().substr(request_bytes);
-  if (behind.empty() || !store.prefetch_pays()) return;
-  const std::string_view key = guess_key(parser_.guess_query(behind));
+  const std::string_view unused = input_.unused();
+  if (unused.size() == request_bytes || !store.prefetch_pays()) return;
+  const std::string_view key = guess_key(parser_.guess_query(unused.substr(request_bytes)));
   if (!key.empty()) store.prefetch(key);
 }
 

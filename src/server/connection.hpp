@@ -123,6 +123,7 @@ private:
 
   void serve() noexcept;
   void serve_after(output_buffer& out) noexcept;
+  void answer_and_send(output_buffer& out) noexcept;
   void answer_all(output_buffer& out);
   std::size_t send_mark() const noexcept;
   bool answer_next(output_buffer& out, std::size_t mark);

@@ -176,7 +176,8 @@ bool worker::insert(unique_fd peer, admission as) noexcept {
   return true;
 }
 
-void worker::retire(connection& c) noexcept {
+// See retire(): at least one of these is due.
+void worker::follow_up(connection& c) noexcept {
   if (c.finished()) bury(c);
   if (has_freed_) {
     has_freed_ = false;

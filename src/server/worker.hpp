@@ -159,7 +159,10 @@ public:
 
   // Deletes the connection if it has finished, and looks what the kernel holds if that is due. Must
   // be the caller's last use of it.
-  void retire(connection& c) noexcept;
+  void retire(connection& c) noexcept {
+    if (c.finished() || has_freed_ || sent_since_look_bytes_ > look_after_bytes_) [[unlikely]]
+      follow_up(c);
+  }
 
 private:
   using connection_list = boost::intrusive::list<connection>;
@@ -173,6 +176,7 @@ private:
   std::chrono::steady_clock::duration time_to_sweep() const noexcept;
   void sweep() noexcept;
   void look_at_kernel(bool all) noexcept;
+  void follow_up(connection& c) noexcept;
   void bury(connection& c) noexcept;
   using stall_test = bool (worker::*)(std::uint64_t since_ms) const noexcept;
   template <class Predicate>

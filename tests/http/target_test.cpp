@@ -23,6 +23,12 @@ TEST(target, is_split_at_the_first_question_mark) {
   EXPECT_EQ(split_target("/get").query, "");
 }
 
+TEST(target, has_the_same_path_whether_it_is_split_or_not) {
+  for (const char* target : {"/get?key=a?b", "/get", "", "?key=a", "#", "#?", "/#?", "/get#?key=a",
+                             "/get?key=a#b", "/a?#"})
+    EXPECT_EQ(path_of(target), split_target(target).path) << target;
+}
+
 TEST(target, shows_the_key_of_an_ordinary_query_as_it_stands) {
   EXPECT_EQ(guess_key("key=a%20b&c=d"), "a%20b&c=d");
   EXPECT_EQ(guess_key("key="), "");
