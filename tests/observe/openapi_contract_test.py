@@ -267,6 +267,11 @@ class Contract(unittest.TestCase):
                 self.assertEqual(answer.status, 204)
                 self.assertEqual(set(answer.fields["allow"].split(", ")), allowed)
 
+    def test_every_documented_state_is_reported(self):
+        seen = {json.loads(ask(port, "GET", "/stats").body)["state"]
+                for port in (self.port, self.states["draining"].port)}
+        self.assertEqual(seen, set(self.document["components"]["schemas"]["Stats"]["properties"]["state"]["enum"]))
+
     def test_a_path_that_is_not_documented_is_not_found(self):
         answer = ask(self.port, "GET", "/not-documented")
         self.assertEqual(answer.status, 404)
