@@ -133,7 +133,6 @@ void daemon::run() {
     ended_ = true;
     signals_.wake();
   });
-  serving_ = true;
   say_started();
   while (!ended_) {
     switch (signals_.wait(between_books)) {
@@ -276,9 +275,7 @@ observe::service_snapshot daemon::snapshot() const {
   observe::service_snapshot shown;
   shown.version = config::version();
   shown.revision = revision_;
-  shown.state = !serving_             ? service_state::starting
-                : server_->draining() ? service_state::draining
-                                      : service_state::ready;
+  shown.state = server_->draining() ? service_state::draining : service_state::ready;
   shown.configuration = make_configuration_facts(settings_);
   shown.configuration.port = server_->local_endpoint().port();
   shown.configuration.max_connections = server_->connections_most();

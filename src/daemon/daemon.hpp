@@ -110,7 +110,6 @@ private:
 
   fault_watch faults_;
   tier_watch tiers_;
-  std::atomic<bool> serving_{false};
   std::atomic<bool> ended_{false}; // the server has
 };
 

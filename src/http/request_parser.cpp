@@ -10,7 +10,8 @@
 // - trailers of any number and size: on_field_impl, parse_chunks
 // - a head of twice its limit: parse_head hands over only what is allowed
 // - chunk sizes that are none, and bare CR and LF, for whose CR LF it waits: check_chunk_line
-// - a request line that came in pieces, which it reads only with the whole head: check_request_line
+// - a head that came in pieces, which it reads only when it is whole: check_request_line,
+//   check_field_line
 // And where it is too strict: an empty line before the request line (skip_empty_lines), HTTP/1.2
 // and later (lower_minor_version).
 //
@@ -169,6 +170,25 @@ fault check_transfer_encoding(std::string_view value) noexcept {
     }
   }
   return any ? fault::unknown_transfer_encoding : fault::bad_transfer_encoding;
+}
+
+// A whole field line of a head whose end is still to come: whether it can stand in any head. What
+// several fields say together is left to check_field().
+fault check_field_line(std::string_view line) noexcept {
+  if (line.empty()) return fault::none;
+  const std::string_view name{line.begin(), std::ranges::find_if_not(line, is_token_byte)};
+  if (name.empty() || name.size() == line.size() || line[name.size()] != ':')
+    return fault::bad_field_line;
+  const std::string_view value = line.substr(name.size() + 1);
+  const auto* const control = std::ranges::find_if(value, [](char c) {
+    return c == '\x7F' || (static_cast<unsigned char>(c) < ' ' && c != '\t');
+  });
+  if (control != value.end())
+    return *control == '\r' ? fault::bad_line_ending : fault::bad_field_value;
+  if (!equals_ignoring_case(name, "content-length")) return fault::none;
+  const std::string_view length = trim(value);
+  return !length.empty() && std::ranges::all_of(length, is_decimal) ? fault::none
+                                                                    : fault::bad_content_length;
 }
 
 // Whether that is all it expects; a list may say it several times.
@@ -353,6 +373,9 @@ fault request_parser::core::check_request_line(std::string_view input) noexcept 
       return i == major_at && is_decimal(version[i]) ? fault::version_not_supported
                                                      : fault::bad_request_line;
     }
+    constexpr std::size_t minor_at = 7;
+    if (version.size() == pattern.size() && version[minor_at] == '0')
+      version_ = http_version::http_1_0;
     return fault::none;
   }
   }
@@ -373,12 +396,22 @@ bool request_parser::core::lower_minor_version(std::string_view input) noexcept 
   return true;
 }
 
-// Beast looks at the rest of a head that came in pieces only when its end is there.
+// Beast looks at a head that came in pieces only when its end is there. Each line is looked at
+// once.
 fault request_parser::core::check_unfinished_head(std::string_view input) noexcept {
   if (stage_ == stage::request_line)
     if (const fault why = check_request_line(input); why != fault::none) return why;
-  for (scanned_ = std::max(scanned_, start_ + 1); scanned_ < input.size(); ++scanned_)
-    if (input[scanned_] == '\n' && input[scanned_ - 1] != '\r') return fault::bad_line_ending;
+  const std::size_t end = std::min(input.size(), start_ + limits_.head_bytes);
+  for (scanned_ = std::max(scanned_, start_ + 1); scanned_ < end; ++scanned_) {
+    if (input[scanned_] != '\n') continue;
+    if (input[scanned_ - 1] != '\r') return fault::bad_line_ending;
+    const std::size_t line = input.rfind('\n', scanned_ - 1) + 1;
+    if (line <= start_) continue; // the request line
+    const std::string_view text = input.substr(line, scanned_ - 1 - line);
+    if (!text.empty() && is_ows(text.front())) // the first one has none to be folded
+      return line == input.find('\n', start_) + 1 ? fault::bad_field_line : fault::folded_field;
+    if (const fault why = check_field_line(text); why != fault::none) return why;
+  }
 
   if (input.size() - start_ < limits_.head_bytes) return fault::none;
   return method_.present ? fault::head_too_large : fault::bad_method;

@@ -17,11 +17,10 @@
 
 namespace kvcache::observe {
 
-enum class service_state : std::uint8_t { starting, ready, draining };
+enum class service_state : std::uint8_t { ready, draining };
 
 // How the names above, and those of the store, are written in every text about the service.
-inline constexpr std::array<std::string_view, 3> service_state_names{"starting", "ready",
-                                                                     "draining"};
+inline constexpr std::array<std::string_view, 2> service_state_names{"ready", "draining"};
 inline constexpr std::array<std::string_view, pressure_tier_count> pressure_tier_names{
     "normal", "pressure", "emergency"};
 inline constexpr std::array<std::string_view, eviction_cause_count> eviction_cause_names{
@@ -93,7 +92,7 @@ struct process_facts {
 struct service_snapshot {
   std::string_view version;
   std::string_view revision; // of the sources; "unknown" where they came without
-  service_state state = service_state::starting;
+  service_state state = service_state::ready;
   configuration_facts configuration;
   process_facts process;
   cache_stats store;

@@ -75,6 +75,7 @@ listener::listener(const server_options& options, const fault_table& faults,
                    observe::worker_counters& counters)
     : connections_most_(options.max_connections),
       health_most_(options.health_connections),
+      accept_wait_(options.timeouts.accept_wait_ms),
       refused_most_(options.refused_connections),
       faults_(faults),
       refusal_(prepare_refusal(faults)),
@@ -165,7 +166,7 @@ listener::accepted listener::accept_one() {
 }
 
 void listener::hand_out(unique_fd peer) {
-  if (count(admission::served) < connections_most())
+  if (!waited_enough_ && count(admission::served) < connections_most())
     least_loaded().adopt(std::move(peer));
   else if (count(admission::health_only) < health_most_)
     least_loaded().adopt(std::move(peer), admission::health_only);
@@ -195,9 +196,22 @@ void listener::set_caps(const load_caps& caps) noexcept {
 }
 
 // Above the cap for good nobody waits: it is refused.
-bool listener::must_wait_for_memory() const noexcept {
+bool listener::is_paced() const noexcept {
   const std::size_t now = count(admission::served);
   return now >= connections_now_.load(std::memory_order_relaxed) && now < connections_most();
+}
+
+// A check of the server's health may be in the queue, too: nobody waits there for long.
+bool listener::must_wait_for_memory() noexcept {
+  waited_enough_ = false;
+  if (!is_paced()) {
+    paced_since_.reset();
+    return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (!paced_since_) paced_since_ = now;
+  waited_enough_ = now - *paced_since_ >= accept_wait_;
+  return !waited_enough_;
 }
 
 std::size_t listener::count(admission as) const noexcept {
@@ -276,6 +290,7 @@ void listener::let_handshakes_finish() {
 }
 
 void listener::finish() {
+  waited_enough_ = false;
   while (accept_one() == accepted::some) {
   }
   boost::system::error_code ignored;

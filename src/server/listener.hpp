@@ -19,6 +19,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -73,7 +74,8 @@ private:
   void wait();
   void accept_more();
   accepted accept_one();
-  bool must_wait_for_memory() const noexcept;
+  bool must_wait_for_memory() noexcept;
+  bool is_paced() const noexcept;
   std::size_t count(admission as) const noexcept;
   void back_off();
   void accept_again_in(std::chrono::milliseconds pause);
@@ -87,6 +89,7 @@ private:
   std::atomic<std::size_t> connections_most_;
   std::atomic<std::size_t> connections_now_{std::numeric_limits<std::size_t>::max()};
   const std::size_t health_most_;
+  const std::chrono::milliseconds accept_wait_;
   const std::size_t refused_most_;
   const fault_table& faults_;
   const std::string refusal_; // for those of whom there are too many
@@ -97,6 +100,8 @@ private:
   timer drain_timer_;
   boost::asio::ip::tcp::endpoint local_endpoint_;
   drain_clock::time_point drain_end_;
+  std::optional<std::chrono::steady_clock::time_point> paced_since_; // nobody was accepted since
+  bool waited_enough_ = false; // for memory: who is paced now is not served
   std::function<void()> stopped_;
   handler_memory wait_memory_;
   handler_memory back_off_memory_;

@@ -13,7 +13,8 @@ struct load_caps {
   std::size_t connections_most = std::numeric_limits<std::size_t>::max();
 
   // One more than this waits in the kernel's queue until there is room for it: a burst of peers may
-  // not take memory faster than it can be made.
+  // not take memory faster than it can be made. Where none is made within
+  // deadlines::accept_wait_ms, it is answered like one over connections_most.
   std::size_t connections_now = std::numeric_limits<std::size_t>::max();
 
   // What all connections may hold in buffers at the moment; 0 means no cap. And what that can

@@ -34,6 +34,10 @@ struct deadlines {
   // to send the answer.
   unsigned health_timeout_ms = 1'000;
 
+  // How long new connections wait in the kernel's queue while memory for them is short and none is
+  // accepted. After that they are treated like those over the connection limit.
+  unsigned accept_wait_ms = 1'000;
+
   // After the last reply of a connection that we close, what the peer still sends is discarded, so
   // that the reply is not lost to a reset: how long the peer may send less than 16 KiB more, or
   // take nothing of the reply.

@@ -271,6 +271,56 @@ TEST(request_parser, waits_for_a_request_line_only_while_it_can_become_right) {
   EXPECT_GT(waited_for, 1000U);
 }
 
+TEST(request_parser, refuses_a_field_line_at_its_end_not_at_that_of_the_head) {
+  for (const auto& [line, why] : std::vector<std::pair<std::string, std::string_view>>{
+           {"Name", "bad_field_line"},
+           {": value", "bad_field_line"},
+           {"Name : value", "bad_field_line"},
+           {"Na me: value", "bad_field_line"},
+           {"N(me: value", "bad_field_line"},
+           {"Na\x7Fme: value", "bad_field_line"},
+           {"N\xC3\xA4me: value", "bad_field_line"},
+           {"Name: va\x01lue", "bad_field_value"},
+           {"Name: value\x7F", "bad_field_value"},
+           {std::string("Name: va\0lue", 12), "bad_field_value"},
+           {"Name: va\rlue", "bad_line_ending"},
+           {" folded", "folded_field"},
+           {"\tfolded", "folded_field"},
+           {"Content-Length:", "bad_content_length"},
+           {"content-length: +1", "bad_content_length"},
+           {"Content-Length: 1, 1", "bad_content_length"},
+           {"Content-Length: 0x1", "bad_content_length"}}) {
+    const std::string head = "POST /put HTTP/1.1\r\nHost: a\r\n" + line;
+    EXPECT_EQ(parse_bytewise(head).status, parse_status::need_more) << line;
+    EXPECT_EQ(why_refused(head + "\r\n"), why) << line;
+    EXPECT_EQ(why_refused(head + "\r\n\r\n"), why) << line;
+  }
+}
+
+// No line is refused in pieces that is right in one.
+TEST(request_parser, refuses_no_field_line_in_pieces_that_it_takes_in_one) {
+  const std::vector<std::string_view> pieces{
+      "Na",           "me",  ":",  " ", "\t", "v", "\r",      "\x01",
+      "\x80",         "1",   "\"", ",", "(",  "!", "Host: b", "Content-Length:",
+      "Connection: ", "\x7F"};
+  std::mt19937 random{1};
+  std::size_t taken = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string head = "GET / HTTP/1.0\r\n";
+    for (auto lines = 1 + random() % 3; lines > 0; --lines) {
+      for (auto count = 1 + random() % 5; count > 0; --count)
+        head += pieces[random() % pieces.size()];
+      head += "\r\n";
+    }
+    const bool right = parse_at_once(head + "\r\n").status == parse_status::complete;
+    const parse_status early = parse_at_once(head).status;
+    if (!right) continue;
+    EXPECT_EQ(early, parse_status::need_more) << head;
+    ++taken;
+  }
+  EXPECT_GT(taken, 500U);
+}
+
 TEST(request_parser, refuses_versions_it_does_not_speak_as_such) { // RFC 9110 §15.6.6
   const auto why = [](std::string version) {
     return why_refused("GET / " + version + "\r\nHost: a\r\n\r\n");

@@ -549,6 +549,23 @@ TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 }
 
+TEST(connection, refuses_a_long_head_that_would_pass_the_cap_whatever_it_asks_for) {
+  test_server server;
+  server.server().set_caps({.buffer_bytes = 1, .buffer_bytes_most = 1'000'000});
+  const std::vector<std::string> paths{"/put",     "/get",     "/delete", "/flush",       "/stats",
+                                       "/metrics", "/healthz", "/readyz", "/openapi.json"};
+  std::vector<raw_client> clients;
+  for (const std::string& path : paths) {
+    clients.push_back(server.connect());
+    clients.back().send(get_request(path, "X-Padding: " + std::string(2000, 'x') + "\r\n"));
+  }
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const http_reply reply = clients[i].read_reply();
+    EXPECT_EQ(reply.status, 503U) << paths[i];
+    EXPECT_NE(reply.body.find("no memory to receive this request"), std::string::npos) << paths[i];
+  }
+}
+
 // Peers that ask and read nothing, and one that does both.
 class connection_among_greedy_ones : public testing::Test {
 protected:

@@ -239,8 +239,12 @@ TEST(server, follows_caps_that_change_while_it_runs) {
   EXPECT_EQ(server.connect().ask(post_request("/put", std::string(16'000, ' '))).status, 400U);
 }
 
+constexpr unsigned a_day_ms = 86'400'000; // longer than any test may take
+
 TEST(server, lets_connections_wait_until_there_is_memory_for_them) {
-  test_server server;
+  http::server_options options;
+  options.timeouts.accept_wait_ms = a_day_ms;
+  test_server server{options};
   raw_client first = server.connect();
   EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
   server.server().set_caps({.connections_most = 10, .connections_now = 1});
@@ -252,7 +256,36 @@ TEST(server, lets_connections_wait_until_there_is_memory_for_them) {
   EXPECT_EQ(second.read_reply().status, 404U);
 }
 
-constexpr unsigned a_day_ms = 86'400'000; // longer than any test may take
+TEST(server, answers_about_its_health_while_there_is_no_memory_for_connections) {
+  http::server_options options;
+  options.timeouts.accept_wait_ms = 50;
+  test_server server{options};
+  raw_client first = server.connect();
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  server.server().set_caps({.connections_most = 10, .connections_now = 1});
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U);
+    const http_reply other = server.connect().ask(get_request("/get?key=a"));
+    EXPECT_EQ(other.status, 503U);
+    EXPECT_EQ(other.field("retry-after"), "1");
+  }
+  EXPECT_EQ(server.server().connection_count(), 1U);
+  server.server().set_caps({.connections_most = 10, .connections_now = 2});
+  EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
+}
+
+TEST(server, serves_who_waits_for_memory_when_it_drains) {
+  http::server_options options;
+  options.timeouts.accept_wait_ms = a_day_ms;
+  test_server server{options};
+  raw_client first = server.connect();
+  EXPECT_EQ(first.ask(get_request("/get?key=a")).status, 404U);
+  server.server().set_caps({.connections_most = 10, .connections_now = 1});
+  raw_client second = server.connect();
+  second.send(get_request("/get?key=a"));
+  server.server().begin_drain();
+  EXPECT_EQ(second.read_reply().status, 404U);
+}
 
 TEST(server, ends_at_once_when_it_drains_without_connections) {
   test_server server{with_threads(3)};
