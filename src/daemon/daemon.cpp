@@ -124,6 +124,8 @@ http::server_services daemon::make_services() {
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
   services.openapi = [] { return std::string{observe::openapi_json()}; };
   services.openapi_tag = observe::openapi_tag();
+  services.eviction = {.wanted = &evictor_.wants_help(),
+                       .take_part = [this](std::size_t steps) { evictor_.help(steps); }};
   return services;
 }
 

@@ -32,6 +32,14 @@ inline constexpr std::uint8_t not_found_slot = observe::status_slot(404);
 // throw std::bad_alloc only.
 using page_source = std::function<std::string()>;
 
+// Work of others that the workers take part in while it is wanted. A step for each GET and PUT that
+// was answered: then clients cannot keep the processors from that work, however many they are.
+struct shared_work {
+  const std::atomic<bool>* wanted = nullptr; // nullptr: never
+  // Called from every worker at the same time; must be bounded, and neither throw nor wait.
+  std::function<void(std::size_t steps)> take_part = {};
+};
+
 // What the server needs of others beside the cache. An empty page_source is a path that is not
 // there.
 struct server_services {
@@ -41,6 +49,7 @@ struct server_services {
   page_source metrics;                             // Prometheus text
   page_source openapi;                             // JSON, always the same
   std::string_view openapi_tag = {};               // its entity tag, with the quotes; "": none
+  shared_work eviction = {};
 };
 
 // What all workers share. Owned by the server; outlives them.

@@ -76,6 +76,8 @@ milliseconds sweep_interval(const deadlines& of) noexcept {
   return std::clamp(shortest / 4, sweep_interval_min, sweep_interval_max);
 }
 
+constinit const std::atomic<bool> never_wanted{false};
+
 std::unique_ptr<access_recorder> make_recorder(const shared_state& shared) {
   if (shared.services.access == nullptr) return nullptr;
   return std::make_unique<access_recorder>(*shared.services.access,
@@ -87,6 +89,9 @@ std::unique_ptr<access_recorder> make_recorder(const shared_state& shared) {
 worker::worker(const shared_state& shared, observe::worker_counters& counters,
                buffer_budget& budget, background run_in_background, std::uint64_t seed)
     : shared_(shared),
+      eviction_wants_help_(shared.services.eviction.wanted != nullptr
+                               ? *shared.services.eviction.wanted
+                               : never_wanted),
       budget_(budget),
       run_in_background_(std::move(run_in_background)),
       sweep_interval_(sweep_interval(shared.options.timeouts)),
@@ -525,9 +530,17 @@ void worker::batch_end() noexcept {
     if (counts && handlers_.batch_puts != 0)
       counters.put_latency().record_n(took, handlers_.batch_puts);
   }
+  if (eviction_wants_help_.load(std::memory_order_relaxed)) [[unlikely]] {
+    take_part_in_eviction();
+  }
   handlers_.batch_gets = 0;
   handlers_.batch_puts = 0;
   handlers_.batch_ns.reset();
+}
+
+[[gnu::noinline]] void worker::take_part_in_eviction() noexcept {
+  const std::size_t requests = handlers_.batch_gets + handlers_.batch_puts;
+  if (requests != 0) shared_.services.eviction.take_part(requests);
 }
 
 } // namespace kvcache::http

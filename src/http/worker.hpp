@@ -135,6 +135,8 @@ public:
   // takes the latencies of the requests that the handlers counted, and resets their counts and the
   // clock that they share.
   //
+  // While eviction wants help, the batch ends with a part of its work.
+  //
   // One batch in two is measured with two readings of the clock, so that on average there is not
   // more than one a batch. Which ones is drawn: every second one would be none of the GETs where a
   // client alternates them with PUTs. An access log has every batch timed, but not more of them
@@ -189,8 +191,10 @@ private:
   std::atomic<std::size_t>& count_of(admission as) noexcept;
   void batch_begin() noexcept;
   void batch_end() noexcept;
+  void take_part_in_eviction() noexcept;
 
   const shared_state& shared_;
+  const std::atomic<bool>& eviction_wants_help_;
   buffer_budget& budget_;
   const background run_in_background_;
   const std::chrono::milliseconds sweep_interval_;
