@@ -439,7 +439,9 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
     const std::size_t block = expired_.evict_one().bytes;
     if (block != 0) return block;
-    grown = grow_into_free_room(missing_bytes);
+    // A repeated request asks for a slab or more though its PUT may miss no more than a page.
+    grown = grow_into_free_room(missing_bytes) ||
+            (wanted_bytes >= slab_bytes && grow_into_free_room(page_bytes()));
     if (grown) return 0;
     some_lived = true;
     return evict_least_recent();
