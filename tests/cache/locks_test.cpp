@@ -125,37 +125,6 @@ TEST(announced_lock, keeps_readers_and_writers_out_while_one_writes) {
   EXPECT_EQ(pair.raised(), 20'000);
 }
 
-// A reader leaves one lock and enters another: the writer of the first may read the second
-// announcement instead of the leaving, and must see what was written inside the first all the same.
-// Plain memory, so that ThreadSanitizer tells of a missing order too.
-TEST(announced_lock, shows_a_writer_what_a_reader_did_before_it_entered_another_lock) {
-  announced_lock left;
-  announced_lock entered;
-  int written_by_reader = 0;
-  int wrong = 0;
-  constexpr int rounds = 30'000;
-  std::atomic<int> seen_least{0};
-  in_threads(2, [&](unsigned number) {
-    for (int round = 1; round <= rounds; ++round) {
-      if (number == 0) {
-        left.lock_shared();
-        ++written_by_reader;
-        left.unlock_shared();
-        seen_least.store(round, std::memory_order_relaxed); // no order but the lock's
-        entered.lock_shared();
-        entered.unlock_shared();
-      } else {
-        const int least = seen_least.load(std::memory_order_relaxed);
-        left.lock();
-        if (written_by_reader < least) ++wrong;
-        left.unlock();
-      }
-    }
-  });
-  EXPECT_EQ(wrong, 0);
-  EXPECT_EQ(written_by_reader, rounds);
-}
-
 TEST(announced_lock, lets_readers_in_together) {
   announced_lock lock;
   lock.lock_shared();
