@@ -86,6 +86,9 @@ constexpr std::uint32_t epoch_accesses_meanwhile = 1024;
 // large value as often as so many entries may have to go for it.
 constexpr unsigned max_evictions_per_call = 128;
 
+// A PUT whose room could not be made in three calls asks for so much.
+constexpr std::size_t repeated_request_bytes = 8 * slab_bytes;
+
 // Where old entries are hard to find, a call ends sooner: after this much processor time, which is
 // looked at now and then.
 constexpr std::uint64_t room_making_ns = 200 * ns_per_us;
@@ -439,9 +442,9 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
     const std::size_t block = expired_.evict_one().bytes;
     if (block != 0) return block;
-    // A repeated request asks for a slab or more though its PUT may miss no more than a page.
+    // A request that was repeated several times asks for much more than its PUT may miss.
     grown = grow_into_free_room(missing_bytes) ||
-            (wanted_bytes >= slab_bytes && grow_into_free_room(page_bytes()));
+            (wanted_bytes >= repeated_request_bytes && grow_into_free_room(page_bytes()));
     if (grown) return 0;
     some_lived = true;
     return evict_least_recent();
