@@ -19,7 +19,8 @@ import threading
 import urllib.error
 import urllib.request
 
-import running
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import running  # noqa: E402
 
 THREADS = 8
 PIPELINES = 60  # of each thread

@@ -66,10 +66,15 @@ TEST(access_recorder, tells_a_reply_outside_of_a_batch_at_once_and_without_a_dur
 
 TEST(access_recorder, tells_no_path_but_ours) {
   kept_log log;
-  http::access_recorder recorder{log, 1};
-  recorder.note(no_socket, http::method::get, std::string{"/get"}, reply); // a copy that goes
-  recorder.note(no_socket, http::method::get, "/get/a-key", reply);
-  recorder.note(no_socket, http::method::get, "", reply);
+  http::server_services services;
+  services.access = &log;
+  {
+    test_server server{{}, services};
+    raw_client client = server.connect();
+    client.ask(get_request("/get?key=a"));
+    client.ask(get_request("/get/a-key"));
+    client.ask(get_request("/a-key"));
+  }
   ASSERT_EQ(log.records().size(), 3U);
   EXPECT_EQ(log.records()[0].record.path, "/get");
   EXPECT_EQ(log.records()[1].record.path, "");
