@@ -4,7 +4,7 @@
 //   {"time":"2026-01-31T12:00:00.123Z","level":"info","message":"access","peer":"127.0.0.1:40000",
 //    "method":"GET","path":"/get","status":200,"sent_bytes":181,"duration_us":12.3}   (on one line)
 //
-// What is not known or not ours (http/access_log.hpp) is "-" in text and null in JSON. A line is
+// What is not known or not ours (server/access_log.hpp) is "-" in text and null in JSON. A line is
 // made of addresses, numbers and words of our own, so there is nothing to escape and nothing to
 // leak.
 //
