@@ -12,13 +12,14 @@ compactor::result compactor::step(entry_arena::urgency how, std::size_t max_move
   return work_on(slab, max_moves, [](entry_ref) { return fate::stays; });
 }
 
-compactor::result compactor::clear_slab(function_ref<bool(entry_ref)> evict) noexcept {
+compactor::result compactor::clear_slab(function_ref<bool(entry_ref)> evict,
+                                        function_ref<bool(entry_ref)> evict_stranded) noexcept {
   const std::uint32_t slab = arena_.begin_evacuation(entry_arena::urgency::clearing);
   if (slab == 0) return {};
   return work_on(slab, slab_bytes, [&](entry_ref ref) { // of all its entries
     if (evict(ref)) return fate::evicted;
-    return move_to(ref, arena_.allocate_roomier_beside(slab)) == move::no_place ? fate::stays
-                                                                                : fate::moved;
+    if (move_to(ref, arena_.allocate_roomier_beside(slab)) != move::no_place) return fate::moved;
+    return evict_stranded(ref) ? fate::evicted : fate::stays;
   });
 }
 

@@ -37,8 +37,10 @@ public:
 
   // Empties one sparse slab for good: what finds no place of its size is handed to `evict`, which
   // is called under no lock and returns whether the entry was evicted; if not, it moves to a
-  // somewhat larger block. `moved` counts those that were evicted, too.
-  result clear_slab(function_ref<bool(entry_ref)> evict) noexcept;
+  // somewhat larger block. Where there is none either, `evict_stranded` is asked in the same way.
+  // `moved` counts those that were evicted, too.
+  result clear_slab(function_ref<bool(entry_ref)> evict,
+                    function_ref<bool(entry_ref)> evict_stranded) noexcept;
 
   // Moves one entry out of a slab that is out of allocation; false without a place elsewhere, or if
   // the entry is not in the index.

@@ -14,6 +14,9 @@ namespace {
 constexpr size_class classes_above_small = 4;
 constexpr size_class classes_above_large = 16;
 
+// Slabs of other sizes that walk_fitting() passes: some 20 ns each.
+constexpr std::uint32_t slabs_passed_at_most = 4096;
+
 // How many slabs of a group of equal fullness are looked at.
 constexpr unsigned candidates_per_group = 8;
 
@@ -596,6 +599,31 @@ std::size_t entry_arena::walk(walk_cursor& cursor, std::size_t max_slots, const 
     slots += walk_slab(cursor, std::min(max_slots - slots, walk_batch_slots), hash, counting);
   }
   return visited;
+}
+
+std::uint32_t entry_arena::walk_fitting(walk_cursor& cursor, std::size_t bytes,
+                                        const keyed_hash& hash,
+                                        function_ref<void(walked_entry&)> visit) noexcept {
+  const size_class least = size_class_of(bytes);
+  const size_class most = std::min(least + classes_above_small, size_class_count - 1);
+  for (std::uint32_t left = std::min(pool_.frontier(), slabs_passed_at_most); left != 0; --left) {
+    if (cursor.slab >= pool_.frontier()) cursor = {.laps = cursor.laps + 1};
+    const std::uint32_t index = cursor.slab;
+    if (has_blocks_of(index, least, most)) {
+      walk_slab(cursor, walk_batch_slots, hash, visit);
+      return index;
+    }
+    cursor = {.slab = index + 1, .laps = cursor.laps};
+  }
+  return no_slab;
+}
+
+bool entry_arena::has_blocks_of(std::uint32_t index, size_class least, size_class most) noexcept {
+  stripe* s = owner_of(index);
+  if (s == nullptr) return false;
+  spin_guard guard{s->lock};
+  const slab& seen = slabs_[index];
+  return owner_of(index) == s && !seen.large && least <= seen.klass && seen.klass <= most;
 }
 
 // Looks at up to `max_slots` slots of the cursor's slab and moves the cursor on, to the next slab

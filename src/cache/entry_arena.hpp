@@ -85,6 +85,13 @@ public:
                    function_ref<void(walked_entry&)> visit) noexcept;
   std::uint32_t walk_end() const noexcept { return pool_.frontier(); }
 
+  // Visits live entries in up to walk_batch_slots slots of the next slab whose blocks are as large
+  // as `bytes` need, or larger as with excess::small, and advances the cursor; returns the slab, 0
+  // if there is none within a lap or the next few thousand. REQUIRES: bytes <=
+  // max_small_block_bytes. Like walk() otherwise.
+  std::uint32_t walk_fitting(walk_cursor& cursor, std::size_t bytes, const keyed_hash& hash,
+                             function_ref<void(walked_entry&)> visit) noexcept;
+
   // ---- what expires ---------------------------------------------------------------------
   // An entry in that block expires then. Call it once the entry is live. REQUIRES: not `never`.
   void note_expiry(entry_handle handle, tick expires_at) noexcept;
@@ -216,6 +223,7 @@ private:
   std::size_t walk_slab(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
                         function_ref<void(walked_entry&)> visit) noexcept;
 
+  bool has_blocks_of(std::uint32_t index, size_class least, size_class most) noexcept;
   stripe* owner_of(std::uint32_t index) const noexcept;
   std::byte* slab_start(std::uint32_t index) const noexcept {
     return pool_.base() + std::size_t{index} * slab_bytes;

@@ -58,6 +58,9 @@ constexpr std::size_t index_bytes_worth_prefetching = std::size_t{512} << 10;
 // After so many requests for room a write takes a somewhat larger block than it needs.
 constexpr std::size_t asks_before_roomier = 2;
 
+// How many batches of 64 slots it looks through for an entry of the size it needs.
+constexpr unsigned batches_for_one_that_fits = 64;
+
 // A request for room grows from try to try, up to this: freed blocks help another size only once a
 // whole slab of them can be emptied.
 constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
@@ -277,6 +280,13 @@ put_outcome store::write_new_block(const write_request& request) noexcept {
         block = roomier;
         break;
       }
+      if (evict_one_that_fits(bytes)) {
+        block = arena_.allocate(bytes);
+        if (block.outcome != status::ok) {
+          block = arena_.allocate_roomier(bytes, entry_arena::excess::small);
+        }
+        if (block.outcome == status::ok) break;
+      }
     }
     if (!may_fit) return refused ? put_outcome::out_of_memory : put_outcome::no_room;
   }
@@ -439,18 +449,18 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
   // way goes as if it were old, if anything may.
   const bool sparing = wanted_bytes <= slab_bytes && effort.asked != effort.asks;
   const auto evict_unspared = [&](entry_ref ref) {
-    room_maker* maker = room_maker_.load(std::memory_order_acquire);
-    return !sparing && maker != nullptr && maker->may_evict(as_if_old, wanted_bytes) &&
+    room_maker* maker = sparing ? nullptr : room_maker_.load(std::memory_order_acquire);
+    return maker != nullptr && maker->may_evict(as_if_old, wanted_bytes) &&
            evict(ref, eviction_cause::lru, [](const entry_state&) { return true; }) != 0;
   };
   std::size_t gained = 0;
   entry_arena::urgency how = entry_arena::urgency::pressing;
   while (gained < wanted_bytes && effort.moves != 0) {
     const compactor::result step =
-        how == entry_arena::urgency::clearing ? compactor_.clear_slab([&](entry_ref ref) {
-          return evict_for_room(ref, wanted_bytes) || evict_unspared(ref);
-        })
-                                              : compactor_.step(how, effort.moves);
+        how == entry_arena::urgency::clearing
+            ? compactor_.clear_slab(
+                  [&](entry_ref ref) { return evict_for_room(ref, wanted_bytes); }, evict_unspared)
+            : compactor_.step(how, effort.moves);
     effort.moves -= std::min(effort.moves, step.moved);
     if (step.outcome == compactor::progress::slab_given_back) {
       gained += slab_bytes;
@@ -464,6 +474,28 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
     how = entry_arena::urgency::clearing;
   }
   return gained >= wanted_bytes;
+}
+
+// The room_maker picks by age, in the order of addresses, and a slab holds blocks of one size: many
+// evictions in a row may all be of another. Here one of the right size, or a little larger, goes
+// that the room_maker allows. False if there is none, or none was found soon.
+bool store::evict_one_that_fits(std::size_t bytes) noexcept {
+  if (bytes > max_small_block_bytes) return false;
+  walk_cursor cursor{.slab = next_fitting_slab_.load(std::memory_order_relaxed)};
+  std::array<entry_ref, entry_arena::walk_batch_slots> met;
+  for (unsigned batches = 0; batches < batches_for_one_that_fits; ++batches) {
+    std::size_t count = 0;
+    const std::uint32_t slab =
+        arena_.walk_fitting(cursor, bytes, hash_, [&](walked_entry& e) { met[count++] = e.ref(); });
+    if (slab == 0) return false;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!evict_for_room(met[i], bytes)) continue;
+      next_fitting_slab_.store(slab, std::memory_order_relaxed);
+      return true;
+    }
+  }
+  next_fitting_slab_.store(cursor.slab, std::memory_order_relaxed);
+  return false;
 }
 
 // What lies in a slab is of any age, and the room_maker judges it. Expired entries always go.

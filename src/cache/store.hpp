@@ -191,6 +191,7 @@ private:
                                room_effort& effort) noexcept;
   bool reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept;
   bool evict_for_room(entry_ref ref, std::size_t wanted_bytes) noexcept;
+  bool evict_one_that_fits(std::size_t bytes) noexcept;
 
   const keyed_hash hash_;
   budget budget_;
@@ -204,6 +205,7 @@ private:
   std::atomic<tick> now_{0};
   std::atomic<room_maker*> room_maker_{nullptr};
   std::array<std::atomic<std::uint64_t>, eviction_cause_count> evictions_{};
+  std::atomic<std::uint32_t> next_fitting_slab_{0}; // where evict_one_that_fits() goes on
   std::mutex maintenance_; // moving and shrinking exclude clear()
 };
 

@@ -184,9 +184,10 @@ std::vector<std::string> strange_variables(const environment& variables) {
     const bool known = std::find(ours.begin(), ours.end(), name) != ours.end();
     const bool link = is_service_link(name, value);
     if (known && link)
-      warnings.push_back("environment variable " + name + " is '" + value +
-                         "', which Kubernetes sets for a Service of that name: ignored; set "
-                         "enableServiceLinks: false in the pod's specification");
+      warnings.push_back(
+          std::string{"environment variable "}.append(name).append(" is '").append(value).append(
+              "', which Kubernetes sets for a Service of that name: ignored; "
+              "set enableServiceLinks: false in the pod's specification"));
     else if (!known && !link)
       warnings.push_back(
           with_suggestion("environment variable " + name + " is no option, ignored", name, ours));

@@ -123,6 +123,8 @@ http::server_services daemon::make_services() {
   services.access = access_.get();
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
+  services.eviction = {.wanted = &evictor_.wants_help(),
+                       .take_part = [this](std::size_t steps) { evictor_.help(steps); }};
   return services;
 }
 

@@ -87,7 +87,7 @@ config::options resolve_automatic(config::options settings, unsigned threads) {
 
 config::options fit_to_open_files(config::options settings, std::uint64_t open_files) {
   if (open_files == 0) return settings;
-  constexpr std::uint64_t others =
+  const std::uint64_t others =
       own_files + http::server_options{}.health_connections + least_refused_connections;
   const std::uint64_t left = open_files > others ? open_files - others : 1;
   const std::uint64_t most = left - left / (connections_per_refused + 1);

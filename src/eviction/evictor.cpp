@@ -62,7 +62,7 @@ constexpr std::uint64_t longest_reading_age_in_purge_ns = 10'000 * ns_per_us;
 // Steps of a purge, of up to 64 entries, in one slice of the evictor, and in one PUT: 100 to 200
 // us.
 constexpr unsigned purge_steps_per_slice = 8;
-constexpr unsigned purge_steps_per_put = 8;
+constexpr std::size_t purge_steps_per_put = 8;
 
 // Accessed lately: in the last twelfth of a turnover (an epoch is 1/96 of one).
 constexpr epoch lately_epochs = 8;
@@ -85,6 +85,9 @@ constexpr std::uint32_t epoch_accesses_meanwhile = 1024;
 // Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
 // large value as often as so many entries may have to go for it.
 constexpr unsigned max_evictions_per_call = 128;
+
+// A PUT whose room could not be made in three calls asks for so much.
+constexpr std::size_t repeated_request_bytes = 8 * slab_bytes;
 
 // Where old entries are hard to find, a call ends sooner: after this much processor time, which is
 // looked at now and then.
@@ -133,6 +136,7 @@ void evictor::run() noexcept {
     const std::lock_guard lock(status_mutex_);
     ++status_.failed_readings;
   }
+  wants_help_.store(false, std::memory_order_relaxed);
   purge_.end();
   move_survivors();
   collect_expired();
@@ -141,6 +145,7 @@ void evictor::run() noexcept {
 void evictor::obey_law() {
   bool again = false;
   std::optional<std::size_t> purging; // the level that a purge under way is for
+  std::uint64_t used_at_purge = 0;    // of that level, when it began
   do {
     const std::uint64_t held_before = store_.held_bytes();
     const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
@@ -179,9 +184,14 @@ void evictor::obey_law() {
                                             : 0;
     const std::uint64_t wanted = std::max(decision.evict_bytes, left_to_purge);
     const bool urgent = decision.tier == pressure_tier::emergency || left_to_purge != 0;
-    const bool near_limit = is_near_limit(report.levels[verdict.decisive]);
-    const bool done = urgent ? purge(wanted, near_limit) : evict(wanted);
-    if (decision.purge) purging = verdict.decisive;
+    if (decision.purge && purging != verdict.decisive) {
+      purging = verdict.decisive;
+      used_at_purge = report.levels[*purging].used_bytes;
+    }
+    const bool falls_behind =
+        left_to_purge != 0 && report.levels[*purging].used_bytes > used_at_purge;
+    const bool hurried = falls_behind || is_near_limit(report.levels[verdict.decisive]);
+    const bool done = urgent ? purge(wanted, hurried) : evict(wanted);
     if (done) purging.reset();
     if (decision.confirm && !purging && surroundings_.pause) {
       surroundings_.pause(std::min(confirm_after, std::chrono::milliseconds(options_.interval_ms)));
@@ -200,6 +210,13 @@ std::uint64_t evictor::elapsed_us() noexcept {
 
 bool evictor::reading_is_older_than(std::uint64_t ns) const noexcept {
   return surroundings_.now_ns && surroundings_.now_ns() - read_at_ns_ > ns;
+}
+
+// Where the processor is shared, or under a quota, a little work can take long.
+bool evictor::is_next_reading_due() const noexcept {
+  const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
+  return reading_is_older_than(emergency ? longest_reading_age_in_purge_ns
+                                         : part_of_interval_ns(1));
 }
 
 // The level at which the kernel refused memory. It is raised now and then, up to the ceiling and
@@ -286,7 +303,7 @@ void evictor::in_slices(Work&& work) {
   while (in_slice(work)) std::this_thread::yield();
 }
 
-// More than half the way from the emergency mark to the limit: no time is left for moving entries.
+// More than half the way from the emergency mark to the limit.
 bool evictor::is_near_limit(const memory_reading& level) const noexcept {
   const std::uint64_t percent = (options_.pressure.emergency_percent + 100U) / 2;
   return level.used_bytes >= level.limit_bytes / 100 * percent;
@@ -321,10 +338,12 @@ bool evictor::evict(std::uint64_t bytes) noexcept {
 }
 
 // The same for an emergency: what is evicted is returned to the kernel at once, tables included.
-bool evictor::purge(std::uint64_t bytes, bool near_limit) noexcept {
+// `hurried`: no time is left for moving entries, nor for others.
+bool evictor::purge(std::uint64_t bytes, bool hurried) noexcept {
   if (bytes == 0) return true;
   using sparing = slab_purge::sparing;
-  purge_.aim(blocks_of(bytes), near_limit ? sparing::last_epoch : sparing::youngest_third);
+  purge_.aim(blocks_of(bytes), hurried ? sparing::last_epoch : sparing::youngest_third);
+  wants_help_.store(true, std::memory_order_relaxed);
   for (unsigned slices = 0; slices < purge_slices_per_reading; ++slices) {
     unsigned steps = 0;
     bool more = true;
@@ -338,7 +357,7 @@ bool evictor::purge(std::uint64_t bytes, bool near_limit) noexcept {
     });
     if (!more) return true;
     if (reading_is_older_than(longest_reading_age_in_purge_ns)) break;
-    std::this_thread::yield();
+    if (!hurried) std::this_thread::yield();
   }
   return false;
 }
@@ -353,7 +372,7 @@ void evictor::move_survivors() noexcept {
       more = store_.maintain(maintain_us, holds_too_much_);
       return false;
     });
-    more = more && surroundings_.thread_cpu_ns() - begin_ns < budget_ns;
+    more = more && surroundings_.thread_cpu_ns() - begin_ns < budget_ns && !is_next_reading_due();
     if (more) std::this_thread::yield();
   }
 }
@@ -367,14 +386,14 @@ void evictor::collect_expired() noexcept {
   in_slices([&] { // a batch at a time: each may evict all it holds, and give slabs back
     sweep_.advance(hand_batch_slots);
     slots += hand_batch_slots;
-    return slots < share;
+    return slots < share && !is_next_reading_due();
   });
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
   std::size_t unpaid_slots = 0;
   in_slices([&] {
     const expiry_sweep::batch done = sweep_.advance_to_expired();
     if (done.evicted * sweep_pays_at_one_in < done.slots) unpaid_slots += done.slots;
-    return !done.lap_done && unpaid_slots < share + least_unpaid_slots &&
+    return !done.lap_done && unpaid_slots < share + least_unpaid_slots && !is_next_reading_due() &&
            surroundings_.thread_cpu_ns() - begin_ns < part_of_interval_ns(unhurried_one_in);
   });
 }
@@ -385,12 +404,17 @@ bool evictor::make_room(std::size_t wanted_bytes, std::size_t entries_over) noex
   return entries_over > 0 ? make_room_for_entries(entries_over) : make_room_for_bytes(wanted_bytes);
 }
 
-// A PUT takes part in a purge under way: the evictor may get too little of the processors, and the
-// purge must keep up with what others take meanwhile.
+// The evictor may get too little of the processors, and the purge must keep up with what others
+// take meanwhile.
+void evictor::help(std::size_t steps) noexcept {
+  for (std::size_t done = 0; done < steps && purge_.step(); ++done) {
+  }
+}
+
+// A PUT takes part in a purge under way.
 void evictor::shed(std::size_t taken_bytes) noexcept {
   if (purge_.under_way()) {
-    for (unsigned steps = 0; steps < purge_steps_per_put && purge_.step(); ++steps) {
-    }
+    help(purge_steps_per_put);
   } else if (store_.live_bytes() + store_.index_bytes() > store_.hold_limit_bytes()) {
     make_room_for_bytes(shed_factor * taken_bytes);
   }
@@ -418,7 +442,9 @@ bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
   const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
     const std::size_t block = expired_.evict_one().bytes;
     if (block != 0) return block;
-    grown = grow_into_free_room(missing_bytes);
+    // A request that was repeated several times asks for much more than its PUT may miss.
+    grown = grow_into_free_room(missing_bytes) ||
+            (wanted_bytes >= repeated_request_bytes && grow_into_free_room(page_bytes()));
     if (grown) return 0;
     some_lived = true;
     return evict_least_recent();

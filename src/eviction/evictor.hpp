@@ -124,6 +124,11 @@ public:
   void shed(std::size_t taken_bytes) noexcept override;
   bool make_room_after_refusal(std::size_t wanted_bytes, refused_for what) noexcept override;
 
+  // Set while a purge is under way, in which other threads should take part: help() evicts up to 64
+  // entries a step and waits for nobody. Any thread.
+  const std::atomic<bool>& wants_help() const noexcept { return wants_help_; }
+  void help(std::size_t steps) noexcept;
+
   eviction_status status() const;
 
 private:
@@ -136,9 +141,10 @@ private:
   std::uint64_t blocks_of(std::uint64_t content) const noexcept;
   std::uint64_t elapsed_us() noexcept;
   bool reading_is_older_than(std::uint64_t ns) const noexcept;
+  bool is_next_reading_due() const noexcept;
   bool evict(std::uint64_t bytes) noexcept;
   bool is_near_limit(const memory_reading& level) const noexcept;
-  bool purge(std::uint64_t bytes, bool near_limit) noexcept;
+  bool purge(std::uint64_t bytes, bool hurried) noexcept;
   std::size_t evict_least_recent() noexcept;
   bool lives_are_spared(std::size_t wanted_bytes) const noexcept;
   bool can_grow_for(std::size_t wanted_bytes) const noexcept;
@@ -165,6 +171,7 @@ private:
   lru lru_;
   slab_purge purge_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
+  std::atomic<bool> wants_help_{false};
   std::atomic<bool> told_of_mark_{false}; // by a PUT, since the last reading
   // What growth_bounds says as of the last reading.
   std::atomic<std::uint64_t> content_unhurt_bytes_{0};

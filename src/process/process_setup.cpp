@@ -134,8 +134,10 @@ bool refuse_huge_pages() noexcept { return prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 void give_large_blocks_back() noexcept {
 #ifdef __GLIBC__
   constexpr int large_bytes = 256 << 10; // glibc's own mark at start is 128 KiB
-  mallopt(M_MMAP_THRESHOLD, large_bytes);
-  mallopt(M_TRIM_THRESHOLD, large_bytes); // of free room at a heap's end
+  // Called before another thread is started.
+  mallopt(M_MMAP_THRESHOLD, large_bytes); // NOLINT(concurrency-mt-unsafe)
+  // Of free room at a heap's end. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  mallopt(M_TRIM_THRESHOLD, large_bytes);
 #endif
 }
 

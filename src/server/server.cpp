@@ -34,7 +34,7 @@ std::vector<std::unique_ptr<worker>> server::make_workers(observe::registry& cou
   std::vector<std::unique_ptr<worker>> made;
   for (unsigned i = 0; i < options_.threads; ++i)
     made.push_back(std::make_unique<worker>(
-        shared_, options_, services_.access, counters.worker(i), budget_,
+        shared_, options_, services_, counters.worker(i), budget_,
         [this](std::function<void()> job) { boost::asio::post(background_, std::move(job)); }, i));
   return made;
 }

@@ -25,19 +25,14 @@
 
 #include "api/exchange.hpp"
 #include "metrics/registry.hpp"
-#include "server/access_log.hpp"
 #include "server/buffer_budget.hpp"
 #include "server/listener.hpp"
 #include "server/load_caps.hpp"
 #include "server/server_options.hpp"
+#include "server/server_services.hpp"
 #include "server/worker.hpp"
 
 namespace kvcache::http {
-
-// What the server needs of others beside the cache.
-struct server_services : api_services {
-  access_log* access = nullptr; // nullptr: none is kept
-};
 
 class server {
 public:

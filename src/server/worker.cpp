@@ -76,17 +76,21 @@ milliseconds sweep_interval(const deadlines& of) noexcept {
   return std::clamp(shortest / 4, sweep_interval_min, sweep_interval_max);
 }
 
+constinit const std::atomic<bool> never_wanted{false};
+
 std::unique_ptr<access_recorder> make_recorder(access_log* access, unsigned sample_every) {
   return access == nullptr ? nullptr : std::make_unique<access_recorder>(*access, sample_every);
 }
 
 } // namespace
 
-worker::worker(const shared_state& shared, const server_options& options, access_log* access,
-               observe::worker_counters& counters, buffer_budget& budget, background run_elsewhere,
-               std::uint64_t seed)
+worker::worker(const shared_state& shared, const server_options& options,
+               const server_services& services, observe::worker_counters& counters,
+               buffer_budget& budget, background run_elsewhere, std::uint64_t seed)
     : shared_(shared),
       options_(options),
+      eviction_(services.eviction),
+      eviction_wants_help_(eviction_.wanted != nullptr ? *eviction_.wanted : never_wanted),
       budget_(budget),
       background_(std::move(run_elsewhere)),
       sweep_interval_(sweep_interval(options.timeouts)),
@@ -95,7 +99,7 @@ worker::worker(const shared_state& shared, const server_options& options, access
       retry_timer_(context_),
       sockets_(context_),
       handlers_(shared, counters),
-      access_(make_recorder(access, options.access_log_sample)),
+      access_(make_recorder(services.access, options.access_log_sample)),
       coin_(seed) {
   read_clocks();
 }
@@ -526,9 +530,17 @@ void worker::batch_end() noexcept {
     if (counts && handlers_.batch_puts != 0)
       counters.put_latency().record_n(took, handlers_.batch_puts);
   }
+  if (eviction_wants_help_.load(std::memory_order_relaxed)) [[unlikely]] {
+    take_part_in_eviction();
+  }
   handlers_.batch_gets = 0;
   handlers_.batch_puts = 0;
   handlers_.batch_ns.reset();
+}
+
+[[gnu::noinline]] void worker::take_part_in_eviction() noexcept {
+  const std::size_t requests = handlers_.batch_gets + handlers_.batch_puts;
+  if (requests != 0) eviction_.take_part(requests);
 }
 
 } // namespace kvcache::http

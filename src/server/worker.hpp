@@ -30,6 +30,7 @@
 #include "server/fair_coin.hpp"
 #include "server/ready_set.hpp"
 #include "server/server_options.hpp"
+#include "server/server_services.hpp"
 #include "server/unique_fd.hpp"
 
 namespace kvcache::http {
@@ -43,9 +44,9 @@ public:
   // Runs a long job off the worker threads; from any thread.
   using background = std::function<void(std::function<void()>)>;
 
-  // `access`: may be null. `seed`: of the choice of batches that are timed; another for each
+  // `seed`: of the choice of batches that are timed; another for each
   // worker.
-  worker(const shared_state& shared, const server_options& options, access_log* access,
+  worker(const shared_state& shared, const server_options& options, const server_services& services,
          observe::worker_counters& counters, buffer_budget& budget, background run_in_background,
          std::uint64_t seed);
   ~worker();
@@ -138,6 +139,8 @@ public:
   // takes the latencies of the requests that the handlers counted, and resets their counts and the
   // clock that they share.
   //
+  // While eviction wants help, the batch ends with a part of its work.
+  //
   // One batch in two is measured with two readings of the clock, so that on average there is not
   // more than one a batch. Which ones is drawn: every second one would be none of the GETs where a
   // client alternates them with PUTs. An access log has every batch timed, but not more of them
@@ -197,9 +200,12 @@ private:
   std::atomic<std::size_t>& count_of(admission as) noexcept;
   void batch_begin() noexcept;
   void batch_end() noexcept;
+  void take_part_in_eviction() noexcept;
 
   const shared_state& shared_;
   const server_options& options_;
+  const shared_work& eviction_;
+  const std::atomic<bool>& eviction_wants_help_;
   buffer_budget& budget_;
   const background background_;
   const std::chrono::milliseconds sweep_interval_;

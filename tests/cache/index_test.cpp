@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "cache/counting_memory.hpp"
@@ -200,6 +203,31 @@ TEST_F(index_with_small_tables, a_small_step_of_growth_is_not_foretold_as_the_la
     largest = std::max(largest, index.growth_step_bytes(hash(key(i))));
   }
   EXPECT_LT(2 * first, largest);
+}
+
+// An entry can be erased as soon as it is in its table: were it counted after that, the count would
+// be below zero meanwhile, and whoever inserts then would take the table for full.
+// More threads than processors, none of which ever waits: now and then one loses its processor
+// right after its entry is there, and the others erase that and insert theirs.
+TEST_F(index_with_small_tables, an_entry_that_is_erased_as_soon_as_it_is_there_grows_no_table) {
+  constexpr unsigned steps = 400'000;
+  entry_index small{arena, held, memory, {.initial_depth = 0, .packed_shape = 3}};
+  const std::array<entry_handle, 2> entries{write_entry(arena, key(0)), write_entry(arena, key(1))};
+  std::vector<std::thread> threads;
+  for (unsigned number = 0; number < 6; ++number) {
+    threads.emplace_back([&, number] {
+      for (unsigned step = 0; step < steps; ++step) {
+        const std::size_t i = (step / 2 + number) % 2;
+        if (step % 2 == 0) {
+          small.insert(hash(key(i)), key(i), entries[i], keep);
+        } else {
+          small.visit(hash(key(i)), key(i), remove);
+        }
+      }
+    });
+  }
+  for (std::thread& each : threads) each.join();
+  EXPECT_EQ(small.growths(), 0U);
 }
 
 TEST_F(index_with_small_tables, drain_hands_over_every_handle_once) {

@@ -8,6 +8,9 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <cstddef>
+#include <cstdio>
+#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -134,6 +137,99 @@ TEST(out_of_memory, answers_or_closes_whatever_is_asked_for_and_goes_on_serving_
   for (const char* secret : {"reader", "writer"})
     EXPECT_EQ(end.output.find(secret), std::string::npos) << secret;
 }
+
+// ---- new keys, where the kernel gives less than they take ---------------------------------------
+
+struct put_counts {
+  std::size_t stored = 0;
+  std::size_t refused = 0; // for want of memory
+  std::size_t other = 0;
+};
+
+put_counts put_new_keys(raw_client& client, std::size_t count, std::size_t value_chars) {
+  constexpr std::size_t batch = 50;
+  const std::string value(value_chars, 'v');
+  put_counts counts;
+  for (std::size_t at = 0; at < count; at += batch) {
+    std::string requests;
+    for (std::size_t i = at; i < at + batch; ++i)
+      requests += put_request("key" + std::to_string(i), value);
+    client.send(requests);
+    for (std::size_t i = 0; i < batch; ++i) {
+      const unsigned status = client.read_reply().status;
+      ++(status == 200                    ? counts.stored
+         : status == 503 || status == 507 ? counts.refused
+                                          : counts.other);
+    }
+  }
+  return counts;
+}
+
+std::size_t evictions_of(raw_client& client) {
+  const std::string stats = client.ask(get_request("/stats")).body;
+  const std::string name = "\"lru\":";
+  const std::size_t at = stats.find(name, stats.find("\"evictions\""));
+  if (at == std::string::npos) throw std::runtime_error{"no evictions in " + stats};
+  return std::stoul(stats.substr(at + name.size()));
+}
+
+void expect_stored_by_evicting(const server_process& server, raw_client& client, std::size_t count,
+                               const put_counts& counts) {
+  EXPECT_EQ(counts.other, 0U);
+  EXPECT_LE(counts.refused, count / 1000);
+  EXPECT_GT(evictions_of(client), 0U);
+  EXPECT_EQ(client.ask(get_request("/get?key=key" + std::to_string(count - 1))).status, 200U);
+  EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U);
+}
+
+constexpr std::size_t new_keys = 100'000;
+
+TEST(out_of_memory, evicts_for_new_keys_that_do_not_fit_the_address_space_there_is_from_the_start) {
+  constexpr std::size_t value_chars = 1500;
+  constexpr std::size_t limit_kib = std::size_t{256} << 10; // 150 MB of values and 57 MiB of stacks
+  const server_process server{
+      binary,
+      {"--threads", "2", "--max-value-chars", std::to_string(value_chars)},
+      {"/bin/sh", "-c", "ulimit -v " + std::to_string(limit_kib) + " && exec \"$@\"", "sh"}};
+  raw_client client = server.connect();
+  const put_counts counts = put_new_keys(client, new_keys, value_chars);
+  expect_stored_by_evicting(server, client, new_keys, counts);
+}
+
+// From now on it gets half a MiB more of what the resource counts.
+void limit_growth(pid_t pid, decltype(RLIMIT_AS) resource) {
+  constexpr std::size_t more_bytes = std::size_t{512} << 10;
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  const std::string name = resource == RLIMIT_AS ? "VmSize:" : "VmData:";
+  std::string word;
+  while (status >> word && word != name) {
+  }
+  std::size_t kib = 0;
+  if (!(status >> kib)) throw std::runtime_error{"no " + name};
+  const rlimit limit{kib * 1024 + more_bytes, RLIM_INFINITY};
+  if (::prlimit(pid, resource, &limit, nullptr) != 0) throw std::runtime_error{"prlimit"};
+}
+
+class refused_growth : public testing::TestWithParam<decltype(RLIMIT_AS)> {};
+
+TEST_P(refused_growth, makes_new_keys_evict_old_ones_instead_of_being_refused) {
+  running_server server{{"--threads", "2"}};
+  raw_client client = server.connect();
+  EXPECT_EQ(put_new_keys(client, 1000, 200).stored, 1000U);
+  limit_growth(server.pid(), GetParam());
+  // A table that cannot grow takes many evictions until it has a place.
+  const std::size_t keys = GetParam() == RLIMIT_AS ? new_keys * 2 / 5 : new_keys;
+  const put_counts counts = put_new_keys(client, keys, 200);
+  std::printf("%zu of %zu stored, %zu refused, %zu entries evicted\n", counts.stored, keys,
+              counts.refused, evictions_of(client));
+  expect_stored_by_evicting(server, client, keys, counts);
+}
+
+INSTANTIATE_TEST_SUITE_P(out_of_memory, refused_growth, testing::Values(RLIMIT_AS, RLIMIT_DATA),
+                         [](const auto& resource) {
+                           return std::string{resource.param == RLIMIT_AS ? "address_space"
+                                                                          : "data"};
+                         });
 
 } // namespace
 } // namespace kvcache::test

@@ -91,6 +91,16 @@ private:
   }
 };
 
+// Up to 65 % of the limit.
+void fill_with_small_entries(machine& m) {
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) {
+    for (int i = 0; i < 2000; ++i) put_number(m.entries, number++, 20);
+    m.tick();
+  }
+}
+
 TEST(evictor, evicts_nothing_below_seventy_percent) {
   machine m(16 * mib);
   m.others = 4 * mib;
@@ -195,12 +205,7 @@ TEST(evictor, a_spike_that_ends_before_the_confirming_reading_purges_nothing) {
 
 TEST(evictor, an_emergency_is_confirmed_after_one_pause_and_purged_without_further_ones) {
   machine m(64 * mib);
-  m.tick();
-  std::size_t number = 0;
-  while (m.use_percent() < 65) {
-    for (int i = 0; i < 2000; ++i) put_number(m.entries, number++, 20);
-    m.tick();
-  }
+  fill_with_small_entries(m);
   unsigned pauses = 0;
   m.meanwhile = [&] { ++pauses; };
   m.others = 21 * mib; // over 95 %: more entries go than are evicted for one reading
@@ -245,12 +250,7 @@ TEST(evictor, is_woken_by_the_first_put_that_stands_at_the_mark_and_in_an_emerge
 
 TEST(evictor, a_purge_of_many_entries_ends_at_what_is_allowed_though_memory_is_read_again_in_it) {
   machine m(64 * mib);
-  m.tick();
-  std::size_t number = 0;
-  while (m.use_percent() < 65) {
-    for (int i = 0; i < 2000; ++i) put_number(m.entries, number++, 20);
-    m.tick();
-  }
+  fill_with_small_entries(m);
   ASSERT_EQ(m.evicted(), 0U);
   m.others = 21 * mib; // over 95 %, and 93 % again after a few of the entries
   m.tick();

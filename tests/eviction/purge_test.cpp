@@ -1,14 +1,13 @@
 // An emergency under way: others go on growing while the cache makes room, on a machine whose time
 // passes with the work that is done.
-#include "eviction/evictor.hpp"
+#include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
 #include <vector>
 
-#include <gtest/gtest.h>
-
-#include "eviction/store_fixture.hpp"
+#include "eviction/cache_alone.hpp"
 
 namespace kvcache {
 namespace {
@@ -30,8 +29,15 @@ protected:
   static constexpr double first_jump = 0.28;
   static constexpr double growth_a_second = 0.06;
 
-  growing_neighbour() { entries.set_room_maker(&evict); }
-  ~growing_neighbour() override { entries.set_room_maker(nullptr); }
+  growing_neighbour() {
+    cache.at_reading = [this] {
+      ++readings;
+      seen.push_back(part(use()));
+      cache.others = use() - entries.held_bytes();
+    };
+    cache.cpu_ns = [this] { return cpu_ns(); };
+    cache.now_ns = [this] { return now_ns(); };
+  }
 
   std::uint64_t cpu_ns() const {
     const cache_stats done = entries.stats();
@@ -76,23 +82,9 @@ protected:
   std::vector<double> seen;
   std::size_t number = 0;
   std::mt19937_64 random{9}; // NOLINT(bugprone-random-generator-seed): repeatable
-  memory_report report;
-  store entries{repeatable_options()};
-  evictor evict{entries,
-                {},
-                {.read_memory = [this](std::uint64_t) -> const memory_report& {
-                   ++readings;
-                   seen.push_back(part(use()));
-                   report.levels = {{.used_bytes = use(), .limit_bytes = limit, .source = "fake"}};
-                   return report;
-                 },
-                 .thread_cpu_ns = [this] { return cpu_ns(); },
-                 .buffer_bytes = {},
-                 .wake = {},
-                 .on_tier_change = {},
-                 .on_estimate = {},
-                 .now_ns = [this] { return now_ns(); },
-                 .on_reading = {}}};
+  cache_alone cache{limit};
+  store& entries = cache.entries;
+  evictor& evict = cache.evict;
 };
 
 TEST_P(growing_neighbour, pushes_use_to_the_limit_at_no_reading) {
@@ -126,66 +118,68 @@ INSTANTIATE_TEST_SUITE_P(evictor, growing_neighbour,
 
 // ---- what PUTs do meanwhile ---------------------------------------------------------------------
 
-class puts_in_an_emergency : public testing::Test {
+class serving_in_an_emergency : public testing::Test {
 protected:
-  puts_in_an_emergency() { entries.set_room_maker(&evict); }
-  ~puts_in_an_emergency() override { entries.set_room_maker(nullptr); }
+  // Up to 70 %, then accessed in another order; then others jump.
+  void begin_emergency() {
+    while (entries.held_bytes() < cache.limit * 70 / 100) {
+      ASSERT_TRUE(put_number(entries, number++, 20));
+    }
+    for (std::size_t i = 0; i < number; ++i) access_number(entries, i * 7919 % number);
+    cache.others = cache.limit * 28 / 100;
+  }
 
-  // What happens while the evictor takes its second reading, as if it got no processor after that.
-  std::function<void()> before_second_reading;
-  std::uint64_t limit = 32 * mib;
-  std::uint64_t others = 0;
-  unsigned readings = 0;
-  memory_report report;
-  store entries{repeatable_options()};
-  evictor evict{entries,
-                {},
-                {.read_memory = [this](std::uint64_t) -> const memory_report& {
-                   ++readings;
-                   if (readings == 4 && before_second_reading) before_second_reading();
-                   report.levels = {{.used_bytes = others + entries.held_bytes(),
-                                     .limit_bytes = limit,
-                                     .source = "fake"}};
-                   return report;
-                 },
-                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
-                 .buffer_bytes = {},
-                 .wake = {},
-                 .on_tier_change = {},
-                 .on_estimate = {}}};
+  // The first reading and the second, which confirms it, begin the purge; between the third and the
+  // fourth the evictor gets no processor, and `serve` is done. Returns the bytes that went back.
+  std::size_t bytes_returned_by(const std::function<void()>& serve) {
+    unsigned readings = 0;
+    std::size_t before = 0;
+    std::size_t after = 0;
+    cache.at_reading = [&] {
+      if (++readings != 4) return;
+      before = entries.held_bytes();
+      serve();
+      after = entries.held_bytes();
+    };
+    evict.run();
+    cache.at_reading = {};
+    EXPECT_GE(readings, 4U);
+    return before > after ? before - after : 0;
+  }
+
+  std::size_t number = 0;
+  cache_alone cache{32 * mib};
+  store& entries = cache.entries;
+  evictor& evict = cache.evict;
 };
 
-TEST_F(puts_in_an_emergency, take_part_in_the_purge_and_return_pages) {
-  evict.run();
-  std::size_t number = 0;
-  while (entries.held_bytes() < limit * 70 / 100) {
-    ASSERT_TRUE(put_number(entries, number++, 20));
-  }
-  for (std::size_t i = 0; i < number; ++i) access_number(entries, i * 7919 % number);
-  readings = 0;
-  others = limit * 28 / 100;
-  std::size_t held_before = 0;
-  std::size_t held_after = 0;
-  // The first reading and the second, which confirms it, begin the purge; between the third and the
-  // fourth the evictor stands still.
-  before_second_reading = [&] {
-    held_before = entries.held_bytes();
+TEST_F(serving_in_an_emergency, puts_take_part_in_the_purge_and_return_pages) {
+  begin_emergency();
+  const std::size_t returned = bytes_returned_by([&] {
     for (int i = 0; i < 1000; ++i) ASSERT_TRUE(put_number(entries, number++, 20));
-    held_after = entries.held_bytes();
-  };
-  evict.run();
-  ASSERT_GE(readings, 4U);
-  EXPECT_LT(held_after, held_before - mib);
+  });
+  EXPECT_GT(returned, mib);
   for (std::size_t i = number - 1000; i < number; ++i) ASSERT_TRUE(holds_number(entries, i)) << i;
 }
 
-TEST_F(puts_in_an_emergency, leave_no_slab_out_of_allocation) {
+TEST_F(serving_in_an_emergency, threads_that_only_read_take_part_when_asked) {
+  EXPECT_FALSE(evict.wants_help());
+  begin_emergency();
+  const std::size_t returned = bytes_returned_by([&] {
+    ASSERT_TRUE(evict.wants_help());
+    evict.help(1000);
+  });
+  EXPECT_GT(returned, mib);
+  EXPECT_FALSE(evict.wants_help());
+  const std::size_t left = entries.size();
+  evict.help(1000);
+  EXPECT_EQ(entries.size(), left);
+}
+
+TEST_F(serving_in_an_emergency, leaves_no_slab_out_of_allocation) {
+  begin_emergency();
   evict.run();
-  std::size_t number = 0;
-  while (entries.held_bytes() < limit * 70 / 100) put_number(entries, number++, 20);
-  others = limit * 28 / 100;
-  evict.run();
-  others = 0;
+  cache.others = 0;
   evict.run();
   // All gaps can be filled again.
   std::size_t put = 0;
@@ -193,6 +187,46 @@ TEST_F(puts_in_an_emergency, leave_no_slab_out_of_allocation) {
     ASSERT_TRUE(put_number(entries, number + put++, 20));
   }
   EXPECT_LE(entries.free_bytes(), slab_bytes);
+}
+
+// ---- what else the evictor does -----------------------------------------------------------------
+
+// A machine on which the evictor gets a twentieth of a processor.
+class evictor_under_a_quota : public testing::Test {
+protected:
+  static constexpr std::uint64_t ms = 1'000'000;
+
+  evictor_under_a_quota() {
+    cache.cpu_ns = [this] { return cpu_ns += 10'000; }; // of work, between two looks
+    cache.now_ns = [this] { return 1 + 20 * cpu_ns; };
+    cache.at_reading = [this] { read_ns = cache.now_ns(); };
+  }
+
+  std::uint64_t cpu_ns = 0;
+  std::uint64_t read_ns = 0;
+  cache_alone cache{256 * mib};
+};
+
+TEST_F(evictor_under_a_quota, reads_memory_before_it_has_collected_all_that_has_expired) {
+  constexpr std::size_t count = 400'000;
+  for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(put_number(cache.entries, i, 20, 1));
+  cache.entries.advance_clock(2);
+  cache.evict.run();
+  EXPECT_LT(cache.now_ns() - read_ns, 150 * ms);
+  EXPECT_GT(cache.entries.size(), 0U);
+  for (int run = 0; run < 100 && cache.entries.size() != 0; ++run) cache.evict.run();
+  EXPECT_EQ(cache.entries.size(), 0U); // the others are collected later
+}
+
+TEST_F(evictor_under_a_quota, reads_memory_sooner_in_an_emergency) {
+  constexpr std::size_t count = 400'000;
+  for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(put_number(cache.entries, i, 20, 1));
+  cache.others = cache.limit * 96 / 100; // and content at its floor: nothing is to be evicted
+  for (std::size_t i = 1000; i < count; ++i) cache.entries.erase(key_of(i));
+  cache.entries.advance_clock(2);
+  cache.evict.run();
+  ASSERT_EQ(cache.evict.status().tier, pressure_tier::emergency);
+  EXPECT_LT(cache.now_ns() - read_ns, 30 * ms);
 }
 
 } // namespace

@@ -5,8 +5,7 @@
 #include <atomic>
 
 #include "cache/counting_memory.hpp"
-#include "eviction/evictor.hpp"
-#include "eviction/store_fixture.hpp"
+#include "eviction/cache_alone.hpp"
 
 namespace kvcache {
 namespace {
@@ -17,27 +16,10 @@ constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
 class refused_memory : public testing::Test {
 protected:
-  refused_memory() {
-    entries.set_room_maker(&evict);
-    evict.run();
-  }
-  ~refused_memory() override { entries.set_room_maker(nullptr); }
-
   counting_memory memory;
-  memory_report report;
-  store entries{repeatable_options(), memory};
-  evictor evict{entries,
-                {},
-                {.read_memory = [this](std::uint64_t own) -> const memory_report& {
-                   report.levels = {
-                       {.used_bytes = own, .limit_bytes = 1024 * mib, .source = "fake"}};
-                   return report;
-                 },
-                 .thread_cpu_ns = [] { return std::uint64_t{0}; },
-                 .buffer_bytes = {},
-                 .wake = {},
-                 .on_tier_change = {},
-                 .on_estimate = {}}};
+  cache_alone cache{1024 * mib, repeatable_options(), memory};
+  store& entries = cache.entries;
+  evictor& evict = cache.evict;
 };
 
 TEST_F(refused_memory, makes_puts_evict_the_oldest_instead_of_failing) {

@@ -79,11 +79,11 @@ TEST_P(endless_puts, evict_nothing_that_was_put_lately) {
   const auto [limit_mib, most_bytes] = GetParam();
   cache_alone cache(limit_mib * mib);
   std::mt19937_64 random{4}; // NOLINT(bugprone-random-generator-seed): repeatable
-  constexpr std::size_t lately = 1000;
   std::size_t number = 0;
   const auto some_bytes = [&] { return 1 + random() % most_bytes; };
   const std::size_t fit = limit_mib * mib * 7 / 10 / (most_bytes / 2 + 64);
-  while (number < 4 * fit) {
+  const std::size_t lately = std::min<std::size_t>(1000, fit / 16);
+  while (number < 16 * fit) {
     if (number % 1000 == 0) cache.evict.run();
     ASSERT_TRUE(put_number(cache.entries, number, some_bytes())) << number;
     ++number;
@@ -96,7 +96,11 @@ TEST_P(endless_puts, evict_nothing_that_was_put_lately) {
 }
 
 INSTANTIATE_TEST_SUITE_P(sizes, endless_puts,
-                         testing::Values(std::pair{64U, 1024U}, std::pair{32U, 4000U}));
+                         testing::Values(std::pair{64U, 1024U}, std::pair{32U, 4000U},
+                                         std::pair{16U, 30U}, std::pair{16U, 200U},
+                                         std::pair{16U, 1000U}, std::pair{16U, 4000U},
+                                         std::pair{24U, 100U}, std::pair{8U, 256U},
+                                         std::pair{48U, 512U}));
 
 } // namespace
 } // namespace kvcache

@@ -64,29 +64,48 @@ constexpr useconds_t between_steps_us = 20'000;
   for (;;) ::pause();
 }
 
-} // namespace
-
-growing_ballast::growing_ballast(memory_cgroup& group, std::size_t jump_bytes,
-                                 std::size_t bytes_a_second, std::size_t most_bytes) {
+// A child process that does `work` once it is in the group and told to begin: what it has done is
+// to be read from `done`.
+struct child {
+  pid_t pid;
+  int done;
+};
+template <class Work>
+child start_in(memory_cgroup& group, Work work) {
   int go[2];
   int done[2];
   if (::pipe(go) != 0 || ::pipe(done) != 0)
     throw std::system_error{errno, std::generic_category(), "pipe"};
-  pid_ = ::fork();
-  if (pid_ < 0) throw std::system_error{errno, std::generic_category(), "fork"};
-  if (pid_ == 0) {
+  const pid_t pid = ::fork();
+  if (pid < 0) throw std::system_error{errno, std::generic_category(), "fork"};
+  if (pid == 0) {
     ::close(go[1]);
     ::close(done[0]);
-    grow(jump_bytes, bytes_a_second, most_bytes, go[0], done[1]);
+    work(go[0], done[1]);
   }
   ::close(go[0]);
   ::close(done[1]);
-  done_ = done[0];
-  group.add(pid_);
+  group.add(pid);
   const char word = 0;
   const bool begun = ::write(go[1], &word, 1) == 1;
   ::close(go[1]);
   if (!begun) throw std::runtime_error("the other process did not begin");
+  return {pid, done[0]};
+}
+
+void end(pid_t pid) {
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
+
+} // namespace
+
+growing_ballast::growing_ballast(memory_cgroup& group, std::size_t jump_bytes,
+                                 std::size_t bytes_a_second, std::size_t most_bytes) {
+  const child started = start_in(
+      group, [=](int go, int done) { grow(jump_bytes, bytes_a_second, most_bytes, go, done); });
+  pid_ = started.pid;
+  done_ = started.done;
 }
 
 bool growing_ballast::has_all() const {
@@ -95,36 +114,19 @@ bool growing_ballast::has_all() const {
 }
 
 growing_ballast::~growing_ballast() {
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
+  end(pid_);
   ::close(done_);
 }
 
 ballast::ballast(memory_cgroup& group, std::size_t bytes) {
-  int go[2];
-  int done[2];
-  if (::pipe(go) != 0 || ::pipe(done) != 0)
-    throw std::system_error{errno, std::generic_category(), "pipe"};
-  pid_ = ::fork();
-  if (pid_ < 0) throw std::system_error{errno, std::generic_category(), "fork"};
-  if (pid_ == 0) {
-    ::close(go[1]);
-    ::close(done[0]);
-    take(bytes, go[0], done[1]);
-  }
-  ::close(go[0]);
-  ::close(done[1]);
-  group.add(pid_);
+  const child started = start_in(group, [=](int go, int done) { take(bytes, go, done); });
+  pid_ = started.pid;
   char word = 0;
-  const bool taken = ::write(go[1], &word, 1) == 1 && ::read(done[0], &word, 1) == 1;
-  ::close(go[1]);
-  ::close(done[0]);
+  const bool taken = ::read(started.done, &word, 1) == 1;
+  ::close(started.done);
   if (!taken) throw std::runtime_error("the other process did not get its memory");
 }
 
-ballast::~ballast() {
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-}
+ballast::~ballast() { end(pid_); }
 
 } // namespace kvcache::test

@@ -122,7 +122,8 @@ bool memory_cgroup::set_processor_share(double share, std::string& why_not) {
   }
   const fs::path directory = fs::path("/sys/fs/cgroup/cpu") / directory_.filename();
   std::error_code error;
-  if (!fs::create_directory(directory, error)) {
+  fs::create_directory(directory, error);
+  if (error) {
     why_not = "cannot make " + directory.string() + ": " + error.message();
     return false;
   }

@@ -51,6 +51,30 @@ TEST(server, answers_nothing_before_it_is_started_and_is_ready_with_its_first_an
   EXPECT_EQ(early.read_reply().status, 200U);
 }
 
+TEST(server, takes_part_in_eviction_with_a_step_for_each_get_and_put_while_it_is_wanted) {
+  std::atomic<bool> wanted{false};
+  std::atomic<std::size_t> steps{0};
+  http::server_services services;
+  services.eviction = {.wanted = &wanted, .take_part = [&](std::size_t more) { steps += more; }};
+  test_server server{with_threads(1), services};
+  raw_client client = server.connect();
+  // A batch ends after its answers are sent, and before the next request on the connection is read.
+  const auto await_end_of_batch = [&] { client.ask(get_request("/healthz")); };
+  client.ask(put_request("a", "1"));
+  await_end_of_batch();
+  EXPECT_EQ(steps, 0U);
+  wanted = true;
+  client.send(get_request("/get?key=a") + get_request("/get?key=b") + put_request("b", "2"));
+  for (int reply = 0; reply < 3; ++reply) client.read_reply();
+  await_end_of_batch();
+  EXPECT_EQ(steps, 3U);
+  await_end_of_batch();
+  wanted = false;
+  client.ask(get_request("/get?key=a"));
+  await_end_of_batch();
+  EXPECT_EQ(steps, 3U);
+}
+
 TEST(server, spreads_connections_evenly_over_its_workers) {
   cache store{cache_options{}};
   const coarse_clock clock;
