@@ -1,4 +1,4 @@
-#include "daemon/room_options.hpp"
+#include "daemon/layer_options.hpp"
 
 #include <algorithm>
 
