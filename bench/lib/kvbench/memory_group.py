@@ -14,6 +14,7 @@ class MemoryGroup:
     def __init__(self, limit_bytes):
         self.is_v1 = (_MOUNT / "memory" / "memory.limit_in_bytes").exists()
         self.path = (_MOUNT / "memory" if self.is_v1 else _MOUNT) / f"kvcache-bench-{os.getpid()}"
+        self._processor_path = None  # a group of its own in v1
         self._first_limit = limit_bytes
 
     def __enter__(self):
@@ -30,13 +31,32 @@ class MemoryGroup:
         return self
 
     def __exit__(self, *_):
+        for path in filter(None, (self.path, self._processor_path)):
+            self._remove(path)
+
+    @staticmethod
+    def _remove(path):
         for _ in range(50):
             try:
-                self.path.rmdir()
+                path.rmdir()
                 return
             except OSError:
                 time.sleep(0.1)  # the kernel still counts the ended processes
-        print(f"{self.path} could not be removed", file=sys.stderr)
+        print(f"{path} could not be removed", file=sys.stderr)
+
+    def allow_processors(self, share, process):
+        """A quota for that process, in processors; on v2 for the whole group."""
+        period_us = 100_000
+        quota_us = int(share * period_us)
+        if not self.is_v1:
+            (_MOUNT / "cgroup.subtree_control").write_text("+cpu")
+            (self.path / "cpu.max").write_text(f"{quota_us} {period_us}")
+            return
+        self._processor_path = _MOUNT / "cpu" / self.path.name
+        self._processor_path.mkdir()
+        (self._processor_path / "cpu.cfs_period_us").write_text(str(period_us))
+        (self._processor_path / "cpu.cfs_quota_us").write_text(str(quota_us))
+        (self._processor_path / "cgroup.procs").write_text(str(process))
 
     def set_limit(self, limit_bytes):
         """On v1 the kernel refuses a limit below the present use, as OSError."""
