@@ -21,8 +21,8 @@ namespace {
 // The interval at which the main thread publishes logs.
 constexpr std::chrono::milliseconds between_books{250};
 
-// Maximum lag of the cache's clock: half a tick, so that an entry outlives its ttl by 0.15 s at
-// most.
+// How far the cache's clock may be behind: half a tick, so that an entry with a ttl outlives it by
+// 0.15 s at most.
 constexpr std::chrono::milliseconds clock_lateness{50};
 
 memory_reading lowest_limit(const memory_report& report) {
@@ -83,7 +83,7 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
                           clock_, make_services(), counters_)) {
   reject_too_small_limit();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
-  evictor_.run(); // so that the store has its limit before the first PUT
+  evictor_.run(); // the first PUT finds the store with its limit
   cache_.set_room_maker(&evictor_);
   eviction_thread_ = std::make_unique<periodic_worker>(
       [this] { evictor_.run(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
@@ -112,8 +112,8 @@ void daemon::reject_too_small_limit() {
 evictor_surroundings daemon::make_surroundings() {
   evictor_surroundings surroundings = system_surroundings(monitor_);
   surroundings.buffer_bytes = [this] { return server_->buffer_bytes(); };
-  surroundings.on_reading = [this] { set_caps(); }; // the first reading follows the server's start
-  surroundings.wake = [this] { eviction_thread_->poke(); }; // PUTs start after that thread
+  surroundings.on_reading = [this] { set_caps(); }; // none is taken before the server is there
+  surroundings.wake = [this] { eviction_thread_->poke(); }; // no PUT comes before it is there
   return surroundings;
 }
 

@@ -96,11 +96,11 @@ private:
   // In dependency order; destroyed in reverse.
   const http::endpoint_table endpoints_{http::product_endpoints};
   observe::registry counters_;
-  memory_monitor monitor_;     // used by the eviction thread only, once that runs
-  const memory_reading limit_; // the lowest one at start
+  memory_monitor monitor_;     // the eviction thread's, once there is one
+  const memory_reading limit_; // the lowest one there was at start
   const coarse_clock clock_;
   cache cache_;
-  periodic_worker clock_thread_; // a thread of its own, since eviction may take long
+  periodic_worker clock_thread_; // no other has time to be in time: eviction may take long
   evictor evictor_;
   const std::unique_ptr<token_reader> token_reader_; // null: no tokens are required
   std::unique_ptr<http::token_authorizer> tokens_;   // null: likewise
