@@ -6,7 +6,7 @@
 //   cache.get("key", [&](std::string_view value) { out.append(value); });
 //
 // Keys and values are any bytes, NUL included; the store knows no encoding and no HTTP. The limits
-// on their lengths that users see, in characters, belong to the HTTP layers.
+// on their lengths that users see, in characters, belong to the HTTP room.
 //
 // Thread-safety: every member may be called from any thread at any time, unless it says otherwise.
 // Per key, operations are linearizable. Nothing here throws once the cache is constructed: what can
@@ -28,7 +28,7 @@
 namespace kvcache {
 
 class room_maker;
-class store; // the implementation (src/cache/store.hpp); eviction uses it directly
+class store; // what stands behind this face (src/cache/store.hpp); eviction works on it directly
 
 enum class put_outcome : std::uint8_t {
   inserted,      // the key was not there

@@ -81,7 +81,7 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       access_(make_access_log(settings)),
       server_(make_server(make_server_options(settings, limit_.limit_bytes), endpoints_, cache_,
                           clock_, make_services(), counters_)) {
-  reject_too_small_limit();
+  refuse_a_limit_that_leaves_no_room();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
   evictor_.run(); // the first PUT finds the store with its limit
   cache_.set_room_maker(&evictor_);
@@ -103,7 +103,7 @@ void daemon::set_caps() noexcept {
       {.connections = server_->connection_count(), .buffer_bytes = server_->buffer_bytes()}));
 }
 
-void daemon::reject_too_small_limit() {
+void daemon::refuse_a_limit_that_leaves_no_room() {
   const auto fault = find_limit_too_small(monitor_.read(0).levels, process_.look().resident_bytes,
                                           make_evictor_options(settings_).pressure);
   if (fault) throw unworkable_option{*fault};

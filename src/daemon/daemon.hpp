@@ -67,7 +67,7 @@ private:
 
   evictor_surroundings make_surroundings();
   http::server_services make_services();
-  void reject_too_small_limit();
+  void refuse_a_limit_that_leaves_no_room();
   void log_started();
   void log_stopped() noexcept;
   void publish_logs() noexcept;
@@ -102,9 +102,9 @@ private:
   cache cache_;
   periodic_worker clock_thread_; // no other has time to be in time: eviction may take long
   evictor evictor_;
-  const std::unique_ptr<token_reader> token_reader_; // null: no tokens are required
+  const std::unique_ptr<token_reader> token_reader_; // null: no tokens are asked for
   std::unique_ptr<http::token_authorizer> tokens_;   // null: likewise
-  std::unique_ptr<config::access_lines> access_;     // null: no access log
+  std::unique_ptr<config::access_lines> access_;     // null: no access log is kept
   std::unique_ptr<http::server> server_;
   std::unique_ptr<periodic_worker> eviction_thread_;
 
