@@ -51,7 +51,7 @@ constexpr option_value number{
     },
     [](const options& settings) { return std::to_string(settings.*Member); }};
 
-// The member's 0 is "auto" for people: the program finds the value itself.
+// The member's 0 is written as "auto": the program determines the value.
 template <auto Member, std::uint64_t Low, std::uint64_t High>
 constexpr option_value number_or_auto{
     [](options& settings, std::string_view text) -> refusal {
@@ -127,8 +127,8 @@ constexpr option_value ip_address{[](options& settings, std::string_view text) -
                                   },
                                   [](const options& settings) { return settings.*Member; }};
 
-// A text that was given is not empty: nobody means that, and as "not set" it would leave the server
-// open that was to be closed.
+// Rejects an empty text: treated as "not set", it would leave a server open that was to be
+// protected.
 template <auto Member>
 constexpr option_value file_path{[](options& settings, std::string_view text) -> refusal {
                                    if (text.empty()) return "the path of a file";
