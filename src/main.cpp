@@ -1,4 +1,4 @@
-// The program: from arguments to an exit code. 0 is good, 1 a failure at run time, 2 a wrong
+// The program: from arguments to an exit code. 0 is success, 1 a failure at run time, 2 an invalid
 // option.
 #include <unistd.h>
 
@@ -12,7 +12,7 @@
 
 #include "config/command_line.hpp"
 #include "daemon/daemon.hpp"
-#include "daemon/room_options.hpp"
+#include "daemon/layer_options.hpp"
 #include "daemon/start_failure.hpp"
 #include "memory/cpu_quota.hpp"
 #include "process/bounded_write.hpp"
@@ -30,13 +30,13 @@ using namespace kvcache;
 
 enum exit_code : int { good = 0, failed = 1, wrong_option = 2 };
 
-// Without a log. A line that nobody takes is dropped, as the log does it.
+// Writes without the log. A line without a reader is dropped, as in the log.
 void complain(std::string_view text) {
   config::write_within(config::log_queue::drain_time, STDERR_FILENO, text);
 }
 
-// What does not reach standard output is a failure, so that no script goes on with half of it. A
-// reader that has seen enough (`| head`) knows.
+// Incomplete output is a failure, so that no script continues with a part of it. A reader that
+// closes early (`| head`) is no failure.
 int print(std::string_view text) {
   const std::error_code error = config::write_all(STDOUT_FILENO, text);
   if (!error) return good;

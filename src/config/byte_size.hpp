@@ -1,4 +1,4 @@
-// Sizes as people write them: 512M, 2G, 65536. Pure.
+// Byte sizes with units: 512M, 2G, 65536. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@
 namespace kvcache::config {
 
 // Decimal digits and, if any, one unit: B, K, M, G or T, where K, KB and KiB all mean 1024 bytes
-// (as Docker and the JVM read them), upper or lower case. Nothing for everything else, fractions,
-// signs and sizes over 2^64 − 1 included.
+// (as Docker and the JVM read them), upper or lower case. Nothing for any other text,
+// including fractions, signs and sizes over 2^64 − 1.
 std::optional<std::uint64_t> parse_byte_size(std::string_view text) noexcept;
 
 // The shortest text that parse_byte_size reads as exactly this size: "512M", "1000".

@@ -75,12 +75,12 @@ struct flag_reader {
   }
 
   void parse(std::vector<std::string> arguments) {
-    std::reverse(arguments.begin(), arguments.end()); // as CLI11 wants a vector
+    std::reverse(arguments.begin(), arguments.end()); // as CLI11 requires
     app.parse(std::move(arguments));
   }
 };
 
-// CLI11 says of such a flag how many values it wants, which is no help.
+// CLI11's message only states how many values such a flag requires.
 std::optional<std::string> find_given_twice(const flag_reader& reader) {
   for (std::size_t i = 0; i < reader.flags.size(); ++i)
     if (reader.flags[i]->count() > 1) return option_table()[i].flag() + ": given more than once";
@@ -100,8 +100,8 @@ std::string with_suggestion(std::string message, std::string_view name,
   return message;
 }
 
-// The first argument that is neither an option nor the value of one, and what may have been meant:
-// also where the dashes are missing.
+// The first argument that is neither an option nor the value of one, and the nearest option, also
+// if only the dashes are missing.
 std::string unknown_argument(std::string_view argument) {
   std::vector<std::string> flags{"--help", "--version", "--print-config", "--health-check"};
   for (const option_row& row : option_table()) flags.push_back(row.flag());
@@ -135,7 +135,7 @@ std::optional<std::string> find_empty_flag(const std::vector<std::string>& argum
 constexpr std::string_view origin_is_default = "default";
 constexpr std::string_view origin_is_environment = "environment ";
 
-// Takes one option's value from the flag, else from the environment; says what is wrong with it.
+// Reads one option's value from the flag, else from the environment. Returns the fault, if any.
 std::optional<std::string> settle(const option_row& row, const std::string* flag_text,
                                   const environment& variables, options& settings,
                                   std::string& origin) {
@@ -159,8 +159,7 @@ std::optional<std::string> settle(const option_row& row, const std::string* flag
   return wrong_value(name, *text, *expected);
 }
 
-// Where the flag is not given and the variable is there, but empty, it may be that whoever set it
-// believes to be protected.
+// An empty variable without a flag: the operator may believe that the protection is on.
 std::vector<std::string> empty_protections(const environment& variables,
                                            const value_origins& origins) {
   std::vector<std::string> warnings;
@@ -174,8 +173,7 @@ std::vector<std::string> empty_protections(const environment& variables,
   return warnings;
 }
 
-// What Kubernetes sets is not the operator's doing, so it is left without a word, unless it stands
-// where one of our options could have been.
+// Variables set by Kubernetes cause no warning, unless one has the name of an option.
 std::vector<std::string> strange_variables(const environment& variables) {
   std::vector<std::string> ours;
   for (const option_row& row : option_table()) ours.push_back(row.environment_variable());

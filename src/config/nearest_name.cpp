@@ -26,7 +26,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 std::string_view nearest_name(std::string_view name, std::span<const std::string> candidates) {
-  constexpr std::size_t longest = 64; // no name of ours is so long, and the work is quadratic
+  constexpr std::size_t longest = 64; // longer than any option; the work is quadratic
   if (name.size() > longest) return {};
   std::string_view nearest;
   std::size_t least = longest;

@@ -51,7 +51,7 @@ constexpr option_value number{
     },
     [](const options& settings) { return std::to_string(settings.*Member); }};
 
-// The member's 0 is "auto" for people: the program finds the value itself.
+// The member's 0 is written as "auto": the program determines the value.
 template <auto Member, std::uint64_t Low, std::uint64_t High>
 constexpr option_value number_or_auto{
     [](options& settings, std::string_view text) -> refusal {
@@ -127,8 +127,8 @@ constexpr option_value ip_address{[](options& settings, std::string_view text) -
                                   },
                                   [](const options& settings) { return settings.*Member; }};
 
-// A text that was given is not empty: nobody means that, and as "not set" it would leave the server
-// open that was to be closed.
+// Rejects an empty text: treated as "not set", it would leave a server open that was to be
+// protected.
 template <auto Member>
 constexpr option_value file_path{[](options& settings, std::string_view text) -> refusal {
                                    if (text.empty()) return "the path of a file";
@@ -211,88 +211,89 @@ constexpr std::string_view logs = "Logging";
 constexpr option_row rows[] = {
     {"bind", network, "<address>", "IP address to listen on; 0.0.0.0 or :: for all interfaces",
      ip_address<&o::bind_address>},
-    {"port", network, "<number>", "TCP port to listen on; 0 picks a free one and logs it",
+    {"port", network, "<number>", "TCP port to listen on; 0 selects a free one and logs it",
      number<&o::port, 0, 65535>},
     {"threads", network, "<number>|auto",
-     "Worker threads; auto is the processors this process may use (affinity and cgroup quota)",
+     "Worker threads; auto is the number of processors available to the process (affinity and "
+     "cgroup quota)",
      number_or_auto<&o::threads, 1, threads_most>},
 
-    {"max-key-chars", content, "<characters>", "Longest key, in Unicode characters",
+    {"max-key-chars", content, "<characters>", "Maximum length of a key, in Unicode characters",
      number<&o::max_key_chars, 1, item_chars_most>},
-    {"max-value-chars", content, "<characters>", "Longest value, in Unicode characters",
+    {"max-value-chars", content, "<characters>", "Maximum length of a value, in Unicode characters",
      number<&o::max_value_chars, 1, item_chars_most>},
     {"max-entries", content, "<entries>",
-     "Most entries held, the excess is evicted by CLOCK; 0 is no such limit",
+     "Maximum number of entries, enforced by CLOCK eviction; 0 is unlimited",
      number<&o::max_entries, 0, entries_most>},
     {"default-ttl-s", content, "<seconds>",
-     "Time to live of entries stored without a ttl of their own; 0 is for ever",
+     "Time to live of entries stored without a ttl; with 0 they do not expire",
      number<&o::default_ttl_s, 0, http::max_ttl_s>},
 
     {"memory-limit", memory, "<size>|auto",
-     "Memory this process may use, such as 512M or 2G, besides the limits of its container and the "
-     "machine; auto is only those",
+     "Memory limit of the process, such as 512M or 2G, in addition to those of its container and "
+     "the machine; auto adds none",
      size_or_auto<&o::memory_limit_bytes, memory_limit_least_bytes>},
     {"pressure-percent", memory, "<percent>", "Memory use up to which no entry is evicted",
      number<&o::pressure_percent, 1, 99>},
-    {"emergency-percent", memory, "<percent>", "Memory use from which room is made at once",
-     number<&o::emergency_percent, 1, 99>},
+    {"emergency-percent", memory, "<percent>",
+     "Memory use from which entries are evicted immediately", number<&o::emergency_percent, 1, 99>},
     {"floor-percent", memory, "<percent>",
-     "Share of the memory limit the cache always keeps, whatever others use",
+     "Share of the memory limit that the cache keeps, whatever other processes use",
      number<&o::floor_percent, 1, 99>},
     {"eviction-interval-ms", memory, "<ms>",
      "Time between two readings of memory use, in milliseconds, at most 1000",
      number<&o::eviction_interval_ms, eviction_interval_least_ms, eviction_interval_most_ms>},
 
     {"max-head-bytes", requests, "<bytes>|auto",
-     "Longest request head in bytes; auto follows the target's limit, at least 16384",
+     "Maximum size of a request head, in bytes; auto follows --max-target-bytes, at least 16384",
      number_or_auto<&o::max_head_bytes, request_bytes_least, request_bytes_most>},
-    {"max-head-fields", requests, "<fields>", "Most header fields in a request",
+    {"max-head-fields", requests, "<fields>", "Maximum number of header fields in a request",
      number<&o::max_head_fields, 1, head_fields_most>},
     {"max-target-bytes", requests, "<bytes>|auto",
-     "Longest request target in bytes; auto follows the key's limit, at least 8192",
+     "Maximum size of a request target, in bytes; auto follows --max-key-chars, at least 8192",
      number_or_auto<&o::max_target_bytes, request_bytes_least, request_bytes_most>},
     {"max-body-bytes", requests, "<bytes>|auto",
-     "Longest request body in bytes; auto follows the limits of key and value, at least 16384",
+     "Maximum size of a request body, in bytes; auto follows the limits of key and value, at least "
+     "16384",
      number_or_auto<&o::max_body_bytes, request_bytes_least, request_bytes_most>},
     {"max-connections", requests, "<connections>",
-     "Most connections at a time; 32 more are answered about health only, others get 503",
+     "Connection limit; 32 further connections are served health checks only, others get 503",
      number<&o::max_connections, 1, connections_most>},
-    {"head-timeout-ms", requests, "<ms>",
-     "Time for a request's head to arrive whole, in milliseconds",
+    {"head-timeout-ms", requests, "<ms>", "Maximum time to receive a request head, in milliseconds",
      number<&o::head_timeout_ms, timeout_least_ms, timeout_most_ms>},
-    {"body-timeout-ms", requests, "<ms>",
-     "Time for a request's body to arrive whole, in milliseconds",
+    {"body-timeout-ms", requests, "<ms>", "Maximum time to receive a request body, in milliseconds",
      number<&o::body_timeout_ms, timeout_least_ms, timeout_most_ms>},
     {"idle-timeout-ms", requests, "<ms>",
-     "Time a connection may stay open between requests, in milliseconds",
+     "Maximum time a connection stays open between requests, in milliseconds",
      number<&o::idle_timeout_ms, timeout_least_ms, timeout_most_ms>},
     {"write-timeout-ms", requests, "<ms>",
-     "Time a client may leave its answers unread, in milliseconds",
+     "Maximum time a client may leave its responses unread, in milliseconds",
      number<&o::write_timeout_ms, timeout_least_ms, timeout_most_ms>},
 
-    {"enable-flush", access, "", "Allow POST /flush, which empties the cache, to everyone",
+    {"enable-flush", access, "", "Allow everyone to send POST /flush, which empties the cache",
      on_or_off<&o::enable_flush>},
     {"allowed-hosts", access, "<hosts>",
-     "Host names requests may be addressed to, comma-separated, without port; none is any",
+     "Host names that requests may be addressed to, comma-separated, without port; none allows any",
      host_list<&o::allowed_hosts>, true},
     {"auth-token-file", access, "<path>",
-     "File of bearer tokens that requests must carry one of; read again on SIGHUP",
+     "File of bearer tokens, one of which every request must carry; reloaded on SIGHUP",
      file_path<&o::auth_token_file>, true},
 
     {"drain-delay-ms", stopping, "<ms>",
-     "Time after a stop signal in which connections are still accepted while /readyz says 503, "
-     "in milliseconds",
+     "Time after a stop signal during which connections are still accepted while /readyz returns "
+     "503, in milliseconds",
      number<&o::drain_delay_ms, 0, timeout_most_ms>},
     {"drain-timeout-ms", stopping, "<ms>",
-     "Time from a stop signal to the end of all connections, the delay included, in milliseconds",
+     "Maximum time from a stop signal until all connections are closed, including "
+     "--drain-delay-ms, in milliseconds",
      number<&o::drain_timeout_ms, timeout_least_ms, timeout_most_ms>},
 
-    {"log-level", logs, "<level>", "Least level that is logged: debug, info, warn or error",
+    {"log-level", logs, "<level>", "Minimum level to log: debug, info, warn or error",
      one_of<&o::level, log_levels>},
-    {"log-format", logs, "<format>", "text for people, json for one JSON object a line",
+    {"log-format", logs, "<format>", "text for people, json for one JSON object per line",
      one_of<&o::format, log_formats>},
     {"access-log", logs, "",
-     "Log a line for each answered request, without keys and values, whatever the level",
+     "Log a line for each request, without keys and values, at any log level",
      on_or_off<&o::access_log>},
     {"access-log-sample", logs, "<requests>",
      "With --access-log: log one in this many requests of each worker; 1 logs all",

@@ -1,6 +1,6 @@
-// The one list of options. Flags, environment variables, --help, --print-config and the README's
-// table all follow from it: to add or remove an option is to add or remove its row (and its member
-// in options.hpp).
+// The list of options. Flags, environment variables, --help and --print-config derive from it, and
+// a test compares it with src/config/README.md. An option is one row here and one member of
+// `options`.
 #pragma once
 
 #include <optional>
@@ -12,15 +12,15 @@
 
 namespace kvcache::config {
 
-// Every environment variable of ours begins with this.
+// The prefix of every environment variable of this program.
 inline constexpr std::string_view environment_prefix = "KVCACHE_";
 
-// How one member of options is read from text and written back.
+// Reads one member of options from text and writes it back.
 struct option_value {
-  // Sets the member and returns nothing; or leaves it and returns what would have been accepted
-  // ("a whole number from 0 to 65535").
+  // Sets the member and returns nothing; or leaves it unchanged and returns a description of what
+  // is accepted ("a whole number from 0 to 65535").
   std::optional<std::string> (*read)(options&, std::string_view text);
-  std::string (*write)(const options&); // text that `read` takes back to the same value
+  std::string (*write)(const options&); // text that `read` parses to the same value
 };
 
 struct option_row {
@@ -29,7 +29,7 @@ struct option_row {
   std::string_view value_name; // "<ms>"; empty for a switch, which needs no value
   std::string_view help;       // one sentence without full stop, unit included
   option_value value;
-  bool protects = false; // not set, everybody may: that a variable of it is empty is no trifle
+  bool protects = false; // restricts access if set: an empty variable causes a warning
 
   bool is_switch() const noexcept { return value_name.empty(); }
   std::string flag() const;                 // "--max-entries"
@@ -38,7 +38,7 @@ struct option_row {
 
 std::span<const option_row> option_table() noexcept;
 
-// What no single row can see: options that contradict each other. The message names them.
+// A contradiction between options, if any. The message names them.
 std::optional<std::string> find_contradiction(const options& settings);
 
 } // namespace kvcache::config

@@ -1,6 +1,5 @@
-// Everything an operator can set, as plain values. The initial value of each member is the default,
-// taken from the room that it is for; only what is decided here (port, threads) is written here.
-// What a value means, its range and its unit for people stand in option_table.cpp, one row each.
+// Every option, as plain values. The initial value of each member is the default, taken from the
+// layer that uses it. Meaning, range and unit are defined in option_table.cpp, one row per option.
 #pragma once
 
 #include <cstddef>
@@ -18,25 +17,25 @@
 namespace kvcache::config {
 
 struct options {
-  // Where it listens.
+  // Network.
   std::string bind_address = http::server_options{}.bind_address;
-  std::uint16_t port = 7171; // 0: the kernel picks a free one
-  unsigned threads = 0;      // 0: what worker_count.hpp finds
+  std::uint16_t port = 7171; // 0: the kernel selects a free one
+  unsigned threads = 0;      // 0: determined by worker_count.hpp
 
-  // What it stores.
+  // Content.
   std::size_t max_key_chars = http::http_limits{}.max_key_chars;
   std::size_t max_value_chars = http::http_limits{}.max_value_chars;
-  std::size_t max_entries = cache_options{}.max_entries;              // 0: no such limit
+  std::size_t max_entries = cache_options{}.max_entries;              // 0: unlimited
   std::uint32_t default_ttl_s = http::server_options{}.default_ttl_s; // 0: they do not expire
 
-  // How much memory it may use, and when it gives way.
-  std::uint64_t memory_limit_bytes = 0; // 0: only what the container and the machine allow
+  // Memory.
+  std::uint64_t memory_limit_bytes = 0; // 0: only the limits of container and machine
   unsigned pressure_percent = pressure_options{}.pressure_percent;
   unsigned emergency_percent = pressure_options{}.emergency_percent;
   unsigned floor_percent = pressure_options{}.floor_percent;
   unsigned eviction_interval_ms = evictor_options{}.interval_ms;
 
-  // What it takes from clients; 0 bytes: as much as the character limits above need.
+  // Requests and connections; 0 bytes: derived from the character limits above.
   std::size_t max_head_bytes = 0;
   std::size_t max_head_fields = http::http_limits{}.head_fields;
   std::size_t max_target_bytes = 0;
@@ -47,16 +46,16 @@ struct options {
   unsigned idle_timeout_ms = http::deadlines{}.idle_timeout_ms;
   unsigned write_timeout_ms = http::deadlines{}.write_timeout_ms;
 
-  // How it stops.
+  // Stopping.
   unsigned drain_delay_ms = http::server_options{}.drain_delay_ms;
   unsigned drain_timeout_ms = http::server_options{}.drain_timeout_ms;
 
-  // Who may do what.
+  // Access.
   bool enable_flush = http::server_options{}.enable_flush;
   std::vector<std::string> allowed_hosts; // empty: any Host
-  std::string auth_token_file;            // empty: no tokens are asked for
+  std::string auth_token_file;            // empty: no tokens are required
 
-  // What it writes about itself.
+  // Logging.
   log_level level = log_level::info;
   log_format format = log_format::text;
   bool access_log = false;

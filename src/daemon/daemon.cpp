@@ -8,7 +8,7 @@
 #include <variant>
 
 #include "config/command_line.hpp"
-#include "daemon/room_options.hpp"
+#include "daemon/layer_options.hpp"
 #include "daemon/start_failure.hpp"
 #include "daemon/token_file.hpp"
 #include "report/prometheus_text.hpp"
@@ -18,7 +18,7 @@ namespace kvcache::daemon {
 
 namespace {
 
-// How often the main thread looks whether there is something to log.
+// The interval at which the main thread publishes logs.
 constexpr std::chrono::milliseconds between_books{250};
 
 // How far the cache's clock may be behind: half a tick, so that an entry with a ttl outlives it by
@@ -128,34 +128,34 @@ http::server_services daemon::make_services() {
   return services;
 }
 
-// Once it has said that it listens, nothing may end it but a signal: what cannot be done for want
-// of memory is left, and said in words that need none.
+// Once it has logged that it listens, only a signal may stop it: what fails for lack of memory is
+// skipped, and logged by messages that need no memory.
 void daemon::run() {
   server_->start([this] {
     ended_ = true;
     signals_.wake();
   });
-  say_started();
+  log_started();
   while (!ended_) {
     switch (signals_.wait(between_books)) {
     case config::signal_waiter::event::stop:
-      stop_or_end();
+      on_stop_signal();
       break;
     case config::signal_waiter::event::reload:
       reload_tokens();
       break;
-    case config::signal_waiter::event::woken: // by the server's end or the token file's
+    case config::signal_waiter::event::woken: // by the end of the server or of a token file's read
     case config::signal_waiter::event::nothing:
       break;
     }
-    take_tokens();
-    keep_books();
+    apply_reloaded_tokens();
+    publish_logs();
   }
   server_->wait();
-  say_stopped();
+  log_stopped();
 }
 
-void daemon::say_started() {
+void daemon::log_started() {
   const auto fewer = find_fewer_connections(settings_, limit_.limit_bytes);
   const auto endpoint = server_->local_endpoint();
   log_.info("keyvalue-cache " + std::string{config::version()} + " listening on " +
@@ -165,8 +165,8 @@ void daemon::say_started() {
   if (fewer) log_.warn(*fewer);
 }
 
-// With what clients can compare their own count.
-void daemon::say_stopped() noexcept {
+// With counts that clients can compare with their own.
+void daemon::log_stopped() noexcept {
   const observe::counters_snapshot counted = counters_.totals();
   try {
     log_.info("stopped, having answered " + std::to_string(counted.gets()) + " GETs and " +
@@ -176,16 +176,16 @@ void daemon::say_stopped() noexcept {
   }
 }
 
-void daemon::keep_books() noexcept {
+void daemon::publish_logs() noexcept {
   counters_.tick(uptime());
   try {
-    say_what_changed();
+    log_changes();
   } catch (const std::bad_alloc&) { // next time
   }
 }
 
-// What a watch has found counts as said once all its lines are there.
-void daemon::say_what_changed() {
+// A watch's state advances only if all its lines could be built.
+void daemon::log_changes() {
   const auto now = clock::now();
   tier_watch tiers = tiers_;
   const auto of_tiers = tiers.look(evictor_.status(), now);
@@ -199,7 +199,7 @@ void daemon::say_what_changed() {
   for (const std::string& line : of_faults) log_.warn(line);
 }
 
-void daemon::stop_or_end() noexcept {
+void daemon::on_stop_signal() noexcept {
   if (server_->draining()) {
     log_.warn("told to stop again: ending at once");
     server_->stop();
@@ -215,7 +215,7 @@ std::unique_ptr<token_reader> daemon::make_token_reader() {
   return std::make_unique<token_reader>(settings_.auth_token_file, [this] { signals_.wake(); });
 }
 
-// Waits for the file as long as it takes, but not when told to stop.
+// Waits for the file without a bound, but returns on a stop signal.
 std::unique_ptr<http::token_authorizer> daemon::make_authorizer() {
   if (!token_reader_) return nullptr;
   token_reader_->begin();
@@ -248,18 +248,18 @@ void daemon::reload_tokens() noexcept {
   }
 }
 
-// What a reload has read, if it is there.
-void daemon::take_tokens() noexcept {
+// Applies the result of a reload, if available.
+void daemon::apply_reloaded_tokens() noexcept {
   if (!token_reader_) return;
   try {
-    if (auto read = token_reader_->take()) put_in_force(*std::move(read));
+    if (auto read = token_reader_->take()) apply_tokens(*std::move(read));
   } catch (const std::bad_alloc&) {
     log_.error("the tokens stay as they were: there is no memory for reading them again");
   }
 }
 
-// Throws std::bad_alloc, and has changed nothing then.
-void daemon::put_in_force(token_reader::result read) {
+// Throws std::bad_alloc, and then has changed nothing.
+void daemon::apply_tokens(token_reader::result read) {
   if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
     log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
     return;

@@ -1,9 +1,9 @@
-// The whole service as one object: builds the rooms in the order in which they depend on each
-// other, runs them until it is told to stop, and takes them down in reverse.
+// The composition root: builds the objects of all layers in the order of their dependencies, runs
+// them until a signal stops the service, and destroys them in reverse.
 //
-// One thread constructs it, calls run() and destroys it: the one that owns the signal_waiter. It
-// then waits there for signals, and once in a while keeps the books: statistics of the last minute,
-// faults to be logged.
+// Thread-safety: one thread constructs it, calls run() and destroys it: the one that owns the
+// signal_waiter. In run() that thread waits for signals, and periodically publishes logs and takes
+// the statistics of the last minute.
 #pragma once
 
 #include <atomic>
@@ -34,32 +34,32 @@
 
 namespace kvcache::daemon {
 
-// An option was well-formed but does not work here: exit code 2, where all else that keeps the
-// service from starting is 1.
+// An option is well-formed but does not work on this machine: exit code 2. Any other failure to
+// start is exit code 1.
 struct unworkable_option : std::runtime_error {
   using runtime_error::runtime_error;
 };
 
-// A signal to stop came before the service was built, while a file did not answer: exit code 0.
+// A stop signal arrived before the service was built, while a file system stalled: exit code 0.
 struct stopped_early : std::exception {};
 
-// The lowest memory limit that holds for this process now.
+// The lowest memory limit in force for this process now.
 memory_reading find_memory_limit(const config::options& settings);
 
 class daemon {
 public:
-  // Builds everything and binds the address, but serves nothing yet. `settings.threads` is no
-  // longer "auto". Throws unworkable_option, stopped_early, or another std::exception (see
-  // start_failure.hpp).
-  // `revision`: of the sources, shown in statistics; must outlive it.
+  // Builds everything and binds the address, but serves nothing yet. `revision` identifies the
+  // sources in statistics and must outlive the daemon.
+  // REQUIRES: settings.threads is not "auto".
+  // Errors: throws unworkable_option, stopped_early, or another std::exception (start_failure.hpp).
   daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log,
          std::string_view revision);
   ~daemon();
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
 
-  // Serves. Returns when a signal has ended it and the last answer is out. Throws only until
-  // it has said that it listens.
+  // Serves. Returns when a signal has stopped it and the final response is sent. Throws only before
+  // it has logged that it listens.
   void run();
 
 private:
@@ -68,18 +68,18 @@ private:
   evictor_surroundings make_surroundings();
   http::server_services make_services();
   void refuse_a_limit_that_leaves_no_room();
-  void say_started();
-  void say_stopped() noexcept;
-  void keep_books() noexcept;
-  void say_what_changed();
+  void log_started();
+  void log_stopped() noexcept;
+  void publish_logs() noexcept;
+  void log_changes();
   void set_caps() noexcept;
-  void stop_or_end() noexcept;
+  void on_stop_signal() noexcept;
   std::unique_ptr<token_reader> make_token_reader();
   std::unique_ptr<http::token_authorizer> make_authorizer();
   void warn_of_token_file(const config::token_file& file);
   void reload_tokens() noexcept;
-  void take_tokens() noexcept;
-  void put_in_force(token_reader::result read);
+  void apply_reloaded_tokens() noexcept;
+  void apply_tokens(token_reader::result read);
   std::chrono::nanoseconds uptime() const { // suspended time included
     return std::chrono::nanoseconds{boot_time_now_ns() - started_ns_};
   }

@@ -19,9 +19,9 @@ std::vector<std::string> fault_watch::look(const observe::counters_snapshot& cou
   return lines;
 }
 
-// Of the refusals up to the last look: the events among them, which are counted first, are surely
-// in what is counted now. A connection that is refused without an answer is an event, too, and may
-// hide another refusal; never is one made up.
+// Only errors up to the last check: their events, which are counted first, are then certainly
+// included in the present count. A connection rejected without a response is an event, too, and may
+// hide an error; the result never exceeds the true number.
 std::uint64_t fault_watch::others(watched_refusal& each,
                                   const observe::counters_snapshot& counters) {
   std::uint64_t named = 0;

@@ -1,9 +1,9 @@
-// Turns the counters of faults into log lines. Rooms below only count; this looks once in a while,
-// and says of each kind how many there were since it last did, at most once an interval: however
-// many faults there are, the log stays readable. The faults are those that an operator can do
-// something about, or is to report; what clients do wrong is in the metrics.
+// Turns counters of faults into log lines. The layers below only count. This class reads the
+// counters periodically and logs each kind of fault at most once per interval, with its number
+// since then, so that the log stays readable however many faults occur. It reports faults that an
+// operator can fix or should report; errors of clients are in the metrics.
 //
-// Thread-safety: none, one thread owns it. The time is passed in.
+// Thread-safety: none; one thread owns it. The time is passed in.
 #pragma once
 
 #include <array>
@@ -25,18 +25,18 @@ public:
 
   static constexpr std::chrono::seconds interval{10};
 
-  // What is to be said now; mostly nothing.
+  // The lines to log now; usually none.
   std::vector<std::string> look(const observe::counters_snapshot& counters,
                                 std::uint64_t access_lines_lost, time_point now);
 
-  // From now on /readyz is answered 503, which is no fault, and counted like one.
+  // From now on /readyz returns 503. It is counted like a fault but is none.
   void stopping() noexcept { stopping_ = true; }
 
 private:
   static constexpr std::size_t slot_503 = observe::status_slot(503);
 
   struct spoken {
-    std::uint64_t count = 0; // the counter when it was last spoken of
+    std::uint64_t count = 0; // the counter when it was last logged
     std::optional<time_point> at{};
   };
   struct watched_event {
@@ -44,12 +44,12 @@ private:
     std::string_view message;
     spoken last{};
   };
-  // Refusals with a status, but for those that are spoken of as events.
+  // Error responses by status, except those that are logged as events.
   struct watched_refusal {
     std::size_t slot; // of observe::counters_snapshot::responses
     std::array<std::optional<observe::event>, 2> but_for;
     std::string_view message;
-    std::uint64_t seen = 0; // the refusals at the last look
+    std::uint64_t seen = 0; // the count at the last check
     spoken last{};
   };
 

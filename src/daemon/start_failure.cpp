@@ -47,7 +47,7 @@ int error_of(const std::exception& failure) {
   return 0;
 }
 
-// What to do about an error of listening; empty where that is not known.
+// The remedy for an error of listening; empty if unknown.
 std::string way_out(int error) {
   switch (error) {
   case EADDRINUSE:

@@ -1,4 +1,4 @@
-// Why the service cannot start, as a message for the operator: the thing, the cause, the way out.
+// Messages for the operator about a failed start: each names the thing, the cause and the way out.
 #pragma once
 
 #include <cstdint>
@@ -10,22 +10,22 @@
 
 namespace kvcache::daemon {
 
-// What may keep a thread from being made.
+// What may prevent the creation of a thread.
 struct thread_limits {
   unsigned needed = 0;                   // all threads of the service
-  std::optional<process_limit> group{};  // of the control groups
-  std::optional<std::uint64_t> user{};   // RLIMIT_NPROC, where it binds this process
+  std::optional<process_limit> group{};  // of the cgroups
+  std::optional<std::uint64_t> user{};   // RLIMIT_NPROC, if it applies to this process
   std::optional<std::uint64_t> memory{}; // RLIMIT_AS, in bytes
 };
 
 // `error`: errno of socket(), bind() or listen(). `address`: with its port. Pure.
 std::string explain_listen_failure(const std::string& address, int error);
 
-// A thread could not be made, all of which the kernel reports as EAGAIN. Pure.
+// A thread could not be created. The kernel reports every cause of that as EAGAIN. Pure.
 std::string explain_thread_failure(const thread_limits& limits);
 
-// Any other failure before the service serves: with the limit that is reached, where an error code
-// tells that it is one. `workers`: as in --threads. Reads the limits that hold for this process.
+// Any other failure before the service serves, with the limit that is reached if the error code
+// indicates one. `workers`: as in --threads. Reads the limits in force for this process.
 std::string explain_start_failure(const std::exception& failure, unsigned workers);
 
 } // namespace kvcache::daemon

@@ -1,7 +1,7 @@
-// Turns what the evictor publishes into log lines: one at each change of tier, but at most one a
-// second, and one when the memory cannot be read and an estimate stands for it.
+// Turns the evictor's status into log lines: one at each change of tier, at most one per second,
+// and one when memory use cannot be read and is estimated.
 //
-// Thread-safety: none, one thread owns it. The time is passed in.
+// Thread-safety: none; one thread owns it. The time is passed in.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ public:
 
   static constexpr std::chrono::seconds interval{1};
 
-  // What is to be said now; mostly nothing.
+  // The lines to log now; usually none.
   std::vector<std::string> look(const eviction_status& status, time_point now);
 
 private:

@@ -1,6 +1,6 @@
-// The file behind --auth-token-file: one token a line, with what it allows.
+// The file of --auth-token-file: one token per line, with its permission.
 //
-//   # whoever builds the dashboards
+//   # for the dashboards
 //   read-only  vF4mNn0pYhS2
 //   read-write 3q2-Zp8xKw1u
 //
@@ -22,18 +22,18 @@ struct token_file_fault {
 
 using token_list = std::vector<http::access_token>;
 
-// A file without any token is a fault: it would lock everybody out, or so the operator would learn.
+// A file without any token is a fault, since it would lock everyone out.
 std::variant<token_list, token_file_fault> parse_token_file(std::string_view text);
 
 struct token_file {
   token_list tokens;
-  // What to tell the operator where the file's mode lets every user of the machine read or write it
-  // (o+r, o+w); that its group may is left to him. Empty where it does not.
+  // A warning if every user of the machine may read or write the file (o+r, o+w); else empty.
+  // Access by its group is the operator's decision.
   std::string warning;
 };
 
-// Only a regular file of at most 64 KiB: anything else is a fault and is never waited for (a FIFO,
-// a terminal). It may block all the same where the file system itself does not answer.
+// Accepts only a regular file of at most 64 KiB. Anything else (a FIFO, a terminal) is a fault and
+// is not waited for. It may still block if the file system does not respond.
 std::variant<token_file, token_file_fault> read_token_file(const std::string& path);
 
 } // namespace kvcache::config

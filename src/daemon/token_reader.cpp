@@ -45,7 +45,7 @@ token_reader::token_reader(std::string path, std::function<void()> done, read_fu
 
 token_reader::~token_reader() {
   const std::lock_guard lock{state_->mutex};
-  state_->done = nullptr; // what it calls may not outlive us
+  state_->done = nullptr; // what it calls may be destroyed with this
 }
 
 bool token_reader::begin() {

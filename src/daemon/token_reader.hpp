@@ -1,9 +1,9 @@
-// Reads the token file on a thread of its own: on a file system that does not answer (a network
-// mount whose server is gone) a read may block for good, and neither signals nor the end of the
-// process may wait for it.
+// Reads the token file on a thread of its own. On a file system that does not respond (a network
+// mount without its server) a read may block forever, and must delay neither signals nor the exit
+// of the process.
 //
-// Thread-safety: begin() and take() for one thread, which also destroys it.
-// Ownership: a reading thread is detached and shares what it touches; the destructor does not wait.
+// Thread-safety: one thread calls begin() and take() and destroys it.
+// Ownership: the reading thread is detached and shares its state; the destructor does not wait.
 #pragma once
 
 #include <functional>
@@ -21,18 +21,18 @@ public:
   using result = std::variant<config::token_file, config::token_file_fault>;
   using read_function = std::function<result(const std::string& path)>;
 
-  // `done` is called on the reading thread when there is something to take; must not throw.
+  // `done` is called on the reading thread when take() has a result; it must not throw.
   token_reader(std::string path, std::function<void()> done,
                read_function read = config::read_token_file);
   ~token_reader();
   token_reader(const token_reader&) = delete;
   token_reader& operator=(const token_reader&) = delete;
 
-  // Starts reading. False where an earlier read is still under way: then the file is read once more
-  // after it. Throws std::system_error where no thread can be had.
+  // Starts a read. Returns false while an earlier read runs; then another read follows it.
+  // Errors: throws std::system_error if no thread can be created.
   bool begin();
 
-  // What was read, once; nothing until it is there.
+  // The result, once; nothing until it is available.
   std::optional<result> take();
 
 private:

@@ -14,8 +14,7 @@ namespace {
 // v1 writes LONG_MAX rounded down to its page size for "unlimited"; no machine has 2^60 bytes.
 constexpr std::uint64_t absurd_limit_bytes = std::uint64_t{1} << 60;
 
-// A hierarchy deeper than this is not one of a machine that we know; it bounds work and
-// descriptors.
+// The maximum depth of a hierarchy, which bounds work and descriptors.
 constexpr std::size_t levels_max = 32;
 
 // As the kernel sets it for a machine with that much memory: 4·√(KiB), and a quarter more.
@@ -68,7 +67,7 @@ bool climbs(std::string_view path) noexcept {
   return false;
 }
 
-// What of `group` lies below `top`: "" for top itself, "/a/b" below it, nothing elsewhere.
+// The path of `group` relative to `top`: "" for top itself, "/a/b" below it, nothing elsewhere.
 std::optional<std::string_view> below(std::string_view group, std::string_view top) noexcept {
   if (top == "/") top = {};
   if (!group.starts_with(top)) return std::nullopt;
@@ -126,7 +125,7 @@ std::vector<cgroup_mount> parse_cgroup_mounts(std::string_view mountinfo, cgroup
     if (separator == std::string_view::npos) continue;
     std::string_view after = line->substr(separator + 3);
     const auto type = text::take_until(after, ' ');
-    static_cast<void>(text::take_until(after, ' ')); // the source says nothing
+    static_cast<void>(text::take_until(after, ' ')); // the source is not used
     const auto super_options = text::take_until(after, ' ');
     const bool wanted =
         version == cgroup_version::v2

@@ -1,5 +1,5 @@
-// How many processors' worth of time the control groups allow this process: what a container's
-// `--cpus` sets. Pure parsers over any bytes, and one function that looks under a root directory.
+// The CPU quota of this process's cgroups, in processors: what a container's `--cpus` sets. Pure
+// parsers over any bytes, and one function that reads below a root directory.
 #pragma once
 
 #include <optional>
@@ -15,8 +15,8 @@ std::optional<double> parse_cpu_max(std::string_view text) noexcept;
 std::optional<double> parse_cfs_quota(std::string_view quota_us,
                                       std::string_view period_us) noexcept;
 
-// The lowest quota over all levels from the own group up to the root, in processors; nothing where
-// none limits. `root` is put before every path ("" for the machine itself).
+// The lowest quota of all levels from the own group up to the root, in processors; nothing if no
+// level has one. `root` is prepended to every path ("" for the machine itself).
 std::optional<double> read_cpu_quota(const std::string& root);
 
 } // namespace kvcache

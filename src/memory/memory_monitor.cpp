@@ -12,12 +12,12 @@ namespace kvcache {
 
 namespace {
 
-// At the usual ten reads a second a move to another group is noticed within 0.8 s.
+// At ten reads per second, a move to another group is noticed within 0.8 s.
 constexpr unsigned reads_between_lookups = 8;
 
 constexpr std::uint64_t use_unknown = UINT64_MAX;
 
-// Leaves the last known limit where none can be read.
+// Keeps the last known limit if none can be read.
 void refresh_limit(std::uint64_t& known, reread_file& file, std::string& buffer) {
   if (file.read(buffer)) known = parse_memory_limit(buffer).value_or(known);
 }
@@ -172,8 +172,8 @@ void memory_monitor::look_up_groups() {
   const bool same_membership = buffer_ == known_self_cgroup_;
   if (same_membership && second_buffer_ == known_mountinfo_) return;
   auto directories = find_groups(buffer_, second_buffer_, cgroup_controller::memory, options_.root);
-  // Mounts come and go on a busy host, and may hide a group that the process is still in. Its open
-  // files are kept where nothing is gained by opening others.
+  // Mounts change on a busy host, and may hide a group that the process is still in. Its open files
+  // are kept unless reopening would improve on them.
   const bool hidden =
       directories.size() < known_directories_.size() && (same_membership || directories.empty());
   if (!hidden && directories != known_directories_) {
@@ -217,7 +217,7 @@ void memory_monitor::read_operators_limit(memory_reading& to,
   std::optional<std::uint64_t> used;
   if (resident) used = text::saturating_add(*resident, own.swapped_bytes);
   to.used_bytes = process_use_.settle(used, own.bytes);
-  // Never read: the cache's own account stands for it, and the limit that was set still holds.
+  // Never read: the cache's own accounting replaces it, and the configured limit stays in force.
   if (to.used_bytes == use_unknown) to.used_bytes = own.bytes;
   to.limit_bytes = options_.memory_limit_bytes;
   to.source = "--memory-limit";

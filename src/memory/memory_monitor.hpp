@@ -1,26 +1,26 @@
-// What the machine, the container and the operator allow, read whenever asked.
+// Reads the memory limits of machine, container and operator, and the use at each.
 //
-// Every source is a level with its own usage and limit: each control group from the own one up to
-// the root, the host, and the limit the operator set. All of them are reported, since a level that
-// is emptier in proportion can have fewer bytes left.
+// Every source is a level with its own use and limit: each cgroup from the own one up to the root,
+// the host, and the operator's limit. All levels are reported, since a level with a lower
+// proportion in use can have fewer bytes left.
 //
 // Use is what the kernel cannot reclaim:
-//   control group   its charge without clean page cache and reclaimable slab
+//   cgroup          its charge without clean page cache and reclaimable slab
 //   host            MemTotal − MemAvailable
 //   --memory-limit  what this process has resident (VmRSS): that limit is for this process alone
-//   sysinfo         sysinfo(2), where nothing else can be read; reported as an estimate
-// and what is swapped out of this process (VmSwap), which is cache content. What others have in
-// swap holds no memory. Pages of ours that zswap has compressed count once.
+//   sysinfo         sysinfo(2), if nothing else can be read; reported as an estimate
+// plus the swapped memory of this process (VmSwap), which is cache content. Swapped memory of other
+// processes uses no memory. Pages of this process that zswap has compressed count once.
 //
-// A reading that fails is never taken for "no limit". A limit once read stays in force as long as
-// the process is in that group, also when the group's files vanish. Use is then what others used at
-// the last reading, with what the cache holds now; before any reading it is the use of the next
-// outer level.
+// A failed reading is never treated as "no limit". A limit stays in force as long as the process is
+// in that group, even if the group's files disappear. Use is then that of other processes at the
+// last reading plus what the cache holds now; before any reading it is the use of the next outer
+// level.
 //
-// Limits are read at every call. Group membership is checked every few calls. All files are opened
-// as soon as a group is known and kept open, so that a process without free descriptors still
-// reads. Where the files of a new group cannot be opened for want of descriptors, the old groups
-// stay in force until they can.
+// Limits are read at every call, group membership every few calls. All files are opened as soon as
+// a group is known and kept open, so that a process without free descriptors can still read them.
+// If the files of a new group cannot be opened for lack of descriptors, the old groups stay in
+// force until they can.
 //
 // Thread-safety: none; the evictor's thread owns it. Errors: read() may throw std::bad_alloc.
 #pragma once
@@ -38,7 +38,7 @@
 namespace kvcache {
 
 struct memory_monitor_options {
-  std::string root;                     // put before every path; "" is the machine itself
+  std::string root;                     // prepended to every path; "" is the machine itself
   std::uint64_t memory_limit_bytes = 0; // the operator's limit; 0 means there is none
 };
 
@@ -55,38 +55,37 @@ class memory_monitor {
 public:
   explicit memory_monitor(memory_monitor_options options);
 
-  // `own_bytes`: what the cache holds by its own account, which stands in where readings fail. The
-  // reference is valid until the next call.
+  // `own_bytes`: what the cache holds by its own accounting, used when readings fail. The reference
+  // is valid until the next call.
   const memory_report& read(std::uint64_t own_bytes);
 
-  // What read() returned last; without levels before the first call.
+  // The last result of read(); without levels before the first call.
   const memory_report& last() const noexcept { return report_; }
 
 private:
-  // What the process has by now.
+  // The current use of this process.
   struct own_use {
-    std::uint64_t bytes = 0;         // held by the cache, by its own account
+    std::uint64_t bytes = 0;         // held by the cache, by its own accounting
     std::uint64_t swapped_bytes = 0; // VmSwap
   };
 
   // The use of a level, for when it cannot be read.
   class known_use {
   public:
-    // Remembers `used` or, where it is missing, stands in for it; `use_unknown` if it never was
-    // read.
+    // Records `used`, or replaces it if it is missing; `use_unknown` if it has never been read.
     std::uint64_t settle(std::optional<std::uint64_t> used, std::uint64_t own_bytes) noexcept;
 
   private:
     std::optional<std::uint64_t> others_bytes_; // at the last reading
   };
 
-  // One control group: its files, and how to read use and limit from them.
+  // One cgroup: its files, and how to read use and limit from them.
   class group_level {
   public:
     group_level(const cgroup_directory& directory, const std::string& root);
-    // Opens every file there is. False for want of descriptors or kernel memory.
+    // Opens every existing file. False for lack of descriptors or kernel memory.
     bool open() noexcept;
-    // False where there is no limit here.
+    // False if this level has no limit.
     bool read(memory_reading& to, const own_use& own, std::string& buffer);
 
   private:

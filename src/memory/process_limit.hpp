@@ -1,4 +1,4 @@
-// The limit of processes and threads (pids.max) of this process's control groups.
+// The limit of processes and threads (pids.max) of this process's cgroups.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@ struct process_limit {
   std::string file;          // where it is set
 };
 
-// Of the own group and all those above it, the limit with the fewest left; nothing where there is
-// none. `root`: where /proc and /sys are, "" but for tests.
+// The limit with the fewest left, of the own group and its parents; nothing if there is none.
+// `root`: where /proc and /sys are; "" except in tests.
 std::optional<process_limit> read_process_limit(const std::string& root);
 
 } // namespace kvcache

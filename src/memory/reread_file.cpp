@@ -42,7 +42,7 @@ bool reread_file::read(std::string& text) {
   return false;
 }
 
-// False: errno says why, and `text` is anything.
+// On failure, errno holds the cause and `text` is unspecified.
 bool reread_file::read_open(std::string& text) {
   std::size_t filled = 0;
   text.resize(text.capacity() < first_read_bytes ? first_read_bytes : text.capacity());

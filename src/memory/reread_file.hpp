@@ -1,10 +1,10 @@
-// A small file of /proc or /sys that is read again and again. It keeps its descriptor: a read is
-// one or two system calls, and works when the process has run out of descriptors.
+// A small file of /proc or /sys that is read repeatedly. It keeps its descriptor: a read is one or
+// two system calls, and works when the process has no free descriptor.
 //
 // Ownership: owns the descriptor. Thread-safety: none.
-// Errors: a failed read keeps the descriptor, since opening it again may fail; but where the kernel
-// says that the file is gone (a group removed, a controller switched off) the path is opened anew,
-// at once and at every later read.
+// Errors: a failed read keeps the descriptor, since reopening may fail. If the kernel reports that
+// the file no longer exists (a group removed, a controller disabled), the path is reopened
+// immediately and at every later read.
 #pragma once
 
 #include <string>
@@ -18,11 +18,11 @@ public:
   reread_file(reread_file&& other) noexcept;
   reread_file& operator=(reread_file&&) = delete;
 
-  // Opens the file unless it is open. False where that fails; errno says why.
+  // Opens the file unless it is open. False on failure; errno holds the cause.
   bool open() noexcept;
 
-  // Puts the whole present content into `text`, whose capacity is reused; content beyond 4 MiB is
-  // cut off. False where it cannot be read; `text` is then empty.
+  // Reads the whole content into `text`, whose capacity is reused; content beyond 4 MiB is
+  // truncated. False on failure; `text` is then empty.
   bool read(std::string& text);
 
 private:

@@ -1,5 +1,5 @@
-// Reading the kernel's text files without trusting them: every function here takes any bytes and
-// answers with a value or with nothing. None throws, none reads past its view.
+// Parsers of the kernel's text files, which are not trusted: every function accepts any bytes and
+// returns a value or nothing. None throws, none reads past its view.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace kvcache::text {
 
-// Takes the text up to the next `separator` (or the end) off the front of `rest`. Nothing once
-// `rest` is used up; an empty piece between two separators is a piece.
+// Removes the text up to the next `separator` (or the end) from the front of `rest` and returns it.
+// Nothing once `rest` is consumed; an empty piece between two separators is a piece.
 std::optional<std::string_view> take_until(std::string_view& rest, char separator) noexcept;
 
 // Without blanks, tabs and line ends at both sides.

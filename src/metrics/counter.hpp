@@ -1,8 +1,8 @@
 // A counter that one thread writes and any thread reads.
 //
-// Because there is one writer, adding is a plain load, add and store: no locked instruction, the
-// same price as an ordinary variable. Readers see some recent value; nothing is ordered by it. It
-// wraps at 2^64, and differences of two readings stay right across the wrap.
+// Because there is one writer, adding is a plain load, add and store without a locked instruction.
+// Readers see a recent value; it orders no other memory access. It wraps at 2^64; the difference of
+// two readings is correct across the wrap.
 #pragma once
 
 #include <atomic>

@@ -66,7 +66,7 @@ void json_writer::write_string(std::string_view text) {
       out_ += '\\';
       out_ += c;
     } else if (byte >= 0x80) {
-      // A path may hold any bytes, JSON may not; these texts are for people, and ASCII suffices.
+      // A path may contain any bytes, JSON may not; ASCII suffices for people.
       out_ += "\\ufffd";
     } else if (byte < 0x20 || byte == 0x7f) {
       out_ += "\\u00";

@@ -1,5 +1,5 @@
-// Writes one JSON text into a string, front to back. It knows commas and escapes, nothing else:
-// that names are distinct and that what begins also ends is up to the caller.
+// Writes one JSON text into a string, front to back. It handles commas and escapes; the caller
+// ensures that names are distinct and that every object is closed.
 //
 //   json_writer json{out};
 //   json.begin_object();
@@ -36,7 +36,7 @@ public:
   // The shortest text that reads back as the same number; null for nothing and for what JSON cannot
   // express (infinities, not-a-number).
   void member(std::string_view name, std::optional<double> value);
-  // null for nothing. (No member(), for which a plain double would be as good.)
+  // null for nothing. (Not an overload of member(), which would be ambiguous with double.)
   void integer_or_null(std::string_view name, std::optional<std::uint64_t> value);
 
 private:

@@ -1,13 +1,13 @@
-// Latencies in fixed memory: log-linear buckets (as HdrHistogram has them) over nanoseconds.
+// Latencies in fixed memory: log-linear buckets of nanoseconds, as in HdrHistogram.
 //
-// Every power of two is cut into 16 equal buckets, so a bucket is never wider than 1/16 of the
-// values in it: a quantile read back is at most 6.25 % above the true one and never below it.
+// Every power of two is divided into 16 equal buckets, so a bucket is never wider than 1/16 of the
+// values in it. A quantile is at most 6.25 % above the true one and never below it.
 // A bucket includes its upper bound, as Prometheus' `le` does, so a power of two is the last value
 // of its bucket. Values from 1 to 32 ns are exact; values beyond max_value_ns (68.7 s) are counted
 // in the last bucket.
 //
 //   latency_histogram   what a worker writes (528 counters, 4.2 KiB)
-//   latency_snapshot    a plain copy to add, subtract and ask for quantiles
+//   latency_snapshot    a plain copy to add, subtract and compute quantiles from
 #pragma once
 
 #include <algorithm>
@@ -81,8 +81,8 @@ private:
   std::uint64_t max_ns_ = 0;
 };
 
-// Thread-safety: one thread writes (record, record_n); any thread may take a snapshot meanwhile,
-// and sees each value either wholly counted or not yet.
+// Thread-safety: one thread writes (record, record_n); any thread may take a snapshot at the same
+// time, in which each value is counted completely or not at all.
 class latency_histogram {
 public:
   void record(std::uint64_t value_ns) noexcept { record_n(value_ns, 1); }

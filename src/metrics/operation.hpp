@@ -1,4 +1,5 @@
-// What responses are counted under: the endpoints of the API, and what reaches none of them.
+// The operations under which responses are counted: the endpoints of the API, and those of requests
+// that reach no endpoint.
 #pragma once
 
 #include <array>

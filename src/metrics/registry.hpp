@@ -1,13 +1,11 @@
-// Owns the counters of all workers and turns them into figures: since the start, and over the last
-// minute.
+// Owns the counters of all workers and sums them: since the start, and over the last minute.
 //
-// Thread-safety: worker(i) belongs to one thread for writing. tick() and report() may be called by
-// any thread at any time. Neither ever makes a worker wait that only counts: they read its block
-// without a lock. A mutex guards the ring of past snapshots; only callers of tick() and report()
-// take it, for the microseconds that copying or summing up one snapshot (some KiB) takes.
+// Thread-safety: one thread writes to worker(i). tick() and report() may be called by any thread at
+// any time. They read the workers' blocks without a lock, so a worker never waits. A mutex guards
+// the ring of past snapshots; only tick() and report() acquire it, for the microseconds of copying
+// or summing one snapshot (some KiB).
 //
-// Time is handed in, as the monotonic time since the registry's owner started; the registry reads
-// no clock.
+// Time is passed in, as the monotonic time since the registry's owner started.
 #pragma once
 
 #include <array>
@@ -21,9 +19,9 @@
 
 namespace kvcache::observe {
 
-// What report() hands out. The window reaches back to the youngest kept snapshot that is at least a
-// minute old, so it is between 60 and 65 s long once the service is a minute old, and all its life
-// before that. (It is longer if nobody called tick() for a while.)
+// The result of report(). The window reaches back to the youngest kept snapshot that is at least a
+// minute old, so it is 60 to 65 s long once the service is a minute old, and its whole life before
+// that. It is longer if tick() was not called for a while.
 struct counters_report {
   std::chrono::nanoseconds uptime{};
   counters_snapshot since_start;

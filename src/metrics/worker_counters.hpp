@@ -1,16 +1,15 @@
-// What one worker thread counts. A worker owns its block for writing, so counting costs a plain
-// addition and shares no cache line with another worker; the registry reads all blocks and adds up.
+// The counters of one worker thread. Only the worker writes to its block, so counting is a plain
+// addition and shares no cache line with another worker. The registry reads and sums all blocks.
 //
-// Thread-safety: one writer (the worker), any readers. Figures read together may differ by what is
-// under way at that moment; each of them only rises.
+// Thread-safety: one writer (the worker), any readers. Counters read together may be inconsistent
+// by the requests in progress; each of them only rises.
 //
 // What is counted where:
 //   - Each final response is counted exactly once, by operation and status, in count_response().
 //     All counters of requests are sums of these, so they add up to the responses sent.
-//   - A stored PUT counts in the slot of 200 where it inserted its key, and in replaced_slot where
-//   it
-//     replaced a value. Any other outcome of a PUT is one put_… event beside its response: a PUT
-//     without room is a put_no_room and a response 503.
+//   - A stored PUT counts in the slot of 200 if it inserted its key, and in replaced_slot if it
+//     replaced a value. Any other outcome of a PUT is one put_… event in addition to its response:
+//     a PUT for which no memory is found is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
 #pragma once
 
@@ -40,11 +39,11 @@ enum class event : std::uint8_t {
   put_too_large,
   connection_opened,
   connection_closed,
-  connection_refused, // over the connection limit: answered 503 and closed; never opened
-  accept_failed,      // accept() gave an error (no descriptors left, …) and backed off
+  connection_refused, // over the connection limit: rejected with 503; never opened
+  accept_failed,      // accept() failed (no descriptors left, …) and is retried later
   bytes_received,
   bytes_sent,
-  connection_shed // cut because its peer read nothing while memory for buffers was short
+  connection_shed // closed because its peer read nothing while buffer memory was short
 };
 inline constexpr std::size_t event_count = static_cast<std::size_t>(event::connection_shed) + 1;
 
@@ -88,7 +87,7 @@ constexpr bool is_error_slot(std::size_t slot) noexcept {
   return slot >= response_statuses.size() || response_statuses[slot] >= lowest_error;
 }
 
-// In a worker's block only: a 200 that replaced a value. One counter then tells both the status and
+// In a worker's block only: a 200 that replaced a value. One counter thus holds both the status and
 // the outcome.
 inline constexpr std::size_t replaced_slot = status_slot_count;
 

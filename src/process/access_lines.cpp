@@ -14,12 +14,12 @@ namespace kvcache::config {
 
 namespace {
 
-// Around the fields of a record; the looks of log_line.
+// The text around the fields of a record, in the format of log_line.
 constexpr std::string_view text_pattern = "%Y-%m-%dT%H:%M:%S.%eZ info  access %v";
 constexpr std::string_view json_pattern =
     R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"info","message":"access",%v})";
 
-using line = fmt::basic_memory_buffer<char, 256>; // longer than any: nothing is allocated
+using line = fmt::basic_memory_buffer<char, 256>; // longer than any line: no allocation
 
 double in_us(std::chrono::nanoseconds time) noexcept {
   return static_cast<double>(time.count()) / 1000;
@@ -82,7 +82,7 @@ void access_lines::write(const http::access_record& record) noexcept {
     else
       append_text(fields, record);
     queue_.write(spdlog::level::info, {fields.data(), fields.size()});
-  } catch (const std::exception&) { // no memory for so long a line, if ever there is one
+  } catch (const std::exception&) { // no memory for a longer line
   }
 }
 

@@ -1,19 +1,17 @@
-// The access log: a line on standard error for each request it is told of.
+// The access log: one line on standard error per recorded request.
 //
 //   2026-01-31T12:00:00.123Z info  access 127.0.0.1:40000 GET /get 200 181 bytes 12.3 us
 //   {"time":"2026-01-31T12:00:00.123Z","level":"info","message":"access","peer":"127.0.0.1:40000",
 //    "method":"GET","path":"/get","status":200,"sent_bytes":181,"duration_us":12.3}   (on one line)
 //
-// What is not known or not ours (http/access_log.hpp) is "-" in text and null in JSON. A line is
-// made of addresses, numbers and words of our own, so there is nothing to escape and nothing to
-// leak.
+// An unknown method or path (server/access_log.hpp) is "-" in text and null in JSON. A line
+// consists of addresses, numbers and constant names, so it needs no escaping and reveals no key.
 //
-// It has a queue and a thread of its own (log_queue.hpp) beside those of the log (logging.hpp):
-// however many requests there are, they push no other line out. When the queue is full the oldest
-// lines are dropped.
+// Its queue and thread (log_queue.hpp) are separate from those of the log (logging.hpp), so that
+// access lines displace no log line. If the queue is full, the oldest lines are dropped.
 //
-// Thread-safe. The destructor waits a bounded time for queued lines and drops the rest; whoever
-// writes must be gone by then.
+// Thread-safety: write() and dropped_lines() from any thread. REQUIRES: no thread calls write()
+// during destruction, which waits a bounded time for queued lines and drops the rest.
 #pragma once
 
 #include <spdlog/common.h>
@@ -29,7 +27,7 @@ namespace kvcache::config {
 
 class access_lines final : public http::access_log {
 public:
-  // Lines that can wait to be written: about 3 MiB.
+  // Capacity of the queue: about 3 MiB.
   static constexpr std::size_t queue_lines = 8192;
 
   explicit access_lines(log_format format); // to standard error
@@ -40,7 +38,7 @@ public:
 
   void write(const http::access_record& record) noexcept override;
 
-  // Lines that should have been written and were not, so far.
+  // Lines dropped so far.
   std::uint64_t dropped_lines() const noexcept { return queue_.dropped_lines(); }
 
 private:

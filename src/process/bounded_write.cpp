@@ -13,7 +13,7 @@ namespace kvcache::config {
 
 namespace {
 
-// `goes_on` is asked whenever a signal has interrupted the write.
+// `goes_on` is called whenever a signal has interrupted the write.
 template <class Predicate>
 std::error_code write_while(int descriptor, std::string_view text, Predicate goes_on) noexcept {
   while (!text.empty()) {
@@ -22,7 +22,7 @@ std::error_code write_while(int descriptor, std::string_view text, Predicate goe
       text.remove_prefix(static_cast<std::size_t>(written));
       continue;
     }
-    if (errno == EAGAIN) { // somebody has made it non-blocking
+    if (errno == EAGAIN) { // another process has made it non-blocking
       pollfd writable{descriptor, POLLOUT, 0};
       if (::poll(&writable, 1, -1) >= 0) continue;
     }

@@ -1,8 +1,8 @@
-// Writing a text for people without a log: to standard error before there is one, or to standard
-// output for --help and the like.
+// Writes text without the log: to standard error before the log exists, or to standard output for
+// --help and the like.
 //
-// Thread-safety: none, both are for a process with one thread (they may set its timer and the
-// handler of SIGALRM, and put both back).
+// Thread-safety: none. REQUIRES: the process has one thread, since both functions may set its timer
+// and the handler of SIGALRM, and restore them.
 #pragma once
 
 #include <chrono>
@@ -11,12 +11,12 @@
 
 namespace kvcache::config {
 
-// Writes all of it, however long the reader takes. The error that kept it from doing so, if any.
+// Writes the whole text, however slow the reader. Returns the error that prevented it, if any.
 std::error_code write_all(int descriptor, std::string_view text) noexcept;
 
-// The same, but gives up after `at_most`, with std::errc::timed_out: a full pipe that nobody reads,
-// or a stopped terminal, must not keep the process from ending. Whether the descriptor blocks is a
-// property it shares with other processes, so it stays as it is.
+// The same, but fails with std::errc::timed_out after `at_most`: a full pipe without reader or a
+// stopped terminal must not prevent the process from exiting. The descriptor's blocking mode is
+// shared with other processes, so it is not changed.
 std::error_code write_within(std::chrono::milliseconds at_most, int descriptor,
                              std::string_view text) noexcept;
 

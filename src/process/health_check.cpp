@@ -41,7 +41,7 @@ struct socket_address {
   const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
 };
 
-// An address that is neither leaves the size 0.
+// The size stays 0 for an address that is neither.
 socket_address parse_address(const std::string& text, std::uint16_t port) {
   socket_address address;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);

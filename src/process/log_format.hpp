@@ -1,4 +1,4 @@
-// Which log lines are written, and how.
+// The level and the format of the log.
 #pragma once
 
 #include <cstdint>

@@ -50,8 +50,8 @@ std::string_view level_name(spdlog::level::level_enum level) {
 
 } // namespace
 
-// Into the line itself, which has room of its own for an ordinary one: a lack of memory is to be
-// said, too.
+// Formats into the line itself, whose inline buffer suffices for an ordinary one, so that a lack of
+// memory can be logged.
 void log_line::format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) {
   const std::string_view text{message.payload.data(), message.payload.size()};
   const std::string_view level = level_name(message.level);
@@ -62,7 +62,7 @@ void log_line::format(const spdlog::details::log_msg& message, spdlog::memory_bu
     append(line, level);
     append(line, R"(","message":")");
     for_each_printable(text, [&line](char c) {
-      if (c == '"' || c == '\\') line.push_back('\\'); // all that JSON wants escaped of these
+      if (c == '"' || c == '\\') line.push_back('\\'); // the only ones of these that JSON escapes
       line.push_back(c);
     });
     append(line, "\"}\n");

@@ -1,9 +1,9 @@
-// What one log message looks like as a line of text or JSON.
+// Formats one log message as a line of text or JSON.
 //
 //   2026-01-31T12:00:00.123Z info  listening on 127.0.0.1:7171
 //   {"time":"2026-01-31T12:00:00.123Z","level":"info","message":"listening on 127.0.0.1:7171"}
 //
-// Whatever a message holds, it stays one line of printable ASCII (printable.hpp).
+// Any message results in one line of printable ASCII (printable.hpp).
 #pragma once
 
 #include <spdlog/formatter.h>

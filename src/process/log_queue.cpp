@@ -28,8 +28,8 @@ private:
   }
   void flush_() override {}
 
-  // May block for as long as the reader likes, also where whoever shares the descriptor has made it
-  // non-blocking: a line is not torn only because a pipe is full.
+  // May block without a bound, even if another process has made the shared descriptor non-blocking:
+  // a full pipe must not split a line.
   void write_whole(std::string_view line) const {
     while (!line.empty()) {
       const ssize_t written = ::write(descriptor_, line.data(), line.size());
@@ -53,8 +53,8 @@ spdlog::sink_ptr make_descriptor_sink(int descriptor) {
   return std::make_shared<descriptor_sink>(descriptor);
 }
 
-// Counts what the thread is done with. spdlog reports an exception of a sink by a blocking write to
-// standard error, so none leaves this one.
+// Counts finished lines. Throws nothing, since spdlog reports a sink's exception by a blocking
+// write to standard error.
 class log_queue::counted_sink final : public spdlog::sinks::sink {
 public:
   explicit counted_sink(spdlog::sink_ptr inner) : inner_(std::move(inner)) {}
@@ -96,8 +96,8 @@ log_queue::~log_queue() {
   const auto end = std::chrono::steady_clock::now() + drain_time;
   while (!is_drained() && std::chrono::steady_clock::now() < end)
     std::this_thread::sleep_for(std::chrono::milliseconds{1});
-  // The pool's destructor waits for its thread. Where that is blocked the pool is never destroyed:
-  // the thread itself holds it, with whatever it may still touch.
+  // The pool's destructor waits for its thread. If that is blocked, the pool is never destroyed:
+  // the thread itself owns it, with everything it may still use.
   if (!is_drained()) *abandoned_ = writer_;
   writer_.reset();
 }

@@ -41,7 +41,7 @@ logging::logging(log_level level, log_format format, spdlog::sink_ptr sink)
 logging::~logging() {
   const std::uint64_t dropped = dropped_lines();
   if (dropped == 0) return;
-  std::array<char, 64> line{}; // not a string: a destructor is no place to run out of memory
+  std::array<char, 64> line{}; // not a string: the destructor must not allocate
   std::snprintf(line.data(), line.size(), "%" PRIu64 " log lines were dropped", dropped);
   warn(line.data());
 }

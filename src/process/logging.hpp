@@ -1,13 +1,12 @@
-// The program's log: lines on standard error, written by a thread of their own (log_queue.hpp), so
-// that nobody ever waits for a terminal or a full pipe. When the queue is full the oldest lines are
-// dropped; how many is logged at the end.
+// The program's log: lines on standard error, written by a separate thread (log_queue.hpp), so that
+// no caller waits for a terminal or a full pipe. If the queue is full, the oldest lines are
+// dropped; their number is logged at exit.
 //
-// Make one at start, after signals are blocked (its thread inherits the mask). Its destructor waits
-// a bounded time for queued lines and drops the rest; whoever logs must be gone by then.
-// Thread-safe.
-//
-// Lines of up to some 200 characters need no memory beyond what is held from the start, so that a
-// lack of memory can be said. A longer one may be lost then; nothing is thrown.
+// Thread-safety: any thread may log. REQUIRES: signals are blocked at construction, since the
+// writer thread inherits the mask; no thread logs during destruction, which waits a bounded time
+// for queued lines and drops the rest. Errors: nothing is thrown. Lines of up to some 200
+// characters need no further memory, so that a lack of memory can be logged; a longer line may be
+// dropped then.
 #pragma once
 
 #include <spdlog/common.h>
@@ -23,7 +22,7 @@ namespace kvcache::config {
 
 class logging {
 public:
-  // Lines that can wait to be written: about 100 KiB.
+  // Capacity of the queue: about 100 KiB.
   static constexpr std::size_t queue_lines = 256;
 
   logging(log_level level, log_format format); // to standard error
@@ -37,7 +36,7 @@ public:
   void warn(std::string_view message) noexcept { write(log_level::warn, message); }
   void error(std::string_view message) noexcept { write(log_level::error, message); }
 
-  // Lines that should have been written and were not, so far.
+  // Lines dropped so far.
   std::uint64_t dropped_lines() const noexcept { return queue_.dropped_lines(); }
 
 private:

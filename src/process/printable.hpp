@@ -1,4 +1,4 @@
-// Foreign bytes made fit for a log line or a terminal. Pure.
+// Escapes untrusted bytes for a log line or a terminal. Pure.
 #pragma once
 
 #include <string>
@@ -6,7 +6,7 @@
 
 namespace kvcache::config {
 
-// Gives `take` the characters of printable(text), one by one.
+// Calls `take` with each character of printable(text).
 template <class Take>
 void for_each_printable(std::string_view text, Take&& take) {
   constexpr std::string_view digits = "0123456789abcdef";
@@ -21,8 +21,8 @@ void for_each_printable(std::string_view text, Take&& take) {
   }
 }
 
-// The same text with everything but printable ASCII written as \xNN, and a backslash doubled: no
-// line breaks, no terminal control, and what comes out says unambiguously what went in.
+// The text with every byte but printable ASCII written as \xNN, and backslashes doubled: no line
+// breaks, no terminal control, and the original can be reconstructed.
 std::string printable(std::string_view text);
 
 } // namespace kvcache::config

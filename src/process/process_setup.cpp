@@ -54,8 +54,8 @@ void give_threads_enough_stack() noexcept {
 #endif
 }
 
-// How much further the calling thread's stack may grow; plenty where the system does not tell. Not
-// inlined: the frame that it measures from must lie below the caller's.
+// How much further the calling thread's stack may grow; a large value if unknown. Not inlined: the
+// frame from which it measures must be below the caller's.
 [[gnu::noinline]] std::size_t stack_left_bytes() noexcept {
   std::size_t left = usual_stack_bytes;
 #ifdef __GLIBC__

@@ -55,7 +55,7 @@ signal_waiter::event signal_waiter::wait(std::chrono::milliseconds at_most) {
 
 void signal_waiter::wake() noexcept {
   constexpr std::uint64_t one = 1;
-  // Only a counter at its maximum refuses, and then the waiter is awake anyway.
+  // Fails only if the counter is at its maximum; then the waiter is awake anyway.
   [[maybe_unused]] const auto written = write(wakes_, &one, sizeof(one));
 }
 

@@ -1,7 +1,7 @@
-// The signals this program reacts to, taken out of the air and handed to one thread that asks.
+// Blocks the signals this program handles, and delivers them to one thread that waits for them.
 //
-// Construct it before any other thread: every thread inherits the blocked mask, so that a signal
-// interrupts nobody. wait() is for one thread; wake() may be called from any.
+// Thread-safety: one thread calls wait(); any thread may call wake(). REQUIRES: constructed before
+// any other thread, so that every thread inherits the blocked mask.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@ public:
   enum class event : std::uint8_t {
     stop,   // SIGTERM or SIGINT
     reload, // SIGHUP
-    woken,  // somebody called wake()
-    nothing // the time has passed
+    woken,  // wake() was called
+    nothing // timeout
   };
 
   signal_waiter(); // throws std::system_error
@@ -23,7 +23,7 @@ public:
   signal_waiter(const signal_waiter&) = delete;
   signal_waiter& operator=(const signal_waiter&) = delete;
 
-  // The next event, at most one a call; what happened before the call counts.
+  // The next event, at most one per call, including events from before the call.
   event wait(std::chrono::milliseconds at_most);
 
   void wake() noexcept;

@@ -10,7 +10,8 @@
 namespace kvcache::config {
 
 unsigned processors_by_affinity() {
-  // The kernel refuses a set that is too small for the machine, and tells no size: try larger ones.
+  // The kernel rejects a set that is too small for the machine without naming a size: try larger
+  // ones.
   constexpr int processors_most = 1 << 20;
   for (int processors = 1024; processors <= processors_most; processors *= 2) {
     const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> set{

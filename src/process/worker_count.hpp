@@ -1,16 +1,15 @@
-// How many worker threads make sense: more than the processors this process may really use only
-// wait for each other (the index's spinlocks do not yield).
+// The default number of worker threads: one per available processor. More would only wait for each
+// other.
 #pragma once
 
 #include <optional>
 
 namespace kvcache::config {
 
-// Processors this process may run on, at least 1 (sched_getaffinity; any number of processors).
+// The processors in this process's affinity mask, at least 1.
 unsigned processors_by_affinity();
 
-// One for each processor, as far as the quota (in processors, a fraction counts as one more) goes;
-// at least 1. Pure.
+// One per processor, at most the quota (in processors, rounded up), and at least 1. Pure.
 unsigned worker_count(unsigned processors, std::optional<double> quota_processors) noexcept;
 
 } // namespace kvcache::config

@@ -16,7 +16,7 @@ double seconds(std::chrono::nanoseconds duration) noexcept {
   return std::chrono::duration<double>{duration}.count();
 }
 
-// What a request that is in order can get.
+// The ordinary results of an operation, including the 404 of an absent key.
 bool is_ordinary(std::size_t op, store_access access, std::size_t slot) noexcept {
   if (op == unknown_operation || op == unread_operation) return false;
   if (op == options_operation) return slot == status_slot(204);
@@ -45,7 +45,7 @@ void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {
                  snapshot.log_lines_dropped);
 }
 
-// Under the names that all Prometheus clients give them.
+// Under the names that all Prometheus clients use.
 void write_process(metrics_writer& metrics, const process_facts& process) {
   metrics.single("process_start_time_seconds", metric_type::gauge,
                  "When the process started, in seconds since 1970.", seconds(process.started_at));

@@ -1,10 +1,9 @@
 // The body of GET /metrics: Prometheus' text format, version 0.0.4. Pure.
 //
-// The facts are those of /stats since the start; "over the last minute" is left to Prometheus'
-// rate(), but for the longest request, which no histogram can tell. Names begin with
-// keyvalue_cache_, or with process_ where every Prometheus client has the same one; units are
-// seconds and bytes. Series are never born late: each exists from the
-// first scrape on, at 0.
+// The figures are those of /stats since the start. Prometheus' rate() computes those of the last
+// minute, except the longest request, which no histogram contains. Names begin with
+// keyvalue_cache_, or with process_ if every Prometheus client exports the same one; units are
+// seconds and bytes. Each series exists from the first scrape on, at 0.
 #pragma once
 
 #include <string>

@@ -1,7 +1,7 @@
 // The body of GET /stats. Pure.
 //
-// Units are part of the names (_bytes, _s, _us, _percent). What is counted comes twice in the same
-// shape: "since_start" and "last_minute". Members may be added later, none will change its meaning.
+// Units are part of the names (_bytes, _s, _us, _percent). Counters appear twice in the same shape:
+// "since_start" and "last_minute". Members may be added later; none will change its meaning.
 #pragma once
 
 #include <string>

@@ -49,7 +49,7 @@ SERVERS = {  # their options
 }
 
 # Nothing that a client sends makes a healthy server answer these, or not without luck: the last bytes of the
-# memory for requests have to be taken (tests/http/connection_test.cpp).
+# memory for requests have to be taken (tests/server/connection_test.cpp).
 NOT_PROVOKED = {"internal_error", "no_request_memory", "no_room", "out_of_memory"}
 
 

@@ -1,4 +1,5 @@
-// Every example with curl in the README, run against the real program: the answers are as printed.
+// Every example with curl in README.md and src/api/README.md, run against the real program: the
+// responses are as printed.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -9,13 +10,20 @@
 #include <vector>
 
 #include "daemon/running_program.hpp"
+#include "e2e/token_file.hpp"
 
 namespace kvcache::tests {
 namespace {
 
 struct example {
   std::string command;
-  std::string answer;
+  std::string response;
+};
+
+struct document {
+  std::vector<example> examples;
+  std::vector<example> token_examples; // below a heading about tokens
+  std::string tokens;                  // the lines of the token file it shows
 };
 
 std::string without_trailing_newlines(std::string text) {
@@ -23,24 +31,34 @@ std::string without_trailing_newlines(std::string text) {
   return text;
 }
 
-// In a block of code, a line that begins with "$ curl" is a command, and what follows up to the
-// next command or the end of the block is its answer.
-std::vector<example> read_examples(const std::string& path) {
-  std::ifstream file{path};
-  std::vector<example> examples;
-  bool in_answer = false;
+// In a code block, a line that begins with "$ curl" is a command, and what follows up to the next
+// command or the end of the block is its response.
+document read_document(const std::string& name) {
+  std::ifstream file{std::string{KVCACHE_SOURCE_DIR} + "/" + name};
+  EXPECT_TRUE(file.is_open()) << name;
+  document read;
+  std::vector<example>* section = &read.examples;
+  bool in_block = false;
+  bool in_response = false;
   for (std::string line; std::getline(file, line);) {
-    if (line.rfind("$ curl ", 0) == 0) {
-      examples.push_back({line.substr(2), ""});
-      in_answer = true;
-    } else if (line.rfind("```", 0) == 0) {
-      in_answer = false;
-    } else if (in_answer) {
-      examples.back().answer += line + "\n";
+    if (line.starts_with("```")) {
+      in_block = !in_block;
+      in_response = false;
+    } else if (!in_block && line.starts_with("#")) {
+      const bool about_tokens = line.find("okens") != std::string::npos;
+      section = about_tokens ? &read.token_examples : &read.examples;
+    } else if (in_block && line.starts_with("$ curl ")) {
+      section->push_back({line.substr(2), ""});
+      in_response = true;
+    } else if (in_block && line.starts_with("read-")) {
+      read.tokens += line + "\n";
+    } else if (in_response) {
+      section->back().response += line + "\n";
     }
   }
-  for (example& each : examples) each.answer = without_trailing_newlines(each.answer);
-  return examples;
+  for (auto* examples : {&read.examples, &read.token_examples})
+    for (example& each : *examples) each.response = without_trailing_newlines(each.response);
+  return read;
 }
 
 std::string output_of(const std::string& command) {
@@ -60,18 +78,46 @@ std::string without_date(const std::string& text) {
   return std::regex_replace(text, std::regex{"Date: [^\n]*"}, "Date: …");
 }
 
-TEST(readme, shows_answers_that_the_program_really_gives) {
-  running_program program{{"--port=0"}};
+void expect_responses(const std::vector<example>& examples, std::vector<std::string> arguments) {
+  arguments.emplace_back("--port=0");
+  running_program program{arguments};
   const std::uint16_t port = program.wait_for_port();
   ASSERT_NE(port, 0);
-  const auto examples = read_examples(std::string{KVCACHE_SOURCE_DIR} + "/README.md");
-  EXPECT_GE(examples.size(), 8U);
   for (const example& each : examples) {
     std::string command = std::regex_replace(each.command, std::regex{"localhost:7171"},
                                              "127.0.0.1:" + std::to_string(port));
     command.replace(0, 4, "curl --silent --max-time 10");
-    EXPECT_EQ(without_date(output_of(command)), without_date(each.answer)) << each.command;
+    EXPECT_EQ(without_date(output_of(command)), without_date(each.response)) << each.command;
   }
+}
+
+void expect_responses_with_tokens(const document& shown) {
+  const test::token_file tokens{shown.tokens};
+  expect_responses(shown.token_examples, {"--auth-token-file=" + tokens.path()});
+}
+
+TEST(readme, shows_the_responses_of_the_program) {
+  const document readme = read_document("README.md");
+  EXPECT_GE(readme.examples.size(), 7U);
+  expect_responses(readme.examples, {"--enable-flush"}); // as the text requires
+}
+
+TEST(readme, shows_the_responses_to_requests_with_tokens) {
+  const document readme = read_document("README.md");
+  EXPECT_GE(readme.token_examples.size(), 1U);
+  expect_responses_with_tokens(readme);
+}
+
+TEST(api_documentation, shows_the_responses_of_the_program) {
+  const document page = read_document("src/api/README.md");
+  EXPECT_GE(page.examples.size(), 8U);
+  expect_responses(page.examples, {});
+}
+
+TEST(api_documentation, shows_the_responses_to_requests_with_tokens) {
+  const document page = read_document("src/api/README.md");
+  EXPECT_GE(page.token_examples.size(), 3U);
+  expect_responses_with_tokens(page);
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-#include "daemon/room_options.hpp"
+#include "daemon/layer_options.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,7 +16,7 @@ config::options resolved(const config::options& settings = {}) {
   return resolve_automatic(settings, threads);
 }
 
-TEST(room_options, hand_the_server_every_setting_of_its_own) {
+TEST(layer_options, hand_the_server_every_setting_of_its_own) {
   config::options settings = resolved();
   settings.bind_address = "::1";
   settings.port = 1;
@@ -48,7 +48,7 @@ TEST(room_options, hand_the_server_every_setting_of_its_own) {
   EXPECT_EQ(made.allowed_hosts, settings.allowed_hosts);
 }
 
-TEST(room_options, keep_the_documented_request_limits_by_default) {
+TEST(layer_options, keep_the_documented_request_limits_by_default) {
   const http::http_limits limits = make_server_options(resolved(), 1024 * mib).limits;
   EXPECT_EQ(limits.head_bytes, 16384U);
   EXPECT_EQ(limits.head_fields, 64U);
@@ -57,7 +57,7 @@ TEST(room_options, keep_the_documented_request_limits_by_default) {
   EXPECT_EQ(limits.chunk_overhead_bytes, 16384U);
 }
 
-TEST(room_options, raise_the_request_limits_with_the_character_limits) {
+TEST(layer_options, raise_the_request_limits_with_the_character_limits) {
   config::options settings;
   settings.max_key_chars = 10'000;
   settings.max_value_chars = 1'000'000;
@@ -69,7 +69,7 @@ TEST(room_options, raise_the_request_limits_with_the_character_limits) {
   EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(limits.body_bytes));
 }
 
-TEST(room_options, let_chunks_follow_a_body_limit_that_was_set) {
+TEST(layer_options, let_chunks_follow_a_body_limit_that_was_set) {
   config::options settings;
   settings.max_body_bytes = 32 * mib;
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
@@ -77,7 +77,7 @@ TEST(room_options, let_chunks_follow_a_body_limit_that_was_set) {
   EXPECT_GT(limits.chunk_overhead_bytes, http::http_limits{}.chunk_overhead_bytes);
 }
 
-TEST(room_options, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set) {
+TEST(layer_options, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set) {
   config::options settings;
   settings.max_target_bytes = 20'000;
   EXPECT_EQ(resolved(settings).max_head_bytes, 20'000 + http::head_frame_bytes);
@@ -85,7 +85,7 @@ TEST(room_options, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set
   EXPECT_EQ(resolved(settings).max_head_bytes, 16384U);
 }
 
-TEST(room_options, leave_a_large_body_room_for_its_framing_in_chunks) {
+TEST(layer_options, leave_a_large_body_room_for_its_framing_in_chunks) {
   EXPECT_EQ(make_server_options(resolved(), 1024 * mib).limits.chunk_overhead_bytes, 16384U);
   config::options settings;
   settings.max_value_chars = 1'000'000;
@@ -95,7 +95,7 @@ TEST(room_options, leave_a_large_body_room_for_its_framing_in_chunks) {
             limits.body_bytes / chunk_bytes * std::string_view{"80\r\n\r\n"}.size());
 }
 
-TEST(room_options, find_no_tight_limit_in_what_is_automatic) {
+TEST(layer_options, find_no_tight_limit_in_what_is_automatic) {
   EXPECT_TRUE(find_tight_limits(resolved()).empty());
   config::options settings;
   settings.max_key_chars = 1'000'000;
@@ -103,7 +103,7 @@ TEST(room_options, find_no_tight_limit_in_what_is_automatic) {
   EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
-TEST(room_options, tell_of_keys_that_can_be_put_and_not_be_got) {
+TEST(layer_options, tell_of_keys_that_can_be_put_and_not_be_got) {
   config::options settings;
   settings.max_key_chars = 3000;
   settings.max_target_bytes = 8192;
@@ -117,7 +117,7 @@ TEST(room_options, tell_of_keys_that_can_be_put_and_not_be_got) {
   EXPECT_NE(warnings[1].find("--max-key-chars (3000)"), std::string::npos) << warnings[1];
 }
 
-TEST(room_options, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling) {
+TEST(layer_options, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling) {
   config::options settings;
   settings.max_key_chars = 100;
   settings.max_value_chars = 1000;
@@ -133,7 +133,7 @@ TEST(room_options, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling)
   EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
-TEST(room_options, take_a_request_limit_that_was_set_as_it_is) {
+TEST(layer_options, take_a_request_limit_that_was_set_as_it_is) {
   config::options settings;
   settings.max_head_bytes = 1024;
   settings.max_target_bytes = 1025;
@@ -144,21 +144,21 @@ TEST(room_options, take_a_request_limit_that_was_set_as_it_is) {
   EXPECT_EQ(limits.body_bytes, 1026U);
 }
 
-TEST(room_options, leave_a_number_of_threads_that_was_set) {
+TEST(layer_options, leave_a_number_of_threads_that_was_set) {
   config::options settings;
   settings.threads = 7;
   EXPECT_EQ(resolved(settings).threads, 7U);
   EXPECT_EQ(resolved().threads, threads);
 }
 
-TEST(room_options, let_connections_have_a_part_of_the_memory_limit_only) {
+TEST(layer_options, let_connections_have_a_part_of_the_memory_limit_only) {
   const config::options settings = resolved();
   EXPECT_EQ(make_server_options(settings, 2048 * mib).max_connections, 10'000U);
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_connections, 5'461U);
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_buffer_bytes, 16 * mib);
 }
 
-TEST(room_options, let_the_kernel_hold_less_for_a_connection_where_memory_is_small) {
+TEST(layer_options, let_the_kernel_hold_less_for_a_connection_where_memory_is_small) {
   constexpr std::size_t kib = 1024;
   const config::options settings = resolved();
   const auto sends = [&](std::uint64_t limit) {
@@ -175,7 +175,7 @@ TEST(room_options, let_the_kernel_hold_less_for_a_connection_where_memory_is_sma
   EXPECT_EQ(receives(2048 * mib), 256 * kib);
 }
 
-TEST(room_options, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
+TEST(layer_options, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
   const config::options settings = resolved();
   EXPECT_EQ(find_fewer_connections(settings, 2048 * mib), std::nullopt);
   EXPECT_EQ(connections_most(settings, 64 * mib), 5'461U);
@@ -184,7 +184,7 @@ TEST(room_options, tell_when_the_memory_limit_allows_fewer_connections_than_aske
             "(10000)");
 }
 
-TEST(room_options, hand_the_evictor_its_thresholds) {
+TEST(layer_options, hand_the_evictor_its_thresholds) {
   config::options settings = resolved();
   settings.pressure_percent = 61;
   settings.emergency_percent = 91;
@@ -198,7 +198,7 @@ TEST(room_options, hand_the_evictor_its_thresholds) {
   EXPECT_EQ(made.threads, threads);
 }
 
-TEST(room_options, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
+TEST(layer_options, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
   EXPECT_EQ(fit_to_open_files(resolved(), 1'048'576).max_connections, 10'000U);
   EXPECT_EQ(fit_to_open_files(resolved(), 0).max_connections, 10'000U); // not known
   EXPECT_EQ(fit_to_open_files(resolved(), 20).max_connections, 1U);
@@ -212,14 +212,14 @@ TEST(room_options, leave_descriptors_to_what_is_opened_beside_the_connections_se
   EXPECT_GT(fit_to_open_files(resolved(), 1024).max_connections, 800U);
 }
 
-TEST(room_options, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
+TEST(layer_options, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
   config::options settings = resolved();
   EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 30'000U);
   settings.body_timeout_ms = 40'000;
   EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 40'000U);
 }
 
-TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
+TEST(layer_options, hand_the_cache_and_the_monitor_theirs) {
   config::options settings = resolved();
   settings.max_entries = 5;
   settings.memory_limit_bytes = 6;
@@ -228,7 +228,7 @@ TEST(room_options, hand_the_cache_and_the_monitor_theirs) {
   EXPECT_EQ(make_monitor_options(settings).memory_limit_bytes, 6U);
 }
 
-TEST(room_options, hand_the_statistics_every_setting_that_explains_them) {
+TEST(layer_options, hand_the_statistics_every_setting_that_explains_them) {
   config::options settings = resolved();
   settings.bind_address = "::1";
   settings.port = 1;
@@ -288,7 +288,7 @@ TEST(room_options, hand_the_statistics_every_setting_that_explains_them) {
   EXPECT_EQ(made.access_log_sample, 22U);
 }
 
-TEST(room_options, tell_the_statistics_of_an_automatic_memory_limit_by_none) {
+TEST(layer_options, tell_the_statistics_of_an_automatic_memory_limit_by_none) {
   EXPECT_EQ(make_configuration_facts(resolved()).memory_limit_bytes, std::nullopt);
 }
 
@@ -329,7 +329,7 @@ TEST(load_caps, leave_a_minimum_where_others_have_taken_everything) {
   EXPECT_EQ(caps.buffer_bytes, mib);
 }
 
-TEST(room_options, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
+TEST(layer_options, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
   config::options settings;
   settings.max_value_chars = 1'000'000; // 12 million bytes, escaped; three sixteenths are left
   const memory_reading enough{.used_bytes = 0, .limit_bytes = 64 * mib, .source = "host"};

@@ -1,5 +1,5 @@
-// What each room is told of the operator's options, and the caps that follow from the memory limit.
-// Pure.
+// Translates the operator's options into those of each layer, and computes the caps that follow
+// from the memory limit. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -19,18 +19,18 @@
 
 namespace kvcache::daemon {
 
-// The options with what "auto" comes to filled in: `threads` as given, the request limits from
-// those of key and value. The memory limit stays auto, since what it comes to changes at run time.
+// The options with "auto" resolved: `threads` as given, the request limits derived from those of
+// key and value. The memory limit stays auto, since its value changes at run time.
 config::options resolve_automatic(config::options settings, unsigned threads);
 
-// The options with no more connections than can have a descriptor each, besides those over the
-// limit and what the program itself opens: a server that runs out of them could not even tell its
-// health. `open_files`: how many this process may have; 0: not known.
+// The options with max_connections lowered so that every connection, those above the limit, and the
+// program itself have file descriptors. A server without descriptors could not respond to health
+// checks. `open_files`: the limit of this process; 0: unknown.
 config::options fit_to_open_files(config::options settings, std::uint64_t open_files);
 
-// What to tell the operator where a request limit that was set leaves no room for the longest key
-// or value in its longest spelling: 12 bytes a character, in target and body alike. REQUIRES (for
-// this and all below): settings have been through resolve_automatic().
+// Warnings if a request limit is too small for the longest key or value in its longest escaped
+// form: 12 bytes per character, in target and body alike.
+// REQUIRES, here and below: resolve_automatic() has been applied to `settings`.
 std::vector<std::string> find_tight_limits(const config::options& settings);
 
 cache_options make_cache_options(const config::options& settings);
@@ -39,40 +39,39 @@ memory_monitor_options make_monitor_options(const config::options& settings);
 
 evictor_options make_evictor_options(const config::options& settings);
 
-// How many connections there may be at a time: as many as asked for, or as the lowest memory limit
-// there is allows.
+// The connection limit: as configured, or lower if the lowest memory limit requires it.
 std::size_t connections_most(const config::options& settings, std::uint64_t memory_limit_bytes);
 
-// What to tell the operator where that is fewer than asked for.
+// A warning if that is lower than configured.
 std::optional<std::string> find_fewer_connections(const config::options& settings,
                                                   std::uint64_t memory_limit_bytes);
 
-// What to tell the operator where the longest key and value, in their longest spelling, need more
-// memory than that limit ever leaves for one request: such a PUT is refused with 413.
+// A warning if the longest key and value, in their longest escaped form, need more memory than
+// `limit` ever allows for one request: such a PUT gets 413.
 std::optional<std::string> find_values_beyond_memory(const config::options& settings,
                                                      const memory_reading& limit);
 
 // "512 MiB (cgroup v2 /cache)"
 std::string describe_limit(const memory_reading& limit);
 
-// What connections take at the moment.
+// Current use by connections.
 struct load_now {
   std::size_t connections = 0;
   std::size_t buffer_bytes = 0;
 };
 
-// The caps in force until the next reading. Connections and their buffers may take a part of the
-// lowest limit only, and until the next reading no more than half of what is free at any level: so
-// however many peers come at once, eviction can make room as fast as they take it. Where others
-// have taken everything, a few connections are served all the same.
+// The caps in force until the next reading. Connections and their buffers may use only a part of
+// the lowest limit, and until the next reading no more than half of the free memory at any level.
+// So eviction frees memory as fast as peers take it, however many arrive at once. If other
+// processes use all memory, a few connections are still served.
 http::load_caps make_load_caps(const config::options& settings,
                                std::span<const memory_reading> levels, const load_now& now);
 
-// `memory_limit_bytes`: the lowest limit there is at start; see make_load_caps().
+// `memory_limit_bytes`: the lowest limit at start; see make_load_caps().
 http::server_options make_server_options(const config::options& settings,
                                          std::uint64_t memory_limit_bytes);
 
-// What /stats shows of them.
+// The options that /stats shows.
 observe::configuration_facts make_configuration_facts(const config::options& settings);
 
 } // namespace kvcache::daemon

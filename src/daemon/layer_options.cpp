@@ -1,4 +1,4 @@
-#include "daemon/room_options.hpp"
+#include "daemon/layer_options.hpp"
 
 #include <algorithm>
 
@@ -8,45 +8,46 @@ namespace kvcache::daemon {
 
 namespace {
 
-// What one connection costs with the kernel's share, when it is idle: at most 6 KiB of ours and as
-// much for the socket. In a container of 64 MiB that allows 5,461 connections.
+// The cost of one idle connection, including the kernel's part: at most 6 KiB of this process and
+// as much for the socket. In a container of 64 MiB that allows 5,461 connections.
 constexpr std::uint64_t bytes_per_connection = std::uint64_t{12} << 10;
 
-// All buffers together may take one part in this many of the limit; under a small one no more than
-// leaves the program and a few large entries below the mark from which on entries are evicted.
+// The divisor of the memory limit that yields the cap on all buffers. Under a small limit the cap
+// is lower, so that the program and a few large entries fit below the pressure mark.
 constexpr std::uint64_t limit_per_buffer_byte = 4;
 constexpr std::uint64_t pressure_percent_usual = 70;
 constexpr std::uint64_t bytes_beside_buffers = std::uint64_t{9} << 20;
 
-// The kernel's buffers for one connection, of which it takes twice as much: so large that the
-// replies to a batch of requests pass in one go, and a small part of the limit. A few hundred peers
-// that leave their replies unread have filled the cap on all buffers, and are cut.
+// The divisors that yield the kernel's buffers of one connection, of which it uses twice as much:
+// large enough for one send of a pipeline batch, and a small part of the limit. A few hundred peers
+// that do not read fill the cap on all buffers, and are then closed.
 constexpr std::uint64_t limit_per_send_byte = 2048;
 constexpr std::uint64_t limit_per_receive_byte = 4096;
 constexpr std::uint64_t least_socket_buffer_bytes = std::uint64_t{16} << 10;
 constexpr std::uint64_t most_socket_buffer_bytes = std::uint64_t{256} << 10;
 
-// Of each cap, one part in this many is granted however little memory is free.
+// The part of each cap that is granted however little memory is free.
 constexpr std::uint64_t cap_per_minimum = 16;
 
-// Connections and buffers may each take one part in this many of what is free until the next
-// reading: together half of it, since a connection's own buffers count on both sides.
+// Connections and buffers may each use this part of the free memory until the next reading:
+// together half of it, since a connection's own buffers count on both sides.
 constexpr std::uint64_t free_per_grant = 4;
 
 // Descriptors of the listener, the workers, the readings and the log.
 constexpr std::uint64_t own_files = 64;
 
-// Connections over the limit that are being refused at a time: some, and one for so many others.
+// Connections over the limit that are rejected at the same time: a minimum, and one per this many
+// others.
 constexpr std::size_t least_refused_connections = 16;
 constexpr std::size_t connections_per_refused = 16;
 
-// Around key and value at least: `/get?key=`, `{"key":"","value":""}`; and what a plain client has
-// in its head beside the target.
+// The shortest frames around key and value: `/get?key=`, `{"key":"","value":""}`; and the head of a
+// plain client without the target.
 constexpr std::size_t least_target_bytes = 9;
 constexpr std::size_t least_body_bytes = 21;
 constexpr std::size_t usual_fields_bytes = 512;
 
-// Bytes that can still be taken before one of the levels comes to the emergency mark.
+// Bytes that remain until one of the levels reaches the emergency mark.
 std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emergency_percent) {
   std::uint64_t least = UINT64_MAX;
   for (const memory_reading& level : levels) {
