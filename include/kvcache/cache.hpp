@@ -1,19 +1,33 @@
 // The cache: a concurrent map from byte strings to byte strings that accounts for every byte it
-// holds and gives memory back.
+// holds and returns freed memory to the kernel.
 //
-//   kvcache::cache cache{kvcache::cache_options{}};
-//   cache.put("key", "value");
-//   cache.get("key", [&](std::string_view value) { out.append(value); });
+// limited_cache.hpp runs it within a memory limit, as the daemon does. The whole program:
 //
-// Keys and values are any bytes, NUL included; the store knows no encoding and no HTTP. The limits
-// on their lengths that users see, in characters, belong to the HTTP room.
+//   #include <iostream>
+//   #include <kvcache/limited_cache.hpp>
 //
-// Thread-safety: every member may be called from any thread at any time, unless it says otherwise.
-// Per key, operations are linearizable. Nothing here throws once the cache is constructed: what can
-// fail returns an outcome, and a failed operation leaves the store as it was.
+//   int main() {
+//     kvcache::limited_cache limited{{.memory_limit_bytes = std::uint64_t{1} << 30}};
+//     kvcache::cache& cache = limited.entries();
+//     const kvcache::tick in_a_minute = limited.clock().after(std::chrono::seconds{60});
+//     cache.put("key", "value", in_a_minute);
+//     cache.get("key", [](std::string_view value) { std::cout << value << '\n'; });
+//   }
 //
-// Time: the store reads no clock. Its owner calls advance_clock(); expiry is counted in those
-// ticks. coarse_clock.hpp turns time into them.
+// A cache without limited_cache has only the limits of its options, and its owner calls
+// advance_clock() and maintain().
+//
+// Keys and values are any bytes, NUL included; the store knows no encoding and no HTTP.
+//
+// Thread-safety: every member may be called by any thread at any time, unless it says otherwise.
+//   Operations on one key are linearizable.
+// Ownership: the cache copies keys and values; a view passed to a visitor is valid during the call.
+// Errors: only the constructor throws. Whatever else can fail returns an outcome, and a failed
+//   operation leaves the cache unchanged.
+// Complexity: operations on one key take constant expected time and a lock on its bucket. clear()
+//   takes time linear in the number of entries, in slices.
+// Time: the cache reads no clock. Expiry is counted in the ticks of advance_clock();
+//   coarse_clock.hpp turns time into them.
 #pragma once
 
 #include <cstddef>
@@ -27,8 +41,7 @@
 
 namespace kvcache {
 
-class room_maker;
-class store; // what stands behind this face (src/cache/store.hpp); eviction works on it directly
+class store;
 
 enum class put_outcome : std::uint8_t {
   inserted,      // the key was not there
@@ -92,24 +105,21 @@ public:
   std::size_t size() const noexcept;  // entries, expired ones not yet collected included; cheap
   cache_stats stats() const noexcept; // microseconds; stops nobody
 
-  // ---- for whoever runs it
-  // ------------------------------------------------------------------------
+  // ---- for its owner; under a limited_cache its threads do this
+  // -----------------------------------
   tick now() const noexcept;
   void advance_clock(tick now) noexcept; // never backwards: an older value is ignored
 
   void set_hold_limit_bytes(std::size_t bytes) noexcept; // 0 = unlimited
   std::size_t hold_limit_bytes() const noexcept;
 
-  // The maker must outlive the cache or be taken away with nullptr while no PUT runs.
-  void set_room_maker(room_maker* maker) noexcept;
-
   // One slice of background work (moving survivors out of sparse pages, shrinking tables), at most
   // about `budget_us` long. Returns true if there is more to do. One caller at a time.
   bool maintain(unsigned budget_us) noexcept;
 
-  store& internals() noexcept { return *store_; } // for src/eviction and tests of the store
-
 private:
+  friend class cache_internals; // the way of the layers above to the store
+
   std::unique_ptr<store> store_;
 };
 

@@ -1,5 +1,6 @@
-// Every limit of the store. The daemon's flags map onto these (src/config); a program that uses the
-// cache as a library fills them in by hand.
+// The limits of one cache, fixed when it is made.
+//
+// Thread-safety: plain values. Ownership: none.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@ struct cache_options {
   std::size_t max_entries = 0;
 
   // Bytes the cache may hold from the kernel (entries, index, reusable room); 0 means unlimited.
-  // Can be changed while it runs: cache::set_hold_limit_bytes. A PUT that would pass it asks the
-  // room_maker, and is refused with no_room if that fails.
+  // Can be changed while it runs: cache::set_hold_limit_bytes. A PUT that would pass it makes
+  // room by eviction where a limited_cache runs it, and is refused with no_room if that fails.
   std::size_t hold_limit_bytes = 0;
 
   // Threads that put at the same time: the number of independent allocation stripes. More stripes

@@ -1,5 +1,8 @@
-// One snapshot of what the store holds and of what has left it. Counters only rise; they are read
-// without stopping anyone, so figures taken together may differ by the operations under way.
+// A snapshot of what a cache holds and of what it has evicted.
+//
+// Thread-safety: plain values, read without stopping any thread; figures of one snapshot may differ
+//   by the operations under way. Counters only rise.
+// Ownership: none.
 #pragma once
 
 #include <array>
@@ -8,7 +11,7 @@
 
 namespace kvcache {
 
-// Why an entry left that nobody asked to erase.
+// Why an entry was removed that no caller erased.
 enum class eviction_cause : std::uint8_t { clock, lru, emergency, expired, max_entries };
 inline constexpr std::size_t eviction_cause_count = 5;
 

@@ -1,4 +1,4 @@
-// Turns time into the ticks in which a cache counts expiry; for whoever runs a cache.
+// Turns time into the ticks in which a cache counts expiry. A limited_cache has one.
 //
 //   kvcache::coarse_clock clock;
 //   cache.put("key", "value", clock.after(std::chrono::seconds{5}));
@@ -9,7 +9,9 @@
 // own and rounds up, while the cache's clock is never ahead of time. How late an entry may expire
 // follows from both: by less than a tick, and by what the cache's clock is behind.
 //
-// Thread-safety: immutable; any thread at any time, if the reading may be called so.
+// Thread-safety: immutable; any thread at any time, if `now_ns` may be called so.
+// Ownership: owns its copy of `now_ns`. Errors: only the constructor may throw (std::bad_alloc).
+// Complexity: each member that returns a time reads the clock once, unless it is given a reading.
 #pragma once
 
 #include <time.h>

@@ -1,5 +1,8 @@
-// A non-owning reference to a callable, two words, never allocates. The callee must outlive the
-// call it is passed to; it must not be stored.
+// A reference to a callable, as large as two pointers.
+//
+// Thread-safety: that of the callable. Ownership: none; the callable must outlive the call that the
+//   reference is passed to, and the reference must not be stored.
+// Errors: what the callable throws. Complexity: one indirect call; no allocation.
 #pragma once
 
 #include <memory>

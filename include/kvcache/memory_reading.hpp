@@ -1,4 +1,6 @@
-// What is known, at one moment, of the memory this process may use.
+// The memory that this process may use, as read at one moment.
+//
+// Thread-safety: plain values. Ownership: owns its text.
 #pragma once
 
 #include <cstdint>

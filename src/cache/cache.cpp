@@ -36,7 +36,6 @@ void cache::set_hold_limit_bytes(std::size_t bytes) noexcept {
   store_->set_hold_limit_bytes(bytes);
 }
 std::size_t cache::hold_limit_bytes() const noexcept { return store_->hold_limit_bytes(); }
-void cache::set_room_maker(room_maker* maker) noexcept { store_->set_room_maker(maker); }
 bool cache::maintain(unsigned budget_us) noexcept { return store_->maintain(budget_us); }
 
 } // namespace kvcache

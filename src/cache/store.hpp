@@ -22,13 +22,13 @@
 #include "cache/index.hpp"
 #include "cache/keyed_hash.hpp"
 #include "cache/memory_source.hpp"
+#include "cache/room_maker.hpp"
 #include "cache/striped_counter.hpp"
 #include "cache/walk.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/cache_options.hpp"
 #include "kvcache/cache_stats.hpp"
 #include "kvcache/function_ref.hpp"
-#include "kvcache/room_maker.hpp"
 
 namespace kvcache {
 

@@ -21,10 +21,6 @@ namespace {
 // The interval at which the main thread publishes logs.
 constexpr std::chrono::milliseconds between_books{250};
 
-// How far the cache's clock may be behind: half a tick, so that an entry with a ttl outlives it by
-// 0.15 s at most.
-constexpr std::chrono::milliseconds clock_lateness{50};
-
 memory_reading lowest_limit(const memory_report& report) {
   return *std::min_element(report.levels.begin(), report.levels.end(),
                            [](const memory_reading& a, const memory_reading& b) {
@@ -61,7 +57,8 @@ std::unique_ptr<http::server> make_server(const http::server_options& options,
 } // namespace
 
 memory_reading find_memory_limit(const config::options& settings) {
-  return lowest_limit(memory_monitor{make_monitor_options(settings)}.read(0));
+  memory_monitor monitor{managed_cache::monitor_options(make_limited_cache_options(settings))};
+  return lowest_limit(monitor.read(0));
 }
 
 daemon::daemon(const config::options& settings, config::signal_waiter& signals,
@@ -71,50 +68,41 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       signals_(signals),
       log_(log),
       counters_(settings.threads, endpoints_.operations()),
-      monitor_(make_monitor_options(settings)),
-      limit_(lowest_limit(monitor_.read(0))),
-      cache_(make_cache_options(settings)),
-      clock_thread_([this] { cache_.advance_clock(clock_.now()); }, {.interval = clock_lateness}),
-      evictor_(cache_.internals(), make_evictor_options(settings), make_surroundings()),
+      cache_(make_limited_cache_options(settings), make_hooks()),
+      limit_(lowest_limit(cache_.monitor().read(0))),
       token_reader_(make_token_reader()),
       tokens_(make_authorizer()),
       access_(make_access_log(settings)),
-      server_(make_server(make_server_options(settings, limit_.limit_bytes), endpoints_, cache_,
-                          clock_, make_services(), counters_)) {
+      server_(make_server(make_server_options(settings, limit_.limit_bytes), endpoints_,
+                          cache_.entries(), cache_.clock(), make_services(), counters_)) {
   refuse_a_limit_that_leaves_no_room();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
-  evictor_.run(); // the first PUT finds the store with its limit
-  cache_.set_room_maker(&evictor_);
-  eviction_thread_ = std::make_unique<periodic_worker>(
-      [this] { evictor_.run(); }, periodic_worker::timing{.interval = std::chrono::milliseconds{
-                                                              settings.eviction_interval_ms}});
+  cache_.start();
 }
 
 daemon::~daemon() {
   server_->stop();
   server_->wait();
-  cache_.set_room_maker(nullptr); // no PUT runs any more
+  cache_.stop(); // no PUT runs any more, and the hooks need the server
 }
 
 // On the eviction thread, after each reading.
 void daemon::set_caps() noexcept {
   server_->set_caps(make_load_caps(
-      settings_, monitor_.last().levels,
+      settings_, cache_.monitor().last().levels,
       {.connections = server_->connection_count(), .buffer_bytes = server_->buffer_bytes()}));
 }
 
 void daemon::refuse_a_limit_that_leaves_no_room() {
-  const auto fault = find_limit_too_small(monitor_.read(0).levels, process_.look().resident_bytes,
-                                          make_evictor_options(settings_).pressure);
+  const auto fault =
+      find_limit_too_small(cache_.monitor().read(0).levels, process_.look().resident_bytes,
+                           make_evictor_options(settings_).pressure);
   if (fault) throw unworkable_option{*fault};
 }
 
-evictor_surroundings daemon::make_surroundings() {
-  evictor_surroundings surroundings = system_surroundings(monitor_);
-  surroundings.buffer_bytes = [this] { return server_->buffer_bytes(); };
-  surroundings.on_reading = [this] { set_caps(); }; // none is taken before the server is there
-  surroundings.wake = [this] { eviction_thread_->poke(); }; // no PUT comes before it is there
-  return surroundings;
+managed_cache_hooks daemon::make_hooks() {
+  return {.buffer_bytes = [this] { return server_->buffer_bytes(); },
+          .on_reading = [this] { set_caps(); }};
 }
 
 http::server_services daemon::make_services() {
@@ -123,8 +111,8 @@ http::server_services daemon::make_services() {
   services.access = access_.get();
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
-  services.eviction = {.wanted = &evictor_.wants_help(),
-                       .take_part = [this](std::size_t steps) { evictor_.help(steps); }};
+  services.eviction = {.wanted = &cache_.wants_help(),
+                       .take_part = [this](std::size_t steps) { cache_.help(steps); }};
   return services;
 }
 
@@ -188,7 +176,7 @@ void daemon::publish_logs() noexcept {
 void daemon::log_changes() {
   const auto now = clock::now();
   tier_watch tiers = tiers_;
-  const auto of_tiers = tiers.look(evictor_.status(), now);
+  const auto of_tiers = tiers.look(cache_.status(), now);
   tiers_ = tiers;
   for (const std::string& line : of_tiers) log_.info(line);
 
@@ -282,14 +270,14 @@ observe::service_snapshot daemon::snapshot() const {
   shown.configuration.port = server_->local_endpoint().port();
   shown.configuration.max_connections = server_->connections_most();
   shown.process = process_.look();
-  shown.store = cache_.stats();
-  shown.hold_limit_bytes = cache_.hold_limit_bytes();
+  shown.store = cache_.entries().stats();
+  shown.hold_limit_bytes = cache_.entries().hold_limit_bytes();
   shown.buffer_bytes = server_->buffer_bytes();
-  const eviction_status eviction = evictor_.status();
+  const eviction_status eviction = cache_.status();
   shown.memory = eviction.reading;
   shown.eviction.tier = eviction.tier;
   shown.eviction.tier_changes = eviction.tier_changes;
-  shown.eviction.runs = eviction_thread_->runs();
+  shown.eviction.runs = cache_.runs();
   shown.eviction.allowance_bytes = eviction.allowance_bytes;
   shown.eviction.evictions = eviction.evictions;
   shown.eviction.last_slice_ns = eviction.last_slice_ns;

@@ -20,11 +20,9 @@
 #include "daemon/process_watch.hpp"
 #include "daemon/tier_watch.hpp"
 #include "daemon/token_reader.hpp"
-#include "eviction/evictor.hpp"
-#include "eviction/periodic_worker.hpp"
+#include "eviction/managed_cache.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/coarse_clock.hpp"
-#include "memory/memory_monitor.hpp"
 #include "metrics/registry.hpp"
 #include "process/access_lines.hpp"
 #include "process/logging.hpp"
@@ -65,7 +63,7 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  evictor_surroundings make_surroundings();
+  managed_cache_hooks make_hooks();
   http::server_services make_services();
   void refuse_a_limit_that_leaves_no_room();
   void log_started();
@@ -96,17 +94,12 @@ private:
   // In dependency order; destroyed in reverse.
   const http::endpoint_table endpoints_{http::product_endpoints};
   observe::registry counters_;
-  memory_monitor monitor_;     // the eviction thread's, once there is one
+  managed_cache cache_;        // its monitor is the eviction thread's, once it is started
   const memory_reading limit_; // the lowest one there was at start
-  const coarse_clock clock_;
-  cache cache_;
-  periodic_worker clock_thread_; // no other has time to be in time: eviction may take long
-  evictor evictor_;
   const std::unique_ptr<token_reader> token_reader_; // null: no tokens are asked for
   std::unique_ptr<http::token_authorizer> tokens_;   // null: likewise
   std::unique_ptr<config::access_lines> access_;     // null: no access log is kept
   std::unique_ptr<http::server> server_;
-  std::unique_ptr<periodic_worker> eviction_thread_;
 
   fault_watch faults_;
   tier_watch tiers_;

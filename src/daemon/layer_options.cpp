@@ -123,16 +123,11 @@ std::vector<std::string> find_tight_limits(const config::options& settings) {
   return warnings;
 }
 
-cache_options make_cache_options(const config::options& settings) {
-  cache_options made;
-  made.max_entries = settings.max_entries;
-  made.stripes = settings.threads;
-  return made;
-}
-
-memory_monitor_options make_monitor_options(const config::options& settings) {
-  memory_monitor_options made;
+limited_cache_options make_limited_cache_options(const config::options& settings) {
+  limited_cache_options made;
   made.memory_limit_bytes = settings.memory_limit_bytes;
+  made.max_entries = settings.max_entries;
+  made.eviction = make_evictor_options(settings);
   return made;
 }
 

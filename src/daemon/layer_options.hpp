@@ -11,8 +11,7 @@
 
 #include "config/options.hpp"
 #include "eviction/evictor.hpp"
-#include "kvcache/cache_options.hpp"
-#include "memory/memory_monitor.hpp"
+#include "kvcache/limited_cache.hpp"
 #include "report/service_snapshot.hpp"
 #include "server/load_caps.hpp"
 #include "server/server_options.hpp"
@@ -33,9 +32,7 @@ config::options fit_to_open_files(config::options settings, std::uint64_t open_f
 // REQUIRES, here and below: resolve_automatic() has been applied to `settings`.
 std::vector<std::string> find_tight_limits(const config::options& settings);
 
-cache_options make_cache_options(const config::options& settings);
-
-memory_monitor_options make_monitor_options(const config::options& settings);
+limited_cache_options make_limited_cache_options(const config::options& settings);
 
 evictor_options make_evictor_options(const config::options& settings);
 

@@ -32,6 +32,7 @@
 #include <mutex>
 #include <vector>
 
+#include "cache/room_maker.hpp"
 #include "cache/store.hpp"
 #include "cache/thread_annotations.hpp"
 #include "eviction/clock_hand.hpp"
@@ -40,25 +41,11 @@
 #include "eviction/lru.hpp"
 #include "eviction/pressure.hpp"
 #include "eviction/slab_purge.hpp"
-#include "kvcache/room_maker.hpp"
+#include "kvcache/eviction_options.hpp"
+#include "kvcache/eviction_status.hpp"
 #include "memory/memory_monitor.hpp"
 
 namespace kvcache {
-
-inline constexpr unsigned eviction_interval_least_ms = 10;
-// A limit that has fallen is to be noticed within a second.
-inline constexpr unsigned eviction_interval_most_ms = 1000;
-
-struct evictor_options {
-  pressure_options pressure;
-
-  // Time between two runs. Shorter reacts sooner and costs a few reads of /proc and /sys each time;
-  // longer leaves more to the hold limit, at which PUTs make their own room.
-  unsigned interval_ms = 100;
-
-  // Threads that PUT: each may make room at the same time.
-  unsigned threads = 2;
-};
 
 // What is wrong with the options, in words for whoever set the flags; nothing if they are sound.
 std::optional<std::string> find_fault(const evictor_options& options);
@@ -94,21 +81,6 @@ struct evictor_surroundings {
   // other limits that follow memory are to be set there, since one run may take many readings. Must
   // not throw.
   std::function<void()> on_reading = {};
-};
-
-// One consistent picture of the last run.
-struct eviction_status {
-  pressure_tier tier = pressure_tier::normal;
-  std::uint64_t tier_changes = 0;
-  memory_reading reading;            // see level_to_show(), with its source
-  bool estimated = false;            // the reading is an estimate from the cache's own bytes
-  std::uint64_t allowance_bytes = 0; // what content may have at that level
-  std::uint64_t hold_limit_bytes = 0;
-  std::uint64_t purges = 0;
-  std::uint64_t failed_readings = 0;
-  std::uint64_t last_slice_ns = 0; // processor time
-  std::uint64_t longest_slice_ns = 0;
-  tier_cause_counts evictions{};
 };
 
 class evictor final : public room_maker {

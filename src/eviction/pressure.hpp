@@ -42,7 +42,6 @@
 // and the level that is fullest by U may be so by free room of the cache's own.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -50,31 +49,14 @@
 #include <string>
 #include <vector>
 
-#include "kvcache/cache_stats.hpp"
+#include "kvcache/eviction_options.hpp"
+#include "kvcache/eviction_status.hpp"
 #include "kvcache/memory_reading.hpp"
 
 namespace kvcache {
 
-struct pressure_options {
-  // Percent of the limit above which entries begin to leave. Higher holds more and leaves less time
-  // to react to others' growth.
-  unsigned pressure_percent = 70;
-  // Percent of the limit at which room is made at once. Higher brings the kernel's killer nearer.
-  unsigned emergency_percent = 95;
-  // Percent of the limit that content may always have, whatever others use. Higher keeps more of
-  // the cache where others crowd it, and leaves them less.
-  unsigned floor_percent = 5;
-};
-
 // What is wrong with the options, in words for whoever set the flags; nothing if they are sound.
 std::optional<std::string> find_fault(const pressure_options& options);
-
-enum class pressure_tier : std::uint8_t { normal, pressure, emergency };
-inline constexpr std::size_t pressure_tier_count = 3;
-
-// Evictions by the tier there was, and by cause: [pressure_tier][eviction_cause].
-using tier_cause_counts =
-    std::array<std::array<std::uint64_t, eviction_cause_count>, pressure_tier_count>;
 
 struct own_bytes {
   std::uint64_t held = 0;    // H

@@ -1,11 +1,13 @@
-// The public face hands every call on; what stands behind it is tested with the store.
+// The public class forwards every call; the store behind it has tests of its own.
 #include "kvcache/cache.hpp"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-#include "kvcache/room_maker.hpp"
+#include "cache/cache_internals.hpp"
+#include "cache/room_maker.hpp"
+#include "cache/store.hpp"
 
 namespace kvcache {
 namespace {
@@ -50,11 +52,11 @@ TEST(cache, asks_the_room_maker_at_the_limit) {
   EXPECT_EQ(c.hold_limit_bytes(), 1U);
   EXPECT_EQ(c.put("k", "v"), put_outcome::no_room);
   refusing_maker maker;
-  c.set_room_maker(&maker);
+  cache_internals::store_of(c).set_room_maker(&maker);
   EXPECT_EQ(c.put("k", "v"), put_outcome::no_room);
   EXPECT_EQ(maker.asked_to_shed, 1); // it holds more than the lowered limit
   EXPECT_EQ(maker.asked, 1);         // for the block itself
-  c.set_room_maker(nullptr);
+  cache_internals::store_of(c).set_room_maker(nullptr);
   c.set_hold_limit_bytes(0);
   EXPECT_EQ(c.put("k", "v"), put_outcome::inserted);
 }

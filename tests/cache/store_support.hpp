@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "cache/room_maker.hpp"
 #include "cache/store.hpp"
-#include "kvcache/room_maker.hpp"
 
 namespace kvcache::test {
 

@@ -223,9 +223,10 @@ TEST(layer_options, hand_the_cache_and_the_monitor_theirs) {
   config::options settings = resolved();
   settings.max_entries = 5;
   settings.memory_limit_bytes = 6;
-  EXPECT_EQ(make_cache_options(settings).max_entries, 5U);
-  EXPECT_EQ(make_cache_options(settings).stripes, 2U);
-  EXPECT_EQ(make_monitor_options(settings).memory_limit_bytes, 6U);
+  const limited_cache_options made = make_limited_cache_options(settings);
+  EXPECT_EQ(made.max_entries, 5U);
+  EXPECT_EQ(made.eviction.threads, 2U);
+  EXPECT_EQ(made.memory_limit_bytes, 6U);
 }
 
 TEST(layer_options, hand_the_statistics_every_setting_that_explains_them) {

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/room_maker.hpp"
 #include "cache/store.hpp"
 #include "eviction/clock_hand.hpp"
 #include "eviction/lru.hpp"
 #include "eviction/reference_policies.hpp"
-#include "kvcache/room_maker.hpp"
 
 namespace kvcache::test {
 

@@ -1,5 +1,5 @@
-// How the store asks for room without knowing who evicts. The cache owns the need, eviction owns
-// the answer; main.cpp joins the two, so that the arrow between the rooms keeps pointing down.
+// How the store requests room without knowing the eviction policy: an interface that the layer
+// above implements (evictor), so that includes keep pointing downwards.
 #pragma once
 
 #include <cstddef>

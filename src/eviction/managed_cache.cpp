@@ -1,0 +1,65 @@
+#include "eviction/managed_cache.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "cache/cache_internals.hpp"
+#include "cache/store.hpp"
+
+namespace kvcache {
+
+namespace {
+
+// How far the cache's clock may be behind: half a tick, so that an entry outlives its time to live
+// by 0.15 s at most.
+constexpr std::chrono::milliseconds clock_lateness{50};
+
+cache_options cache_options_of(const limited_cache_options& options) {
+  cache_options made;
+  made.max_entries = options.max_entries;
+  made.stripes = options.eviction.threads;
+  return made;
+}
+
+} // namespace
+
+managed_cache::managed_cache(const limited_cache_options& options, managed_cache_hooks hooks)
+    : interval_ms_(options.eviction.interval_ms),
+      monitor_(monitor_options(options)),
+      cache_(cache_options_of(options)),
+      clock_thread_([this] { cache_.advance_clock(clock_.now()); }, {.interval = clock_lateness}),
+      evictor_(cache_internals::store_of(cache_), options.eviction,
+               make_surroundings(std::move(hooks))) {}
+
+memory_monitor_options managed_cache::monitor_options(const limited_cache_options& options) {
+  memory_monitor_options made;
+  made.memory_limit_bytes = options.memory_limit_bytes;
+  return made;
+}
+
+managed_cache::~managed_cache() { stop(); }
+
+evictor_surroundings managed_cache::make_surroundings(managed_cache_hooks hooks) {
+  evictor_surroundings made = system_surroundings(monitor_);
+  made.buffer_bytes = std::move(hooks.buffer_bytes);
+  made.on_reading = std::move(hooks.on_reading);
+  made.wake = [this] { eviction_thread_->poke(); }; // only a PUT does, and none precedes start()
+  return made;
+}
+
+void managed_cache::start() {
+  evictor_.run(); // the first PUT finds the store with its limit
+  eviction_thread_ = std::make_unique<periodic_worker>(
+      [this] { evictor_.run(); },
+      periodic_worker::timing{.interval = std::chrono::milliseconds{interval_ms_}});
+  cache_internals::store_of(cache_).set_room_maker(&evictor_);
+}
+
+void managed_cache::stop() noexcept {
+  cache_internals::store_of(cache_).set_room_maker(nullptr);
+  eviction_thread_.reset();
+}
+
+std::uint64_t managed_cache::runs() const noexcept { return eviction_thread_->runs(); }
+
+} // namespace kvcache
