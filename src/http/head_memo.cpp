@@ -1,8 +1,12 @@
 #include "http/head_memo.hpp"
 
+#include <boost/beast/http/field.hpp>
+
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
+#include "http/known_field.hpp"
 #include "http/swar.hpp"
 #include "http/target.hpp"
 
@@ -14,16 +18,29 @@ constexpr bool may_stand_in_target(char byte) noexcept {
   return static_cast<unsigned char>(byte) > ' ' && byte != '\x7F';
 }
 
-// Where the target ends that goes on at `i`.
-std::size_t target_end(std::string_view text, std::size_t i) noexcept {
+// Visible ASCII and spaces. Other legal bytes of a value are left to the parser.
+constexpr bool is_plain_in_value(char byte) noexcept { return byte >= ' ' && byte < '\x7F'; }
+
+// The offset, at `i` or behind, of the first byte that is not `good`, which `marks_in` marks.
+template <class Marks, class Good>
+std::size_t end_of(std::string_view text, std::size_t i, Marks marks_in, Good good) noexcept {
   for (; text.size() - i >= swar::word_bytes; i += swar::word_bytes) {
-    const std::uint64_t marks = swar::not_in_target(swar::load(text.data() + i));
+    const std::uint64_t marks = marks_in(swar::load(text.data() + i));
     if (marks == 0) continue;
     if constexpr (!swar::first_is_lowest) break;
     return i + swar::first_mark(marks);
   }
-  while (i < text.size() && may_stand_in_target(text[i])) ++i;
+  while (i < text.size() && good(text[i])) ++i;
   return i;
+}
+
+// Where the target ends that goes on at `i`.
+std::size_t target_end(std::string_view text, std::size_t i) noexcept {
+  return end_of(text, i, swar::not_in_target, may_stand_in_target);
+}
+
+std::size_t value_end(std::string_view text, std::size_t i) noexcept {
+  return end_of(text, i, swar::not_plain_in_value, is_plain_in_value);
 }
 
 // Where the first byte is that is not plain, at `i` or behind; where there are few bytes left,
@@ -39,7 +56,65 @@ std::size_t plain_end(std::string_view text, std::size_t i) noexcept {
 
 constexpr bool is_decimal(char c) noexcept { return c >= '0' && c <= '9'; }
 
+// Reads the length at `i` and returns where it ends; `i` where the parser has to read it.
+std::size_t read_length(std::string_view text, std::size_t i, std::size_t& length) noexcept {
+  constexpr std::size_t most_digits = 9; // longer ones, and leading zeros, are left to the parser
+  const std::size_t first = i;
+  length = 0;
+  for (; i - first < most_digits && i < text.size() && is_decimal(text[i]); ++i)
+    length = length * 10 + static_cast<std::size_t>(text[i] - '0');
+  return i - first > 1 && text[first] == '0' ? first : i;
+}
+
+std::size_t common_prefix(std::string_view a, std::string_view b) noexcept {
+  const std::size_t bytes = std::min(a.size(), b.size());
+  std::size_t i = 0;
+  if constexpr (swar::first_is_lowest) {
+    for (; bytes - i >= swar::word_bytes; i += swar::word_bytes) {
+      const std::uint64_t difference = swar::load(a.data() + i) ^ swar::load(b.data() + i);
+      if (difference != 0) return i + swar::first_mark(difference);
+    }
+  }
+  while (i < bytes && a[i] == b[i]) ++i;
+  return i;
+}
+
 } // namespace
+
+std::optional<head_memo::gap> head_memo::differing_value(std::string_view before,
+                                                         std::string_view now) noexcept {
+  const std::size_t at = common_prefix(before, now);
+  if (at == before.size() && at == now.size()) return gap{};
+  const std::size_t line = now.substr(0, at).rfind('\n') + 1;
+  const std::size_t colon = now.substr(0, at).find(':', line);
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::size_t end_before = before.find('\r', at);
+  const std::size_t end = now.find('\r', at);
+  if (end_before == std::string_view::npos || end == std::string_view::npos ||
+      before.substr(end_before) != now.substr(end))
+    return std::nullopt;
+  const std::string_view name = now.substr(line, colon - line);
+  const auto field = boost::beast::http::string_to_field({name.data(), name.size()});
+  if (known_field_of(field) != known_field::none) return std::nullopt;
+  return gap{colon + 1, end};
+}
+
+// The value that varies, in `tail`, if that means the same as the remembered tail except for the
+// length; nothing if it may mean something else.
+std::optional<head_memo::gap> head_memo::varying_value(std::string_view tail,
+                                                       const gap& length) const noexcept {
+  const std::string_view remembered(tail_.data(), tail_bytes_);
+  const std::optional<gap> first =
+      differing_value(remembered.substr(0, length_.begin), tail.substr(0, length.begin));
+  if (!first) return std::nullopt;
+  const std::optional<gap> second =
+      differing_value(remembered.substr(length_.end), tail.substr(length.end));
+  if (!second || (first->exists() && second->exists())) return std::nullopt;
+  if (first->exists()) return first;
+  if (second->exists()) return gap{length.end + second->begin, length.end + second->end};
+  if (varying_.begin < length_.begin) return varying_;
+  return gap{varying_.begin - length_.end + length.end, varying_.end - length_.end + length.end};
+}
 
 // What the copy of the tail says where `tail` says `piece`.
 std::string_view head_memo::copied(std::string_view piece, std::string_view tail) const noexcept {
@@ -49,6 +124,7 @@ std::string_view head_memo::copied(std::string_view piece, std::string_view tail
 
 void head_memo::learn(std::string_view input, std::size_t head_end, std::string_view content_length,
                       const request& got) noexcept {
+  const bool remembers = least_bytes_ != nothing;
   least_bytes_ = nothing;
   const bool plain = got.form == target_form::origin && got.method_text.data() == input.data() &&
                      got.framing != body_framing::chunked;
@@ -60,6 +136,21 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
 
   const std::string_view tail = input.substr(0, head_end).substr(target_at + got.target.size());
   if (tail.size() > tail_.size()) return;
+  const bool has_length = got.framing == body_framing::content_length;
+  gap length{tail.size(), tail.size()};
+  if (has_length) {
+    length.begin = static_cast<std::size_t>(content_length.data() - tail.data());
+    length.end = length.begin + content_length.size();
+  }
+  // While no value is known to vary, only one head in eight is compared with the one before: a
+  // client whose heads differ in more pays little.
+  constexpr unsigned heads_per_comparison = 8;
+  std::optional<gap> varying;
+  if (remembers && (varying_.exists() || unrecognised_++ % heads_per_comparison == 0) &&
+      start_bytes == start_bytes_ && begins(input))
+    varying = varying_value(tail, length);
+  if (!varying) granted_ = {};
+  varying_ = varying.value_or(gap{});
   std::memcpy(tail_.data(), tail.data(), tail.size());
 
   like_ = got;
@@ -68,7 +159,6 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
   like_.sec_fetch_site = copied(got.sec_fetch_site, tail);
   like_.authorization = copied(got.authorization, tail);
   like_.if_none_match = copied(got.if_none_match, tail);
-  granted_ = {};
   like_.granted = &granted_;
 
   start_mask_ = {};
@@ -78,12 +168,11 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
         swar::load(input.data() + i * swar::word_bytes) & start_mask_[i]; // heads are longer
   start_bytes_ = start_bytes;
   has_query_ = has_query;
-  has_length_ = got.framing == body_framing::content_length;
-  before_length_bytes_ =
-      has_length_ ? static_cast<std::size_t>(content_length.data() - tail.data()) : tail.size();
-  length_end_ = before_length_bytes_ + (has_length_ ? content_length.size() : 0);
-  tail_body_bytes_ = has_length_ ? got.body.size() : 0;
+  has_length_ = has_length;
+  length_ = length;
+  tail_body_bytes_ = has_length ? got.body.size() : 0;
   tail_bytes_ = tail.size();
+  whole_tail_bytes_ = varying_.exists() ? nothing : tail_bytes_;
   least_bytes_ = sizeof start_;
 }
 
@@ -94,34 +183,49 @@ bool head_memo::begins(std::string_view input) const noexcept {
   return differences == 0;
 }
 
-// Whether `rest`, what follows the target, begins as the remembered head ends; the length may
-// differ. Sets where the head ends there, and the length.
+// Whether `rest`, what follows the target, begins as the remembered head ends; the length and the
+// value that varies may differ. Sets where the head ends there, and the length.
 bool head_memo::ends(std::string_view rest, std::size_t& end,
                      std::size_t& body_bytes) const noexcept {
-  if (rest.size() >= tail_bytes_ && std::memcmp(rest.data(), tail_.data(), tail_bytes_) == 0) {
-    end = tail_bytes_;
+  if (rest.size() >= whole_tail_bytes_ &&
+      std::memcmp(rest.data(), tail_.data(), whole_tail_bytes_) == 0) {
+    end = whole_tail_bytes_;
     body_bytes = tail_body_bytes_;
     return true;
   }
-  if (!has_length_) return false;
+  return (has_length_ || varying_.exists()) && ends_with_gaps(rest, end, body_bytes);
+}
 
-  const std::size_t after_length_bytes = tail_bytes_ - length_end_;
-  if (rest.size() < before_length_bytes_ + after_length_bytes ||
-      std::memcmp(rest.data(), tail_.data(), before_length_bytes_) != 0)
-    return false;
-  end = before_length_bytes_;
-  body_bytes = 0;
-
-  constexpr std::size_t most_digits =
-      9; // longer lengths, and leading zeros, are left to the parser
-  const std::size_t first = end;
-  for (; end - first < most_digits && end < rest.size() && is_decimal(rest[end]); ++end)
-    body_bytes = body_bytes * 10 + static_cast<std::size_t>(rest[end] - '0');
-  if (end == first || (rest[first] == '0' && end - first > 1)) return false;
-  if (rest.size() - end < after_length_bytes ||
-      std::memcmp(rest.data() + end, tail_.data() + length_end_, after_length_bytes) != 0)
-    return false;
-  end += after_length_bytes;
+bool head_memo::ends_with_gaps(std::string_view rest, std::size_t& end,
+                               std::size_t& body_bytes) const noexcept {
+  std::size_t at = 0;       // offset in `rest`
+  std::size_t compared = 0; // offset in the tail
+  std::size_t length = 0;
+  const auto goes_on_to = [&](std::size_t stop) noexcept {
+    const char* const here = rest.data() + at;
+    const std::size_t bytes = stop - compared;
+    if (rest.size() - at < bytes) return false;
+    at += bytes;
+    return std::memcmp(here, tail_.data() + compared, bytes) == 0;
+  };
+  const auto skips_length = [&]() noexcept {
+    if (!goes_on_to(length_.begin)) return false;
+    const std::size_t begin = at;
+    at = read_length(rest, begin, length);
+    compared = length_.end;
+    return at != begin;
+  };
+  const bool length_first = length_.begin < varying_.begin;
+  if (has_length_ && length_first && !skips_length()) return false;
+  if (varying_.exists()) {
+    if (!goes_on_to(varying_.begin)) return false;
+    at = value_end(rest, at);
+    compared = varying_.end;
+  }
+  if (has_length_ && !length_first && !skips_length()) return false;
+  if (!goes_on_to(tail_bytes_)) return false;
+  end = at;
+  body_bytes = length;
   return true;
 }
 

@@ -1,18 +1,22 @@
-// Remembers a request's head and recognises it when it comes again with another query or length.
+// Remembers a request's head and recognises it when it comes again with another query, body length,
+// and value of one field that the parser ignores.
 //
-// A client says the same words in front of every request: only the query of a GET changes and the
-// length of a PUT's body. What a head means depends on nothing but its bytes, so a head that equals
-// one that the parser has accepted, but for those two, need not be parsed again: the query is
-// scanned, the length read, the rest compared: some 270 instructions for an ordinary GET instead of
-// 2,400 (`bench/instructions`: a head never seen). Nothing is accepted here that the parser would
-// refuse, and nothing is described differently; a fuzz test holds the two together.
+// A client sends the same head in front of every request, except for the query, the length of the
+// body, and perhaps one value such as that of `traceparent`. The meaning of a head depends only on
+// its bytes. A head that equals an accepted one except for these three is therefore not parsed: the
+// query is scanned, the length is read, the value is checked, and the rest is compared. The memo
+// accepts nothing that the parser refuses and describes nothing differently; a fuzz test verifies
+// that both agree.
 //
-// One thread at a time.
+// Which value varies is learnt: it is the one in which a head differs from the remembered one.
+//
+// Thread-safety: none; one thread at a time.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "http/http_limits.hpp"
@@ -28,12 +32,14 @@ public:
 
   // Remembers the head of `got`, which the parser has read at the very beginning of `input` and
   // which ends at `head_end`; forgets the one before. `content_length` is that field's value there,
-  // if it has one. Heads that are long, or whose target is no plain path, are not remembered.
+  // if it has one. Heads that are long, or whose target is no plain path, are not remembered. The
+  // grant stays if the head means the same as the one before.
   void learn(std::string_view input, std::size_t head_end, std::string_view content_length,
              const request& got) noexcept;
 
-  // If `input` begins with a whole request whose head is the remembered one but for the query and
-  // the length: returns how many bytes it takes, and recognised() describes it. Else 0.
+  // If `input` begins with a whole request whose head is the remembered one except for the query,
+  // the length and the value that varies: returns how many bytes it takes, and recognised()
+  // describes it. Else 0.
   std::size_t recognise(std::string_view input, const http_limits& limits) noexcept;
 
   // The query, if `input` begins like the remembered head: a guess, since the rest is not compared.
@@ -51,24 +57,40 @@ private:
   // "POST /put", or "GET /get?": the head up to the query. Kept as words, compared under a mask.
   static constexpr std::size_t most_start_words = 2;
 
-  static constexpr std::size_t nothing = SIZE_MAX; // least_bytes_ while nothing is remembered
+  static constexpr std::size_t nothing = SIZE_MAX; // more than any input has
+
+  // A piece of the tail.
+  struct gap {
+    std::size_t begin = 0; // offset
+    std::size_t end = 0;
+
+    bool exists() const noexcept { return begin != 0; } // the tail begins with the version
+  };
+
+  // The only ignored value in which two tails differ, in the latter; none if they are equal, and
+  // nothing if they differ otherwise.
+  static std::optional<gap> differing_value(std::string_view before, std::string_view now) noexcept;
 
   std::string_view copied(std::string_view piece, std::string_view tail) const noexcept;
   bool begins(std::string_view input) const noexcept;
   bool ends(std::string_view rest, std::size_t& end, std::size_t& body_bytes) const noexcept;
+  [[gnu::noinline]] bool ends_with_gaps(std::string_view rest, std::size_t& end,
+                                        std::size_t& body_bytes) const noexcept;
+  std::optional<gap> varying_value(std::string_view tail, const gap& length) const noexcept;
 
   std::array<std::uint64_t, most_start_words> start_{};
   std::array<std::uint64_t, most_start_words> start_mask_{};
   std::size_t start_bytes_ = 0;
   std::size_t least_bytes_ = nothing; // a shorter input is not compared
 
-  // " HTTP/1.1" and all fields, to the end of the head. The digits of the length in it do not
-  // count.
+  // " HTTP/1.1" and all fields, to the end of the head.
   std::array<char, most_tail_bytes> tail_;
   std::size_t tail_bytes_ = 0;
-  std::size_t before_length_bytes_ = 0;
-  std::size_t length_end_ = 0;
-  std::size_t tail_body_bytes_ = 0; // the length it says
+  std::size_t whole_tail_bytes_ = 0; // compared at once; `nothing` if a value is known to vary
+  std::size_t tail_body_bytes_ = 0;  // the length in it
+  gap length_;                       // its digits; without a length, empty and at the end
+  gap varying_;                      // the value of an ignored field, if one is known to vary
+  unsigned unrecognised_ = 0;        // heads learnt while no value was known to vary
   bool has_query_ = false;
   bool has_length_ = false;
 

@@ -25,8 +25,8 @@ inline constexpr std::size_t method_count = static_cast<std::size_t>(method::oth
 
 // "GET"; empty for `other`.
 constexpr std::string_view name_of(method verb) noexcept {
-  constexpr std::array<std::string_view, method_count> names{"GET", "HEAD",   "POST",
-                                                             "PUT", "DELETE", "OPTIONS", ""};
+  constexpr std::array<std::string_view, method_count> names{"GET",    "HEAD",    "POST", "PUT",
+                                                             "DELETE", "OPTIONS", ""};
   return names[static_cast<std::size_t>(verb)];
 }
 
@@ -60,8 +60,9 @@ struct request {
   std::string_view authorization;
   std::string_view if_none_match; // of several such fields, the first
 
-  // Where the router notes what it has decided on heads that differ from this one in nothing but
-  // the query and the length of the body; null if that is not remembered. For the router only.
+  // Where the router notes what it has decided on heads that differ from this one only in the
+  // query, the length of the body and the values of fields that the parser ignores; null if that is
+  // not remembered. For the router only.
   grant* granted = nullptr;
 };
 

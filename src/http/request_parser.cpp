@@ -418,7 +418,8 @@ fault request_parser::core::check_unfinished_head(std::string_view input) noexce
 }
 
 fault request_parser::core::check_head() noexcept {
-  if (!host_.present && version_ == http_version::http_1_1) return fault::missing_host;
+  if (!kept(known_field::host).present && version_ == http_version::http_1_1)
+    return fault::missing_host;
   if (unknown_coding_) return fault::unknown_transfer_encoding;
   head_is_valid_ = true;
   if (framing_ == body_framing::content_length) {
@@ -549,7 +550,8 @@ void request_parser::core::on_field_impl(beast_http::field field, string_view na
   }
   if (is_folded(name, value)) return fail(fault::folded_field, ec);
   if (is_header_done()) return; // trailers mean nothing to us (RFC 9110 §6.5)
-  if (const fault why = check_field(field, value); why != fault::none) fail(why, ec);
+  if (const fault why = check_field(known_field_of(field), value); why != fault::none)
+    fail(why, ec);
 }
 
 // Beast joins folded lines in a buffer of its own, or, where the first line is empty, gives the
@@ -565,28 +567,27 @@ bool request_parser::core::is_folded(std::string_view name, std::string_view val
          std::string_view(base_ + name_end, gap).find('\n') != std::string_view::npos;
 }
 
-fault request_parser::core::check_field(beast_http::field field, std::string_view value) noexcept {
-  const auto take_once = [&](span& place) noexcept {
-    if (place.present) return fault::repeated_field;
+fault request_parser::core::check_field(known_field field, std::string_view value) noexcept {
+  const auto keep_once = [&](fault repeated) noexcept {
+    span& place = kept(field);
+    if (place.present) return repeated;
     place = span_of(value);
     return fault::none;
   };
   switch (field) {
-  case beast_http::field::host:
-    if (host_.present) return fault::repeated_host;
-    host_ = span_of(value);
+  case known_field::host:
+    if (const fault why = keep_once(fault::repeated_host); why != fault::none) return why;
     return is_host(value) ? fault::none : fault::bad_host;
 
-  case beast_http::field::content_length:
+  case known_field::content_length:
     if (framing_ == body_framing::content_length) return fault::repeated_content_length;
     if (framing_ == body_framing::chunked) return fault::length_and_transfer_encoding;
     // Beast has taken the number already; what it took it from may still be a list.
     if (!std::all_of(value.begin(), value.end(), is_decimal)) return fault::bad_content_length;
-    content_length_text_ = span_of(value);
     framing_ = body_framing::content_length;
-    return fault::none;
+    return keep_once(fault::repeated_content_length);
 
-  case beast_http::field::transfer_encoding:
+  case known_field::transfer_encoding:
     if (version_ == http_version::http_1_0) return fault::transfer_encoding_in_http_1_0;
     if (framing_ == body_framing::content_length) return fault::length_and_transfer_encoding;
     if (framing_ == body_framing::chunked) return fault::bad_transfer_encoding;
@@ -596,7 +597,7 @@ fault request_parser::core::check_field(beast_http::field field, std::string_vie
     unknown_coding_ = true;
     return fault::none;
 
-  case beast_http::field::connection:
+  case known_field::connection:
     while (!value.empty()) {
       const std::string_view option = next_element(value);
       if (equals_ignoring_case(option, "close")) says_close_ = true;
@@ -604,29 +605,28 @@ fault request_parser::core::check_field(beast_http::field field, std::string_vie
     }
     return fault::none;
 
-  case beast_http::field::expect:
+  case known_field::expect:
     if (!expects_100_continue(value)) return fault::unknown_expectation;
     awaits_100_ = version_ == http_version::http_1_1; // RFC 9110 §10.1.1: ignored in 1.0
     return fault::none;
 
-  case beast_http::field::content_encoding:
+  case known_field::content_encoding:
     is_coded_ = is_coded_ || names_a_coding(value);
     return fault::none;
 
-  case beast_http::field::if_none_match: // may be repeated, being a list
-    if (!if_none_match_.present) if_none_match_ = span_of(value);
-    return fault::none;
+  case known_field::if_none_match: // may be repeated, being a list
+    return keep_once(fault::none);
 
-  case beast_http::field::origin:
-    return take_once(origin_);
-  case beast_http::field::authorization:
-    return take_once(authorization_);
-  case beast_http::field::sec_fetch_site:
-    return take_once(sec_fetch_site_);
+  case known_field::origin:
+  case known_field::authorization:
+  case known_field::sec_fetch_site:
+    return keep_once(fault::repeated_field);
 
-  default:
-    return fault::none;
+  case known_field::proxy_connection:
+  case known_field::none:
+    break;
   }
+  return fault::none;
 }
 
 void request_parser::core::on_chunk_header_impl(std::uint64_t size, string_view extensions,
@@ -715,11 +715,11 @@ void request_parser::core::describe(std::string_view input, request& out) const 
   out.path = parts.path;
   out.query = parts.query; // plain or not: it is not looked through here
   // RFC 9112 §3.2.2: the target's authority counts, not the Host beside it.
-  out.host = at(form_ == target_form::absolute ? authority_ : host_);
-  out.origin = at(origin_);
-  out.sec_fetch_site = at(sec_fetch_site_);
-  out.authorization = at(authorization_);
-  out.if_none_match = at(if_none_match_);
+  out.host = at(form_ == target_form::absolute ? authority_ : kept(known_field::host));
+  out.origin = at(kept(known_field::origin));
+  out.sec_fetch_site = at(kept(known_field::sec_fetch_site));
+  out.authorization = at(kept(known_field::authorization));
+  out.if_none_match = at(kept(known_field::if_none_match));
   out.is_coded = is_coded_;
   switch (framing_) {
   case body_framing::none:

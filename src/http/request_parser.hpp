@@ -22,6 +22,7 @@
 
 #include <boost/beast/http/basic_parser.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -31,6 +32,7 @@
 #include "http/fault.hpp"
 #include "http/head_memo.hpp"
 #include "http/http_limits.hpp"
+#include "http/known_field.hpp"
 #include "http/request.hpp"
 
 namespace kvcache::http {
@@ -126,7 +128,9 @@ private:
     std::optional<std::string_view> path_of_head(std::string_view input) const noexcept;
     std::size_t remove_framing(std::span<char> input) noexcept;
     std::size_t head_end() const noexcept { return head_end_; }
-    std::string_view content_length_text() const noexcept { return at(content_length_text_); }
+    std::string_view content_length_text() const noexcept {
+      return at(kept(known_field::content_length));
+    }
 
   private:
     using error_code = boost::beast::error_code;
@@ -160,11 +164,15 @@ private:
     fault check_chunk_line(std::string_view rest) const noexcept;
     bool may_become_target(std::string_view text) const noexcept;
     fault check_target() noexcept;
-    fault check_field(boost::beast::http::field field, std::string_view value) noexcept;
+    fault check_field(known_field field, std::string_view value) noexcept;
     bool is_folded(std::string_view name, std::string_view value) const noexcept;
     fault reason(const error_code& ec, std::string_view input) noexcept;
 
     void fail(fault why, error_code& ec) noexcept;
+    span& kept(known_field field) noexcept { return kept_[static_cast<std::size_t>(field)]; }
+    const span& kept(known_field field) const noexcept {
+      return kept_[static_cast<std::size_t>(field)];
+    }
     span span_of(std::string_view piece) const noexcept;
     std::string_view at(const span& piece) const noexcept;
 
@@ -184,13 +192,8 @@ private:
     span method_;
     span target_;
     span path_and_query_;
-    span content_length_text_;
-    span host_;
     span authority_; // of an absolute-form target
-    span origin_;
-    span sec_fetch_site_;
-    span authorization_;
-    span if_none_match_;
+    std::array<span, kept_field_count> kept_;
 
     std::size_t fields_ = 0;
     std::size_t trailers_ = 0;

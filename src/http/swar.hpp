@@ -57,6 +57,11 @@ constexpr std::uint64_t not_plain_in_query(std::uint64_t word) noexcept {
          high_bits;
 }
 
+// The bytes of a field's value that are neither visible ASCII nor a space.
+constexpr std::uint64_t not_plain_in_value(std::uint64_t word) noexcept {
+  return (below(word, 0x20) | equal_to(word, '\x7F') | word) & high_bits;
+}
+
 // What keeps a query's text from standing for itself: what is not ASCII, and three that are.
 constexpr std::uint64_t special_in_query(std::uint64_t word) noexcept {
   return (equal_to(word, '&') | equal_to(word, '%') | equal_to(word, '+') | word) & high_bits;

@@ -1,5 +1,7 @@
 // Any bytes as a connection's input. The first byte is a seed for the splits. Holds:
-// - the requests found are the same however the input is split, and whatever was parsed before
+// - the requests found are the same however the input is split, and whatever was parsed before,
+// also
+//   if a head comes again with another value of one field
 // - views lie inside the input, nothing is consumed that is not there
 // - what is accepted obeys the rules that can be checked from outside
 #include <algorithm>
@@ -79,6 +81,43 @@ std::vector<parsed> parse_fresh(std::string_view input) {
   }
 }
 
+// The same by one parser for all, which recognises what it has seen before.
+std::vector<parsed> parse_by_one(std::string_view input) {
+  std::vector<parsed> found;
+  request_parser parser(limits);
+  exact_copy copy(input);
+  for (std::span<char> rest = copy.bytes();;) {
+    const parse_result result = parser.parse(rest);
+    found.push_back(describe(result, parser));
+    if (result.status != parse_status::complete) return found;
+    rest = rest.subspan(result.consumed);
+    parser.reset();
+  }
+}
+
+// The first request several times, each time with another value of one field: pieces of the input,
+// mostly short.
+std::string with_varied_field(std::string_view input, std::size_t request_bytes, splitter split) {
+  const std::string_view first = input.substr(0, request_bytes);
+  std::vector<std::size_t> colons; // of the field lines, or what looks like them
+  for (std::size_t at = first.find('\n'); at != std::string_view::npos;
+       at = first.find('\n', at + 1))
+    if (const std::size_t colon = first.find(':', at); colon != std::string_view::npos)
+      colons.push_back(colon);
+  if (colons.empty()) return std::string(first);
+  const std::size_t value_at = colons[split.next() % colons.size()] + 1;
+  const std::size_t value_end = std::min(first.find('\r', value_at), first.size());
+  std::string all(first);
+  constexpr int repetitions = 4;
+  for (int i = 0; i < repetitions; ++i) {
+    const std::size_t from = split.next() * split.next() % input.size();
+    all += first.substr(0, value_at);
+    all += input.substr(from, split.next());
+    all += first.substr(value_end);
+  }
+  return all;
+}
+
 // The same by one parser for all, the input growing in random steps and moving at each.
 std::vector<parsed> parse_split(std::string_view input, splitter split) {
   std::vector<parsed> found;
@@ -108,6 +147,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size < 2) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
   const std::vector<parsed> fresh = parse_fresh(input);
+  check(parse_by_one(input) == fresh, "the same request whatever was parsed before");
+  if (fresh.front().status == parse_status::complete) {
+    const std::string varied = with_varied_field(input, fresh.front().consumed, splitter(data[0]));
+    check(parse_by_one(varied) == parse_fresh(varied), "the same request if a value varies");
+  }
   const std::vector<parsed> split = parse_split(input, splitter(data[0]));
   for (std::size_t i = 0; i < fresh.size() && i < split.size(); ++i) {
     parsed one = fresh[i];

@@ -3,7 +3,9 @@
 
 #include "http/parsing.hpp"
 
+#include <array>
 #include <cctype>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,13 +14,13 @@ namespace {
 
 const http_limits defaults;
 
-// What a parser that has just read `before` makes of `text`.
-parsed parse_after(std::string_view before, std::string_view text,
-                   const http_limits& limits = defaults) {
+// What a parser that has just read all of `before` makes of `text`.
+parsed parse_after_all(std::span<const std::string> before, std::string_view text,
+                       const http_limits& limits = defaults) {
   request_parser parser(limits);
-  {
-    exact_copy input(before);
-    EXPECT_EQ(parser.parse(input.bytes()).status, parse_status::complete) << before;
+  for (const std::string& one : before) {
+    exact_copy input(one);
+    EXPECT_EQ(parser.parse(input.bytes()).status, parse_status::complete) << one;
     parser.reset();
   }
   exact_copy input(text);
@@ -26,11 +28,20 @@ parsed parse_after(std::string_view before, std::string_view text,
   return describe(result, parser);
 }
 
-void expect_same_as_fresh(std::string_view before, std::string_view text) {
-  const parsed again = parse_after(before, text);
+parsed parse_after(const std::string& before, std::string_view text,
+                   const http_limits& limits = defaults) {
+  return parse_after_all({&before, 1}, text, limits);
+}
+
+void expect_same_as_fresh(std::span<const std::string> before, std::string_view text) {
+  const parsed again = parse_after_all(before, text);
   const parsed fresh = parse_at_once(text);
   EXPECT_EQ(again.status, fresh.status) << text;
-  EXPECT_TRUE(again == fresh) << "after:\n" << before << "\nthis:\n" << text;
+  EXPECT_TRUE(again == fresh) << "after:\n" << before.back() << "\nthis:\n" << text;
+}
+
+void expect_same_as_fresh(const std::string& before, std::string_view text) {
+  expect_same_as_fresh({&before, 1}, text);
 }
 
 const std::vector<std::string>& texts() {
@@ -164,6 +175,150 @@ TEST(head_memo, recognises_another_length_of_the_body) {
     EXPECT_EQ(memo.recognise(std::string_view(next).substr(0, next.size() - 1), defaults), 0U);
   }
   EXPECT_EQ(memo.recognise(with_body(defaults.body_bytes + 1), defaults), 0U);
+}
+
+std::string get_with(std::string_view field, std::string_view key = "a") {
+  return "GET /get?key=" + std::string(key) + " HTTP/1.1\r\nHost: cache\r\n" + std::string(field) +
+         "\r\nAccept: */*\r\n\r\n";
+}
+
+std::string put_with(std::string_view first_field, std::string_view body,
+                     std::string_view last_field) {
+  return "POST /put HTTP/1.1\r\nHost: cache\r\n" + std::string(first_field) +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n" + std::string(last_field) +
+         "\r\n" + std::string(body);
+}
+
+// Heads from first to last, as the parser hands them over.
+class learning {
+public:
+  void learn(std::string text) {
+    request_parser parser(defaults);
+    ASSERT_EQ(parser.parse(text).status, parse_status::complete) << text;
+    const request& got = parser.current();
+    const std::string_view input(text);
+    std::string_view length;
+    if (const std::size_t at = input.find("Content-Length: "); at != std::string_view::npos) {
+      length = input.substr(at + 16);
+      length = length.substr(0, length.find('\r'));
+    }
+    memo_.learn(input, input.size() - got.body.size(), length, got);
+  }
+  bool recognises(std::string_view text) { return memo_.recognise(text, defaults) == text.size(); }
+  const request& recognised() const { return memo_.recognised(); }
+
+private:
+  head_memo memo_;
+};
+
+TEST(head_memo, recognises_any_value_of_the_field_in_which_two_heads_differ) {
+  learning memo;
+  memo.learn(get_with("traceparent: 00-1-01"));
+  EXPECT_FALSE(memo.recognises(get_with("traceparent: 00-2-01")));
+  memo.learn(get_with("traceparent: 00-2-01"));
+  for (const std::string_view value : {"00-3-01", "", " spaces  within and around ", "\"~\"",
+                                       "a-value-that-is-much-longer-than-the-one-before-it"}) {
+    const std::string next = get_with("traceparent: " + std::string(value), "other");
+    EXPECT_TRUE(memo.recognises(next)) << value;
+    EXPECT_EQ(memo.recognised().query.text, "key=other");
+    EXPECT_EQ(memo.recognised().host, "cache");
+  }
+  EXPECT_FALSE(memo.recognises(get_with("traceparenT: 00-3-01")));
+  EXPECT_FALSE(memo.recognises(get_with("traceparent: 00-3-01\r\nX: y")));
+  EXPECT_FALSE(memo.recognises(get_with("traceparent: 00\x7F")));
+}
+
+TEST(head_memo, recognises_a_value_and_a_length_that_vary_in_either_order) {
+  for (const bool value_first : {true, false}) {
+    const auto put = [value_first](std::string_view value, std::string_view body) {
+      const std::string field = "X-Request-Id: " + std::string(value) + "\r\n";
+      return value_first ? put_with(field, body, "") : put_with("", body, field);
+    };
+    learning memo;
+    memo.learn(put("a", "123456789"));
+    memo.learn(put("bcd", "1234567890"));
+    for (const std::size_t bytes : {1U, 9U, 123U}) {
+      const std::string next = put(std::string(bytes % 10, 'v'), std::string(bytes, 'b'));
+      EXPECT_TRUE(memo.recognises(next));
+      EXPECT_EQ(memo.recognised().body, std::string(bytes, 'b'));
+    }
+    memo.learn(put("efghijklmnop", "12")); // as when the body comes late
+    EXPECT_TRUE(memo.recognises(put("another", "123")));
+    memo.learn(put("efghijklmnop", "123"));
+    EXPECT_TRUE(memo.recognises(put("one-more", "1234567890")));
+  }
+}
+
+TEST(head_memo, keeps_the_grant_only_if_nothing_but_an_ignored_value_has_changed) {
+  const auto granted_after = [](const std::string& first, const std::string& second) {
+    learning memo;
+    memo.learn(first);
+    EXPECT_TRUE(memo.recognises(first));
+    memo.recognised().granted->generation = 7;
+    memo.learn(second);
+    EXPECT_TRUE(memo.recognises(second));
+    return memo.recognised().granted->generation == 7;
+  };
+  EXPECT_TRUE(granted_after(get_with("X: a"), get_with("X: b")));
+  EXPECT_TRUE(granted_after(get_with("X: a"), get_with("X: a", "other")));
+  EXPECT_FALSE(granted_after(get_with("X: a"), get_with("Y: a")));
+  EXPECT_FALSE(granted_after(get_with("X: a"), get_with("X: b\r\nY: a")));
+  EXPECT_FALSE(granted_after(get_with("Authorization: a"), get_with("Authorization: b")));
+  EXPECT_FALSE(
+      granted_after(put_with("X: a\r\n", "1", "Y: a\r\n"), put_with("X: b\r\n", "1", "Y: b\r\n")));
+}
+
+TEST(head_memo, takes_no_field_that_the_parser_acts_upon_for_one_that_varies) {
+  const std::array<std::array<std::string_view, 3>, 10> fields{{
+      {"Host: ", "cache", "cache:80"},
+      {"Origin: ", "http://a", "http://b"},
+      {"Sec-Fetch-Site: ", "none", "same-origin"},
+      {"Authorization: ", "Bearer a", "Bearer b"},
+      {"If-None-Match: ", "\"a\"", "\"b\""},
+      {"Content-Length: ", "0", "00"},
+      {"Connection: ", "keep-alive", "close"},
+      {"Proxy-Connection: ", "keep-alive", "close"},
+      {"Expect: ", "100-continue", "100-continue,"},
+      {"Content-Encoding: ", "identity", "br"},
+  }};
+  for (const auto& [name, one, another] : fields) {
+    const auto with = [name = name](std::string_view value) {
+      const std::string line = std::string(name) + std::string(value) + "\r\n";
+      return "POST /put HTTP/1.1\r\n" + std::string(name == "Host: " ? "" : "Host: a\r\n") + line +
+             "\r\n";
+    };
+    learning memo;
+    memo.learn(with(one));
+    memo.learn(with(another));
+    EXPECT_FALSE(memo.recognises(with("third"))) << name;
+    const std::array before{with(one), with(another)};
+    for (const std::string_view value : {"third", "", "1", ",;", "Bearer c", "close"})
+      expect_same_as_fresh(before, with(value));
+  }
+}
+
+TEST(head_memo, changes_nothing_for_any_byte_in_a_value_that_varies) {
+  const std::array before{get_with("traceparent: 00-1-01"), get_with("traceparent: 00-2-01")};
+  for (int byte = 0; byte <= 0xFF; ++byte) {
+    for (std::size_t at = 0; at < 18; ++at) {
+      std::string value(17, 'v');
+      value.insert(at, 1, static_cast<char>(byte));
+      expect_same_as_fresh(before, get_with("traceparent:" + value));
+    }
+  }
+  for (const std::string_view value : {"a\r\n b", "\r\n b", "a\r\nHost: b", "a\r\n\r\nb", "a\nb"})
+    expect_same_as_fresh(before, get_with("traceparent: " + std::string(value)));
+  for (std::size_t bytes = 0; bytes < before[0].size(); ++bytes)
+    expect_same_as_fresh(before, std::string_view(before[0]).substr(0, bytes));
+}
+
+TEST(head_memo, holds_a_longer_value_to_the_limits_all_the_same) {
+  const std::array before{get_with("X: a"), get_with("X: b")};
+  http_limits tight;
+  tight.head_bytes = before[0].size() + 10;
+  EXPECT_EQ(parse_after_all(before, get_with("X: a0123456789"), tight).status,
+            parse_status::complete);
+  EXPECT_EQ(parse_after_all(before, get_with("X: a0123456789x"), tight).why, fault::head_too_large);
 }
 
 TEST(head_memo, calls_a_query_plain_only_if_it_stands_for_itself_in_a_query_and_in_json) {

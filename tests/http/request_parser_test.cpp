@@ -42,7 +42,8 @@ TEST(request_parser, names_the_methods_it_knows_and_keeps_the_text_of_others) {
            {"HEAD", method::head},
            {"POST", method::post},
            {"OPTIONS", method::options},
-           {"PUT", method::other},
+           {"PUT", method::put},
+           {"DELETE", method::del},
            {"get", method::other}, // RFC 9110 §9.1: methods are case-sensitive
            {"BREW", method::other},
            {"X", method::other}}) {
