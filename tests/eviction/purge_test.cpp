@@ -31,7 +31,10 @@ protected:
   static constexpr double growth_a_second = 0.06;
 
   growing_neighbour() { entries.set_room_maker(&evict); }
-  ~growing_neighbour() override { entries.set_room_maker(nullptr); }
+  ~growing_neighbour() override {
+    entries.set_room_maker(nullptr);
+    EXPECT_EQ(entries.check_invariants(), "");
+  }
 
   std::uint64_t cpu_ns() const {
     const cache_stats done = entries.stats();

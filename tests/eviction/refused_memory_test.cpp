@@ -21,7 +21,10 @@ protected:
     entries.set_room_maker(&evict);
     evict.run();
   }
-  ~refused_memory() override { entries.set_room_maker(nullptr); }
+  ~refused_memory() override {
+    entries.set_room_maker(nullptr);
+    EXPECT_EQ(entries.check_invariants(), "");
+  }
 
   counting_memory memory;
   memory_report report;
