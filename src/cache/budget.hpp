@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 
@@ -52,7 +53,9 @@ public:
     held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   }
   void refund(std::size_t bytes) noexcept {
-    held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    [[maybe_unused]] const std::size_t held =
+        held_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    assert(held >= bytes); // pairs with charge() and try_charge()
   }
 
   // How much must be given back before that can be charged.

@@ -158,7 +158,9 @@ entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth 
     handle = handle_of(index, (std::size_t{slabs_[index].carved} - 1) * block_bytes);
     at(handle).mark_free(no_slot); // what was here before it was given back is zero; be sure
   }
+  assert(!at(handle).meta().live()); // pairs with release()
   slab& home = slabs_[index];
+  assert(home.used < home.carved);
   ++home.used;
   if (home.kept_empty) {
     home.kept_empty = false;
@@ -306,6 +308,8 @@ void entry_arena::release(entry_handle handle) noexcept {
   std::uint32_t emptied = no_slab;
   {
     spin_guard guard{s.lock};
+    assert(home.used != 0 && offset % block_bytes == 0 && offset / block_bytes < home.carved);
+    assert(home.first_free != offset / block_bytes); // not freed twice; pairs with take_block()
     at(handle).mark_free(home.first_free);
     home.first_free = static_cast<std::uint16_t>(offset / block_bytes);
     --home.used;

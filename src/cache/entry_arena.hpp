@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "cache/budget.hpp"
 #include "cache/entry.hpp"
@@ -136,6 +137,16 @@ public:
   std::size_t live_bytes() const noexcept; // allocated blocks
   std::size_t free_bytes() const noexcept; // freed blocks in held slabs
 
+  // ---- invariants (invariants.cpp). REQUIRES: no other thread is inside a member --------------
+  struct census {
+    std::size_t held_bytes = 0; // pages and descriptors, slab by slab
+    std::size_t blocks = 0;     // allocated
+    std::string_view fault{};   // an invariant of the arena's own that does not hold
+  };
+  census take_census() const noexcept;
+  // Whether an allocated block begins there and holds a live entry.
+  bool holds_entry(entry_handle handle) const noexcept;
+
 private:
   static constexpr std::size_t handle_unit_bytes = 8;
   static constexpr std::uint32_t handles_per_slab = slab_bytes / handle_unit_bytes;
@@ -223,7 +234,12 @@ private:
   std::size_t walk_slab(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
                         function_ref<void(walked_entry&)> visit) noexcept;
 
+<<<<<<< HEAD
   bool has_blocks_of(std::uint32_t index, size_class least, size_class most) noexcept;
+=======
+  std::string_view fault_of(std::uint32_t index) const noexcept;
+
+>>>>>>> s2f
   stripe* owner_of(std::uint32_t index) const noexcept;
   std::byte* slab_start(std::uint32_t index) const noexcept {
     return pool_.base() + std::size_t{index} * slab_bytes;

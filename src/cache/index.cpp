@@ -322,6 +322,7 @@ bool entry_index::visit_wanted(std::uint32_t hash, IsWanted is_wanted, edit on_e
     if (!slot) return false;
     entry_handle handle = slot.handle();
     const fate decided = on_entry(handle);
+    assert(handle != no_entry);
     slot.set_handle(handle);
     if (decided == fate::erase) {
       slot.erase();
@@ -333,6 +334,8 @@ bool entry_index::visit_wanted(std::uint32_t hash, IsWanted is_wanted, edit on_e
 
 entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view key,
                                            entry_handle handle, edit if_present) noexcept {
+  assert(handle != no_entry &&
+         arena_.at(handle).meta().live()); // pairs with store::release_unlinked
   insertion refusal = insertion::inserted; // none yet
   for (;;) {
     unsigned seen_shape = 0;
@@ -662,6 +665,32 @@ std::size_t entry_index::empty(segment& s, function_ref<void(entry_handle)> take
     destroy(old);
   }
   return taken;
+}
+
+std::string_view
+entry_index::check_slots(function_ref<void(std::uint32_t hash, entry_handle)> visit) {
+  spin_guard guard{structure_lock_};
+  std::string_view fault;
+  std::size_t bytes = segments_made_ * sizeof(segment);
+  for (unsigned i = 0; i < segments_made_; ++i) {
+    const segment& s = segments_[i];
+    if (s.slots.map == nullptr) continue;
+    std::size_t slots = 0;
+    with_table(s.slots, [&]<class Table>(Table& t) {
+      bytes += t.account.bytes + sizeof(Table);
+      t.all_slots([&](std::uint32_t hash, entry_handle handle) {
+        ++slots;
+        visit(hash, handle);
+        if (&segment_of(hash) != &s)
+          fault = "a slot lies in a segment that the directory does not name for its hash";
+        return true;
+      });
+    });
+    if (slots != s.count.load(std::memory_order_relaxed))
+      fault = "the count of a segment is not that of its slots";
+  }
+  if (bytes != this->bytes()) fault = "the bytes of the index are not those of its tables";
+  return fault;
 }
 
 std::size_t entry_index::max_entries() const noexcept {

@@ -79,6 +79,10 @@ public:
   // many there were.
   std::size_t drain(function_ref<void(entry_handle)> take) noexcept;
 
+  // Visits all slots, and returns what is wrong with the index itself, "" if nothing is: see
+  // invariants.hpp. REQUIRES: no other thread is inside a member.
+  std::string_view check_slots(function_ref<void(std::uint32_t hash, entry_handle)> visit);
+
   // How many entries it surely has places for, however unevenly they fall on the segments.
   std::size_t max_entries() const noexcept;
   // Whether it may be anywhere near that: below, nobody need count.

@@ -31,8 +31,10 @@
 #include "cache/store.hpp"
 
 #include <algorithm>
+#include <cassert>
 #include <random>
 
+#include "cache/invariants.hpp"
 #include "cache/thread_cpu_time.hpp"
 
 namespace kvcache {
@@ -139,8 +141,7 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
     return entry_index::fate::erase;
   });
   if (gone == no_entry) return;
-  arena_.release(gone);
-  entries_.add(-1);
+  release_unlinked(gone);
   count_eviction(eviction_cause::expired);
 }
 
@@ -368,18 +369,21 @@ bool store::erase(std::string_view key) noexcept {
     return entry_index::fate::erase;
   });
   if (gone == no_entry) return false;
-  arena_.release(gone);
-  entries_.add(-1);
+  release_unlinked(gone);
   if (expired) count_eviction(eviction_cause::expired);
   return !expired;
 }
 
 std::size_t store::clear() noexcept {
   const std::lock_guard lock{maintenance_}; // merging would carry entries past the sweep
-  return index_.drain([&](entry_handle handle) {
-    arena_.release(handle);
-    entries_.add(-1);
-  });
+  return index_.drain([&](entry_handle handle) { release_unlinked(handle); });
+}
+
+// Frees the block of an entry that the index has just given up: nobody else can reach it.
+void store::release_unlinked(entry_handle handle) noexcept {
+  assert(arena_.at(handle).meta().live()); // pairs with entry_index::insert()
+  arena_.release(handle);
+  entries_.add(-1);
 }
 
 // ---- room -----------------------------------------------------------------------------
@@ -560,8 +564,7 @@ std::size_t store::evict(entry_ref ref, eviction_cause cause,
   });
   if (!gone) return 0;
   const std::size_t bytes = arena_.block_bytes(ref.handle);
-  arena_.release(ref.handle);
-  entries_.add(-1);
+  release_unlinked(ref.handle);
   count_eviction(expired ? eviction_cause::expired : cause);
   return bytes;
 }
@@ -606,6 +609,10 @@ void store::advance_clock(tick now) noexcept {
 }
 
 std::size_t store::size() const noexcept { return entries_.value(); }
+
+std::string_view store::check_invariants() {
+  return find_broken_invariant(arena_, index_, budget_, hash_, size());
+}
 
 cache_stats store::stats() const noexcept {
   cache_stats s;

@@ -130,6 +130,10 @@ public:
   std::size_t held_bytes() const noexcept { return budget_.held_bytes(); }
   cache_stats stats() const noexcept;
 
+  // The first invariant that does not hold, "" if all do: see invariants.hpp.
+  // REQUIRES: no other thread is inside a member.
+  std::string_view check_invariants();
+
   // ---- limits and who makes room ------------------------------------------------------
   void set_hold_limit_bytes(std::size_t bytes) noexcept { budget_.set_limit_bytes(bytes); }
   std::size_t hold_limit_bytes() const noexcept { return budget_.limit_bytes(); }
@@ -179,6 +183,7 @@ private:
   put_outcome outcome_of(condition when, const finding& f) noexcept;
 
   bool has_expired(entry e, entry_meta meta) const noexcept;
+  void release_unlinked(entry_handle handle) noexcept;
   void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
   void count_eviction(eviction_cause cause) noexcept;
 

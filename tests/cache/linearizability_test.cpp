@@ -184,7 +184,7 @@ TEST(linearizability, every_recorded_history_has_an_order) {
   std::atomic<bool> wrong{false};
   std::size_t round = 0;
   bool over = false;
-  const surroundings beside{s};
+  std::optional<surroundings> beside{std::in_place, s};
 
   const auto judge = [&]() noexcept { // between two rounds, on one of the threads
     std::vector<operation> history;
@@ -195,7 +195,7 @@ TEST(linearizability, every_recorded_history_has_an_order) {
     if (history.empty()) return; // before a round
     if (!linearization{history}.exists()) wrong = true;
     ++round;
-    over = wrong || round == rounds_at_most || (round >= rounds && beside.all_happened());
+    over = wrong || round == rounds_at_most || (round >= rounds && beside->all_happened());
   };
   std::barrier together{static_cast<std::ptrdiff_t>(threads), judge};
   const auto work = [&](std::size_t thread) {
@@ -226,7 +226,9 @@ TEST(linearizability, every_recorded_history_has_an_order) {
   for (auto& t : pool) t.join();
   EXPECT_FALSE(wrong) << "in round " << round;
   EXPECT_GT(matches * 4, swaps.load());
-  EXPECT_TRUE(beside.all_happened()) << "in " << round << " rounds";
+  EXPECT_TRUE(beside->all_happened()) << "in " << round << " rounds";
+  beside.reset();
+  EXPECT_EQ(s.check_invariants(), "");
 }
 
 } // namespace

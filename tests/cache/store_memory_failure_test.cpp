@@ -91,6 +91,7 @@ private:
   void check_all() {
     for (const auto& [key, value] : expected_) ASSERT_EQ(value_of(store_, key), value);
     EXPECT_EQ(store_.size(), expected_.size());
+    EXPECT_EQ(store_.check_invariants(), "");
   }
 
   std::size_t keys_;
@@ -222,6 +223,7 @@ TEST(store_memory_failure, refusals_among_many_threads_leave_everyones_entries_w
       entries += w.entries();
     }
     EXPECT_EQ(s.size(), entries);
+    EXPECT_EQ(s.check_invariants(), "");
     EXPECT_GT(refusals, 10U);
     EXPECT_GT(s.stats().index_growths, 20U);
   }

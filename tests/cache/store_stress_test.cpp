@@ -195,7 +195,9 @@ private:
   static char brief_letter(std::size_t key) { return static_cast<char>('a' + key % 26); }
 
   void check_the_end() {
+    EXPECT_EQ(store_.check_invariants(), "");
     store_.maintain(1'000'000);
+    EXPECT_EQ(store_.check_invariants(), "");
     std::size_t present = 0;
     for (std::size_t key = 0; key < states_.size(); ++key) {
       const std::uint64_t version = states_[key].version;
@@ -207,6 +209,7 @@ private:
     store_.clear();
     EXPECT_EQ(store_.size(), 0U);
     EXPECT_EQ(store_.live_bytes(), 0U);
+    EXPECT_EQ(store_.check_invariants(), "");
   }
 
   // Small tables: the crowd makes them split and merge all the time.
@@ -247,6 +250,7 @@ public:
     for (auto& t : writing) t.join();
     stop_ = true;
     for (auto& t : background) t.join();
+    EXPECT_EQ(store_.check_invariants(), "");
     std::size_t present = 0;
     for (std::size_t key = 0; key < versions_.size(); ++key) {
       present += check(key) ? 1 : 0;
@@ -257,6 +261,7 @@ public:
     store_.clear();
     EXPECT_EQ(store_.size(), 0U);
     EXPECT_EQ(store_.live_bytes(), 0U);
+    EXPECT_EQ(store_.check_invariants(), "");
   }
 
 private:

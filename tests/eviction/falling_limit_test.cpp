@@ -21,7 +21,10 @@ protected:
     entries.set_room_maker(&evict);
     for (std::size_t i = 0; i < entries_put; ++i) put_number(entries, i, value_bytes);
   }
-  ~falling_limit() override { entries.set_room_maker(nullptr); }
+  ~falling_limit() override {
+    entries.set_room_maker(nullptr);
+    EXPECT_EQ(entries.check_invariants(), "");
+  }
 
   std::size_t content() const { return entries.live_bytes() + entries.index_bytes(); }
 

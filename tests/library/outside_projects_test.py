@@ -103,7 +103,7 @@ class OutsideProjects(unittest.TestCase):
         self.assertFalse((prefix / "bin").exists())
         output = self.build_and_run(
             "find_package(keyvalue-cache 0.1 REQUIRED)", f"-DCMAKE_PREFIX_PATH={prefix}",
-            f"-DCMAKE_EXE_LINKER_FLAGS={self.instrumentation()}",
+            f"-DCMAKE_EXE_LINKER_FLAGS=-fno-lto {self.instrumentation()}",
             flags=f"{STRICT} {self.instrumentation()}".strip(), cached_below=self.folder,
             units=tuple(f"#include <kvcache/{header.name}>\n" for header in self.headers()))
         self.assertEqual(output, "value\n")

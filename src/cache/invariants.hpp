@@ -1,0 +1,27 @@
+// What must hold between index, arena and budget whenever no operation is under way. For tests: it
+// looks at every block and every slot.
+//
+// Thread-safety: none. REQUIRES: no other thread is inside any of them.
+// Ownership: none. Errors: throws std::bad_alloc. Complexity: n log n in the number of entries.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "cache/budget.hpp"
+#include "cache/entry_arena.hpp"
+#include "cache/index.hpp"
+#include "cache/keyed_hash.hpp"
+
+namespace kvcache {
+
+// The first invariant that does not hold, in words; "" if all do:
+//   - the budget has charged what arena (pages, descriptors) and index (tables, segments) hold
+//   - each slot of the index names another live entry, whose key has the slot's hash
+//   - each allocated block is named by the index
+//   - the counters of arena, index and store agree with what is there
+std::string_view find_broken_invariant(const entry_arena& arena, entry_index& index,
+                                       const budget& held, const keyed_hash& hash,
+                                       std::size_t entries);
+
+} // namespace kvcache
