@@ -234,12 +234,9 @@ private:
   std::size_t walk_slab(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
                         function_ref<void(walked_entry&)> visit) noexcept;
 
-<<<<<<< HEAD
   bool has_blocks_of(std::uint32_t index, size_class least, size_class most) noexcept;
-=======
   std::string_view fault_of(std::uint32_t index) const noexcept;
 
->>>>>>> s2f
   stripe* owner_of(std::uint32_t index) const noexcept;
   std::byte* slab_start(std::uint32_t index) const noexcept {
     return pool_.base() + std::size_t{index} * slab_bytes;

@@ -2,6 +2,8 @@
 // says so, what others do.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdint>
 #include <functional>
 
@@ -21,7 +23,10 @@ struct cache_alone {
   }
   cache_alone(const cache_alone&) = delete;
   cache_alone& operator=(const cache_alone&) = delete;
-  ~cache_alone() { entries.set_room_maker(nullptr); }
+  ~cache_alone() {
+    entries.set_room_maker(nullptr);
+    EXPECT_EQ(entries.check_invariants(), "");
+  }
 
   std::uint64_t limit;
   std::uint64_t others = 0;

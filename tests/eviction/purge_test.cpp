@@ -29,7 +29,6 @@ protected:
   static constexpr double first_jump = 0.28;
   static constexpr double growth_a_second = 0.06;
 
-<<<<<<< HEAD
   growing_neighbour() {
     cache.at_reading = [this] {
       ++readings;
@@ -38,12 +37,6 @@ protected:
     };
     cache.cpu_ns = [this] { return cpu_ns(); };
     cache.now_ns = [this] { return now_ns(); };
-=======
-  growing_neighbour() { entries.set_room_maker(&evict); }
-  ~growing_neighbour() override {
-    entries.set_room_maker(nullptr);
-    EXPECT_EQ(entries.check_invariants(), "");
->>>>>>> s2f
   }
 
   std::uint64_t cpu_ns() const {

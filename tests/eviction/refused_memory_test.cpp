@@ -16,18 +16,6 @@ constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
 class refused_memory : public testing::Test {
 protected:
-<<<<<<< HEAD
-=======
-  refused_memory() {
-    entries.set_room_maker(&evict);
-    evict.run();
-  }
-  ~refused_memory() override {
-    entries.set_room_maker(nullptr);
-    EXPECT_EQ(entries.check_invariants(), "");
-  }
-
->>>>>>> s2f
   counting_memory memory;
   cache_alone cache{1024 * mib, repeatable_options(), memory};
   store& entries = cache.entries;
