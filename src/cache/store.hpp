@@ -211,7 +211,7 @@ private:
   std::atomic<room_maker*> room_maker_{nullptr};
   std::array<std::atomic<std::uint64_t>, eviction_cause_count> evictions_{};
   std::atomic<std::uint32_t> next_fitting_slab_{0}; // where evict_one_that_fits() goes on
-  std::mutex maintenance_; // moving and shrinking exclude clear()
+  std::mutex maintenance_;                          // moving and shrinking exclude clear()
 };
 
 } // namespace kvcache

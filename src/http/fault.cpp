@@ -166,8 +166,7 @@ constexpr std::array<row, fault_count> rows{{
     {fault::too_many_connections, "too_many_connections", 503, close,
      "The server has as many connections as it may have: try again in a moment.", nullptr,
      retry_soon},
-    {fault::not_ready, "not_ready", 503, go_on, "The server is stopping.", nullptr,
-     retry_soon},
+    {fault::not_ready, "not_ready", 503, go_on, "The server is stopping.", nullptr, retry_soon},
     {fault::internal_error, "internal_error", 500, close,
      "The server failed to handle this request."},
 }};
