@@ -34,7 +34,8 @@ TEST(server, refuses_a_port_that_is_in_use) {
   observe::registry counters{1, endpoints.operations()};
   http::server_options options;
   options.port = first.port();
-  EXPECT_THROW(http::server(options, endpoints, store, clock, {}, counters), boost::system::system_error);
+  EXPECT_THROW(http::server(options, endpoints, store, clock, {}, counters),
+               boost::system::system_error);
 }
 
 // There is no 503 for a start: who comes too early waits in the kernel's queue.
