@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
+#include <vector>
 
 #include "report/service_snapshot.hpp"
 
@@ -14,12 +14,12 @@ struct figure {
   std::string_view member; // its name there; _s and _us are durations
   std::string_view metric; // its name in /metrics
   std::string_view help;
-  std::uint64_t (*value)(const service_snapshot&); // durations in nanoseconds
+  std::uint64_t value; // a duration in nanoseconds
 
-  constexpr bool is_in_seconds() const noexcept { return member.ends_with("_s"); }
-  constexpr bool is_in_microseconds() const noexcept { return member.ends_with("_us"); }
+  bool is_in_seconds() const noexcept { return member.ends_with("_s"); }
+  bool is_in_microseconds() const noexcept { return member.ends_with("_us"); }
 };
 
-std::span<const figure> shared_figures() noexcept;
+std::vector<figure> shared_figures(const service_snapshot& s);
 
 } // namespace kvcache::observe

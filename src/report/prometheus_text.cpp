@@ -27,13 +27,11 @@ void write_states(metrics_writer& metrics, std::string_view label,
 }
 
 void write_figures(metrics_writer& metrics, const service_snapshot& snapshot) {
-  for (const figure& each : shared_figures()) {
-    const std::uint64_t value = each.value(snapshot);
+  for (const figure& each : shared_figures(snapshot))
     if (each.is_in_seconds() || each.is_in_microseconds())
-      metrics.single(each.metric, each.help, seconds(value));
+      metrics.single(each.metric, each.help, seconds(each.value));
     else
-      metrics.single(each.metric, each.help, value);
-  }
+      metrics.single(each.metric, each.help, each.value);
 }
 
 void write_service(metrics_writer& metrics, const service_snapshot& snapshot) {

@@ -27,11 +27,10 @@ ordered_json ratio(double part, std::uint64_t whole) {
   return whole == 0 ? ordered_json{} : ordered_json(part / static_cast<double>(whole));
 }
 
-ordered_json value_json(const figure& shown, const service_snapshot& snapshot) {
-  const std::uint64_t value = shown.value(snapshot);
-  if (shown.is_in_seconds()) return seconds(std::chrono::nanoseconds{value});
-  if (shown.is_in_microseconds()) return microseconds(value);
-  return value;
+ordered_json value_json(const figure& shown) {
+  if (shown.is_in_seconds()) return seconds(std::chrono::nanoseconds{shown.value});
+  if (shown.is_in_microseconds()) return microseconds(shown.value);
+  return shown.value;
 }
 
 ordered_json causes_json(const std::array<std::uint64_t, eviction_cause_count>& evictions) {
@@ -110,9 +109,9 @@ std::string stats_json(const service_snapshot& snapshot) {
       {"since_start", counters_json(snapshot.counters.uptime, snapshot.counters.since_start)},
       {"last_minute", counters_json(snapshot.counters.window, snapshot.counters.last_minute)},
       {"configuration", snapshot.configuration}};
-  for (const figure& each : shared_figures()) {
+  for (const figure& each : shared_figures(snapshot)) {
     ordered_json& object = each.object.empty() ? stats : stats[std::string{each.object}];
-    object[std::string{each.member}] = value_json(each, snapshot);
+    object[std::string{each.member}] = value_json(each);
   }
   // Escaped, since the source of the memory limit is a path of any bytes.
   return stats.dump(-1, ' ', true, ordered_json::error_handler_t::replace);
