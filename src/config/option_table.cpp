@@ -12,6 +12,7 @@
 #include "config/byte_size.hpp"
 #include "config/host_name.hpp"
 #include "eviction/pressure.hpp"
+#include "http/ascii.hpp"
 #include "process/printable.hpp"
 
 namespace kvcache::config {
@@ -33,19 +34,6 @@ constexpr auto& member_of(auto& settings) {
 template <auto... Path>
 using value_of = std::remove_cvref_t<decltype(member_of<Path...>(std::declval<options&>()))>;
 
-template <class Number>
-std::optional<Number> parse_whole(std::string_view text, std::uint64_t low, std::uint64_t high) {
-  Number number = 0;
-  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (fault != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  if (number < low || number > high) return std::nullopt;
-  return number;
-}
-
-std::string whole_number_from(std::uint64_t low, std::uint64_t high) {
-  return "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
-}
-
 template <auto... Path>
 json show(const options& settings) {
   return member_of<Path...>(settings);
@@ -55,9 +43,11 @@ template <std::uint64_t Low, std::uint64_t High, auto... Path>
 constexpr option_value number{
     [](options& settings, std::string_view text) -> refusal {
       static_assert(std::in_range<value_of<Path...>>(High));
-      const auto value = parse_whole<value_of<Path...>>(text, Low, High);
-      if (!value) return whole_number_from(Low, High);
-      member_of<Path...>(settings) = *value;
+      value_of<Path...> value = 0;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+      if (error != std::errc{} || end != text.data() + text.size() || value < Low || value > High)
+        return "a whole number from " + std::to_string(Low) + " to " + std::to_string(High);
+      member_of<Path...>(settings) = value;
       return std::nullopt;
     },
     [](const options& settings) { return std::to_string(member_of<Path...>(settings)); },
@@ -162,13 +152,6 @@ constexpr option_value file_path{
     [](const options& settings) { return member_of<Path...>(settings); },
     [](const options& settings) { return json(!member_of<Path...>(settings).empty()); }};
 
-std::string_view without_blanks(std::string_view text) {
-  constexpr std::string_view blanks = " \t";
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
 // Statistics show only the number of hosts: the names are not for every reader.
 template <auto... Path>
 constexpr option_value host_list{
@@ -177,7 +160,7 @@ constexpr option_value host_list{
       for (bool more = true; more;) {
         const auto comma = text.find(',');
         more = comma != std::string_view::npos;
-        const std::string_view host = without_blanks(text.substr(0, comma));
+        const std::string_view host = http::trimmed(text.substr(0, comma));
         if (!is_host_name(host)) {
           return "a comma-separated list of host names without port, such as "
                  "cache.example,localhost,[::1] (and '" +
