@@ -12,7 +12,7 @@
 
 #include "config/command_line.hpp"
 #include "daemon/daemon.hpp"
-#include "daemon/layer_options.hpp"
+#include "daemon/derived_limits.hpp"
 #include "daemon/start_failure.hpp"
 #include "memory/cpu_quota.hpp"
 #include "process/bounded_write.hpp"
@@ -56,8 +56,8 @@ int serve(const config::command_line& line) {
   for (const std::string& warning : daemon::find_tight_limits(line.settings))
     log.warn(config::name_origins(warning, line.origins));
   const config::options settings = daemon::fit_to_open_files(line.settings, files.soft);
-  const auto too_few_files =
-      config::find_too_few_files(files, line.settings.max_connections, settings.max_connections);
+  const auto too_few_files = config::find_too_few_files(files, line.settings.server.max_connections,
+                                                        settings.server.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {
     std::make_unique<daemon::daemon>(settings, signals, log, revision)
@@ -70,14 +70,15 @@ int serve(const config::command_line& line) {
     log.info("stopped before it could serve");
     return good;
   } catch (const std::exception& error) {
-    log.error(daemon::explain_start_failure(error, line.settings.threads));
+    log.error(daemon::explain_start_failure(error, line.settings.server.threads));
     return failed;
   }
 }
 
 int check_health(const config::options& settings) {
   constexpr std::chrono::milliseconds time{2000};
-  const config::health found = config::check_health(settings.bind_address, settings.port, time);
+  const config::health found =
+      config::check_health(settings.server.bind_address, settings.server.port, time);
   if (!found.healthy) complain("not healthy: " + found.fault + "\n");
   return found.healthy ? good : failed;
 }
@@ -113,7 +114,7 @@ int main(int argc, char** argv) {
         config::parse_command_line({argv + 1, argv + argc}, config::read_environment(environ));
     line.settings = daemon::resolve_automatic(
         line.settings, config::worker_count(config::processors_by_affinity(), read_cpu_quota("")));
-    workers = line.settings.threads;
+    workers = line.settings.server.threads;
     return run(line);
   } catch (const std::exception& error) { // before there was a log, or in making it
     complain("keyvalue-cache: " + daemon::explain_start_failure(error, workers) + "\n");

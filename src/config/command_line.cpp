@@ -208,59 +208,47 @@ environment read_environment(const char* const* variables) {
 
 command_line parse_command_line(const std::vector<std::string>& arguments,
                                 const environment& variables) {
-  command_line result;
-  if (const auto fault = find_empty_flag(arguments)) {
-    result.what = command::refuse;
-    result.text = with_hint(*fault);
-    return result;
-  }
+  const auto end_with = [](command what, std::string text) {
+    command_line ended;
+    ended.what = what;
+    ended.text = std::move(text);
+    return ended;
+  };
+  const auto refuse = [&](std::string_view message) {
+    return end_with(command::refuse, with_hint(message));
+  };
+  if (const auto fault = find_empty_flag(arguments)) return refuse(*fault);
   flag_reader reader;
   try {
     reader.parse(arguments);
   } catch (const CLI::CallForHelp&) {
-    result.what = command::print_text;
-    result.text = reader.app.help();
-    return result;
+    return end_with(command::print_text, reader.app.help());
   } catch (const CLI::CallForVersion& call) {
-    result.what = command::print_text;
-    result.text = std::string{call.what()} + "\n";
-    return result;
+    return end_with(command::print_text, std::string{call.what()} + "\n");
   } catch (const CLI::ParseError& error) {
-    result.what = command::refuse;
     const auto twice = find_given_twice(reader);
-    result.text = with_hint(twice ? *twice : printable(error.what()));
-    return result;
+    return refuse(twice ? *twice : printable(error.what()));
   }
-  if (const auto extras = reader.app.remaining(); !extras.empty()) {
-    result.what = command::refuse;
-    result.text = with_hint(unknown_argument(extras.front()));
-    return result;
-  }
+  if (const auto extras = reader.app.remaining(); !extras.empty())
+    return refuse(unknown_argument(extras.front()));
 
+  command_line result;
   result.origins.resize(option_table().size());
   for (std::size_t i = 0; i < option_table().size(); ++i) {
-    const option_row& row = option_table()[i];
     const std::string* flag_text = reader.flags[i]->count() > 0 ? &reader.texts[i] : nullptr;
-    auto fault = settle(row, flag_text, variables, result.settings, result.origins[i]);
-    if (fault) {
-      result.what = command::refuse;
-      result.text = with_hint(*fault);
-      return result;
-    }
+    if (const auto fault =
+            settle(option_table()[i], flag_text, variables, result.settings, result.origins[i]))
+      return refuse(*fault);
   }
-  if (const auto fault = find_contradiction(result.settings)) {
-    result.what = command::refuse;
-    result.text = with_hint(name_origins(*fault, result.origins));
-    return result;
-  }
+  if (const auto fault = find_contradiction(result.settings))
+    return refuse(name_origins(*fault, result.origins));
   result.warnings = strange_variables(variables);
   for (std::string& warning : empty_protections(variables, result.origins))
     result.warnings.push_back(std::move(warning));
-  if (reader.wants_config) {
+  if (reader.wants_config)
     result.what = command::print_config;
-  } else if (reader.wants_health) {
+  else if (reader.wants_health)
     result.what = command::check_health;
-  }
   return result;
 }
 

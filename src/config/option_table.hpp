@@ -1,7 +1,9 @@
-// The list of options. Flags, environment variables, --help and --print-config derive from it, and
-// a test compares it with src/config/README.md. An option is one row here and one member of
-// `options`.
+// The list of options. Flags, environment variables, --help, --print-config and the configuration
+// in /stats derive from it, and a test compares it with src/config/README.md. An option is one row
+// here and one member of the options of the layer that uses it.
 #pragma once
+
+#include <nlohmann/json.hpp>
 
 #include <optional>
 #include <span>
@@ -20,7 +22,8 @@ struct option_value {
   // Sets the member and returns nothing; or leaves it unchanged and returns a description of what
   // is accepted ("a whole number from 0 to 65535").
   std::optional<std::string> (*read)(options&, std::string_view text);
-  std::string (*write)(const options&); // text that `read` parses to the same value
+  std::string (*write)(const options&);        // text that `read` parses to the same value
+  nlohmann::json (*show)(const options&) = {}; // for statistics; null: not shown
 };
 
 struct option_row {
@@ -29,14 +32,19 @@ struct option_row {
   std::string_view value_name; // "<ms>"; empty for a switch, which needs no value
   std::string_view help;       // one sentence without full stop, unit included
   option_value value;
-  bool protects = false; // restricts access if set: an empty variable causes a warning
+  std::string_view stats_name = {}; // of the member of /stats, if it is not `name` itself
+  bool protects = false;            // restricts access if set: an empty variable causes a warning
 
   bool is_switch() const noexcept { return value_name.empty(); }
   std::string flag() const;                 // "--max-entries"
   std::string environment_variable() const; // "KVCACHE_MAX_ENTRIES"
+  std::string stats_member() const;         // "max_entries"
 };
 
 std::span<const option_row> option_table() noexcept;
+
+// The options that /stats shows, in the order of the table.
+nlohmann::ordered_json settings_json(const options& settings);
 
 // A contradiction between options, if any. The message names them.
 std::optional<std::string> find_contradiction(const options& settings);

@@ -8,7 +8,8 @@
 #include <variant>
 
 #include "config/command_line.hpp"
-#include "daemon/layer_options.hpp"
+#include "config/option_table.hpp"
+#include "daemon/derived_limits.hpp"
 #include "daemon/start_failure.hpp"
 #include "daemon/token_file.hpp"
 #include "report/prometheus_text.hpp"
@@ -57,7 +58,7 @@ std::unique_ptr<http::server> make_server(const http::server_options& options,
 } // namespace
 
 memory_reading find_memory_limit(const config::options& settings) {
-  memory_monitor monitor{managed_cache::monitor_options(make_limited_cache_options(settings))};
+  memory_monitor monitor{managed_cache::monitor_options(settings.cache)};
   return lowest_limit(monitor.read(0));
 }
 
@@ -67,8 +68,8 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       revision_(revision),
       signals_(signals),
       log_(log),
-      counters_(settings.threads, endpoints_.operations()),
-      cache_(make_limited_cache_options(settings), make_hooks()),
+      counters_(settings.server.threads, endpoints_.operations()),
+      cache_(settings.cache, make_hooks()),
       limit_(lowest_limit(cache_.monitor().read(0))),
       token_reader_(make_token_reader()),
       tokens_(make_authorizer()),
@@ -96,7 +97,7 @@ void daemon::set_caps() noexcept {
 void daemon::refuse_a_limit_that_leaves_no_room() {
   const auto fault =
       find_limit_too_small(cache_.monitor().read(0).levels, process_.look().resident_bytes,
-                           make_evictor_options(settings_).pressure);
+                           settings_.cache.eviction.pressure);
   if (fault) throw unworkable_option{*fault};
 }
 
@@ -148,8 +149,9 @@ void daemon::log_started() {
   const auto endpoint = server_->local_endpoint();
   log_.info("keyvalue-cache " + std::string{config::version()} + " listening on " +
             address_text(endpoint.address().to_string(), endpoint.port()) + " with " +
-            std::to_string(settings_.threads) + (settings_.threads == 1 ? " thread" : " threads") +
-            ", memory limit " + describe_limit(limit_));
+            std::to_string(settings_.server.threads) +
+            (settings_.server.threads == 1 ? " thread" : " threads") + ", memory limit " +
+            describe_limit(limit_));
   if (fewer) log_.warn(*fewer);
 }
 
@@ -262,26 +264,22 @@ void daemon::apply_tokens(token_reader::result read) {
 
 observe::service_snapshot daemon::snapshot() const {
   using observe::service_state;
+  config::options in_force = settings_;
+  in_force.server.port = server_->local_endpoint().port();
+  in_force.server.max_connections = server_->connections_most();
   observe::service_snapshot shown;
   shown.version = config::version();
   shown.revision = revision_;
   shown.state = server_->draining() ? service_state::draining : service_state::ready;
-  shown.configuration = make_configuration_facts(settings_);
-  shown.configuration.port = server_->local_endpoint().port();
-  shown.configuration.max_connections = server_->connections_most();
+  shown.configuration = config::settings_json(in_force);
+  shown.max_connections = in_force.server.max_connections;
+  shown.options = settings_.cache;
   shown.process = process_.look();
   shown.store = cache_.entries().stats();
   shown.hold_limit_bytes = cache_.entries().hold_limit_bytes();
   shown.buffer_bytes = server_->buffer_bytes();
-  const eviction_status eviction = cache_.status();
-  shown.memory = eviction.reading;
-  shown.eviction.tier = eviction.tier;
-  shown.eviction.tier_changes = eviction.tier_changes;
-  shown.eviction.runs = cache_.runs();
-  shown.eviction.allowance_bytes = eviction.allowance_bytes;
-  shown.eviction.evictions = eviction.evictions;
-  shown.eviction.last_slice_ns = eviction.last_slice_ns;
-  shown.eviction.longest_slice_ns = eviction.longest_slice_ns;
+  shown.eviction = cache_.status();
+  shown.evictor_runs = cache_.runs();
   shown.log_lines_dropped = log_.dropped_lines() + (access_ ? access_->dropped_lines() : 0);
   shown.counters = counters_.report(uptime());
   return shown;

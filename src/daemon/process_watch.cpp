@@ -42,10 +42,6 @@ std::uint64_t files_most() noexcept {
 
 process_watch::process_watch() noexcept : statm_(open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) {}
 
-process_watch::~process_watch() {
-  if (statm_ >= 0) close(statm_);
-}
-
 observe::process_facts process_watch::look() const noexcept {
   observe::process_facts facts;
   facts.started_at = started_.time_since_epoch();
@@ -59,7 +55,7 @@ observe::process_facts process_watch::look() const noexcept {
 // The second of several numbers, in pages.
 std::uint64_t process_watch::resident_bytes() const noexcept {
   std::array<char, 128> buffer;
-  const ssize_t got = pread(statm_, buffer.data(), buffer.size(), 0);
+  const ssize_t got = pread(statm_.get(), buffer.data(), buffer.size(), 0);
   if (got <= 0) return 0;
   const std::string_view text{buffer.data(), static_cast<std::size_t>(got)};
   const std::size_t blank = text.find(' ');

@@ -10,15 +10,13 @@
 #include <cstdint>
 
 #include "report/service_snapshot.hpp"
+#include "server/unique_fd.hpp"
 
 namespace kvcache::daemon {
 
 class process_watch {
 public:
   process_watch() noexcept; // records the start time
-  ~process_watch();
-  process_watch(const process_watch&) = delete;
-  process_watch& operator=(const process_watch&) = delete;
 
   // 0 for what the kernel does not report.
   observe::process_facts look() const noexcept;
@@ -28,7 +26,7 @@ private:
 
   // Read once: the wall clock may be set later, and a changed start time would look like a restart.
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
-  const int statm_; // /proc/self/statm; negative if it cannot be opened
+  const http::unique_fd statm_; // /proc/self/statm; none if it cannot be opened
 };
 
 // The number of files in a directory; 0 if it cannot be read.

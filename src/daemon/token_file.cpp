@@ -12,6 +12,7 @@
 #include <system_error>
 #include <utility>
 
+#include "memory/text.hpp"
 #include "server/unique_fd.hpp"
 
 namespace kvcache::config {
@@ -19,30 +20,17 @@ namespace kvcache::config {
 namespace {
 
 constexpr std::size_t file_bytes_most = std::size_t{64} << 10;
-constexpr std::string_view blanks = " \t\r";
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(blanks);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
-}
-
 // RFC 6750 §2.1: b64token, what may follow "Bearer " in a header.
-bool is_bearer_token(std::string_view text) {
-  const auto padding = text.find_last_not_of('=');
-  if (padding == std::string_view::npos) return false;
-  return std::all_of(
-      text.begin(), text.begin() + static_cast<std::ptrdiff_t>(padding) + 1, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-               std::string_view{"-._~+/"}.find(c) != std::string_view::npos;
-      });
+bool is_bearer_token(std::string_view token) {
+  constexpr std::string_view allowed =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+/";
+  const auto padding = std::min(token.find_first_not_of(allowed), token.size());
+  return padding > 0 && token.find_first_not_of('=', padding) == std::string_view::npos;
 }
 
 std::optional<http::access_token> parse_line(std::string_view line) {
-  const auto word_end = line.find_first_of(blanks);
-  if (word_end == std::string_view::npos) return std::nullopt;
-  const std::string_view word = line.substr(0, word_end);
-  const std::string_view secret = trimmed(line.substr(word_end));
+  const std::string_view word = line.substr(0, line.find_first_of(" \t\r"));
+  const std::string_view secret = text::trim(line.substr(word.size()));
   if (!is_bearer_token(secret)) return std::nullopt;
   if (word == "read-only") return http::access_token{std::string{secret}, http::permission::read};
   if (word == "read-write") return http::access_token{std::string{secret}, http::permission::write};
@@ -62,12 +50,10 @@ std::string open_to_others(mode_t mode) {
 
 } // namespace
 
-std::variant<token_list, token_file_fault> parse_token_file(std::string_view text) {
+std::variant<token_list, token_file_fault> parse_token_file(std::string_view content) {
   token_list tokens;
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const auto end = std::min(text.find('\n'), text.size());
-    const std::string_view line = trimmed(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+  for (std::size_t number = 1; auto whole_line = text::take_until(content, '\n'); ++number) {
+    const std::string_view line = text::trim(*whole_line);
     if (line.empty() || line.front() == '#') continue;
     auto token = parse_line(line);
     if (!token) {

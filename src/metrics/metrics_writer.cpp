@@ -1,11 +1,7 @@
 #include "metrics/metrics_writer.hpp"
 
-#include <array>
-
 namespace kvcache::observe {
 namespace {
-
-constexpr std::array<std::string_view, 3> type_names{"counter", "gauge", "histogram"};
 
 constexpr unsigned lowest_bound_bits = 10;  // 1.024 µs
 constexpr unsigned highest_bound_bits = 33; // 8.59 s
@@ -13,32 +9,28 @@ static_assert(highest_bound_bits < latency_buckets::value_bits);
 
 } // namespace
 
-void metrics_writer::family(std::string_view name, metric_type type, std::string_view help) {
+void metrics_writer::family(std::string_view name, std::string_view type, std::string_view help) {
   name_ = name;
   out_.append("# HELP ").append(name).append(" ").append(help).append("\n# TYPE ");
-  out_.append(name).append(" ").append(type_names[static_cast<std::size_t>(type)]).append("\n");
+  out_.append(name).append(" ").append(type).append("\n");
 }
 
 void metrics_writer::distribution(label with, const latency_snapshot& latency) {
-  std::string bound;
+  const auto line = [&](std::string_view suffix, std::string_view bound, auto value) {
+    write_series(suffix, {with}, bound);
+    write_number(value);
+    out_ += '\n';
+  };
   for (unsigned bits = lowest_bound_bits; bits <= highest_bound_bits; ++bits) {
     const std::uint64_t bound_ns = std::uint64_t{1} << bits;
-    bound.clear();
-    append_number(bound, static_cast<double>(bound_ns) / 1e9);
-    write_series("_bucket", {with}, bound);
-    append_number(out_, latency.count_up_to(bound_ns));
-    out_ += '\n';
+    char bound[32];
+    const auto [end, error] =
+        std::to_chars(bound, bound + sizeof bound, static_cast<double>(bound_ns) / 1e9);
+    line("_bucket", {bound, end}, latency.count_up_to(bound_ns));
   }
-  const std::uint64_t count = latency.count();
-  write_series("_bucket", {with}, "+Inf");
-  append_number(out_, count);
-  out_ += '\n';
-  write_series("_sum", {with}, {});
-  append_number(out_, static_cast<double>(latency.sum_ns()) / 1e9);
-  out_ += '\n';
-  write_series("_count", {with}, {});
-  append_number(out_, count);
-  out_ += '\n';
+  line("_bucket", "+Inf", latency.count());
+  line("_sum", {}, static_cast<double>(latency.sum_ns()) / 1e9);
+  line("_count", {}, latency.count());
 }
 
 void metrics_writer::write_series(std::string_view suffix, labels with, std::string_view bound) {

@@ -1,27 +1,23 @@
-// Writes Prometheus' text format into a string: families with their HELP and TYPE line, and the
-// samples of each behind it.
+// Writes Prometheus' text format into a string: each family is a HELP and a TYPE line, followed by
+// its samples. A family is a counter if its name ends in _total, as Prometheus requires, else a
+// gauge.
 //
 //   metrics_writer metrics{out};
-//   metrics.family("keyvalue_cache_gets_total", metric_type::counter, "GETs by result.");
+//   metrics.family("keyvalue_cache_gets_total", "GETs by result.");
 //   metrics.sample({{"result", "hit"}}, hits);
 #pragma once
 
-#include <concepts>
-#include <cstdint>
+#include <charconv>
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #include "metrics/latency_histogram.hpp"
-#include "metrics/number_text.hpp"
 
 namespace kvcache::observe {
 
 inline constexpr std::string_view prometheus_content_type =
     "text/plain; version=0.0.4; charset=utf-8";
-
-enum class metric_type : std::uint8_t { counter, gauge, histogram };
 
 class metrics_writer {
 public:
@@ -35,31 +31,36 @@ public:
   explicit metrics_writer(std::string& out) noexcept : out_(out) {}
 
   // Starts a family. The name must stay valid until the next one; `help` has no line break.
-  void family(std::string_view name, metric_type type, std::string_view help);
+  void family(std::string_view name, std::string_view help) {
+    family(name, name.ends_with("_total") ? "counter" : "gauge", help);
+  }
+  void histogram(std::string_view name, std::string_view help) { family(name, "histogram", help); }
 
-  // REQUIRES: a family of type counter or gauge was started.
-  template <class Number>
-  requires std::integral<Number> || std::floating_point<Number>
-  void sample(labels with, Number value) {
+  // REQUIRES: a family that is no histogram was started.
+  void sample(labels with, auto value) {
     write_series("", with, {});
-    append_number(out_, value);
+    write_number(value);
     out_ += '\n';
   }
 
   // A family of one sample without labels.
-  template <class Number>
-  requires std::integral<Number> || std::floating_point<Number>
-  void single(std::string_view name, metric_type type, std::string_view help, Number value) {
-    family(name, type, help);
+  void single(std::string_view name, std::string_view help, auto value) {
+    family(name, help);
     sample({}, value);
   }
 
   // The buckets, sum and count of a distribution of durations, in seconds. The bounds are the
-  // powers of two from 2^10 ns (1 µs) to 2^33 ns (8.6 s), where counting is exact. REQUIRES: a
-  // family of type histogram was started.
+  // powers of two from 2^10 ns (1 µs) to 2^33 ns (8.6 s), where counting is exact.
+  // REQUIRES: a histogram was started.
   void distribution(label with, const latency_snapshot& latency);
 
 private:
+  void family(std::string_view name, std::string_view type, std::string_view help);
+  // The shortest text that reads back as the same number, in every locale.
+  void write_number(auto value) {
+    char text[32]; // enough for every 64-bit integer and every double
+    out_.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+  }
   // Name, labels and the blank before the value; `bound`, if any, becomes the label le.
   void write_series(std::string_view suffix, labels with, std::string_view bound);
   void write_label(const label& written);

@@ -25,41 +25,34 @@ double in_us(std::chrono::nanoseconds time) noexcept {
   return static_cast<double>(time.count()) / 1000;
 }
 
-void append(line& to, std::string_view text) { to.append(text.data(), text.data() + text.size()); }
-
-void append_word(line& to, std::string_view word) { append(to, word.empty() ? "-" : word); }
-
-void append_member(line& to, std::string_view name, std::string_view value) {
-  fmt::format_to(fmt::appender(to), R"("{}":)", name);
-  if (value.empty())
-    append(to, "null,");
+void append_duration(line& to, const http::access_record& record, std::string_view unit,
+                     std::string_view unknown) {
+  if (record.took)
+    fmt::format_to(fmt::appender(to), "{:.1f}{}", in_us(*record.took), unit);
   else
-    fmt::format_to(fmt::appender(to), R"("{}",)", value);
+    to.append(unknown);
 }
 
 void append_text(line& to, const http::access_record& record) {
-  append_word(to, record.peer);
-  append(to, " ");
-  append_word(to, name_of(record.verb));
-  append(to, " ");
-  append_word(to, record.path);
-  fmt::format_to(fmt::appender(to), " {} {} bytes ", record.status, record.sent_bytes);
-  if (record.took)
-    fmt::format_to(fmt::appender(to), "{:.1f} us", in_us(*record.took));
-  else
-    append(to, "-");
+  const auto known = [](std::string_view word) { return word.empty() ? "-" : word; };
+  fmt::format_to(fmt::appender(to), "{} {} {} {} {} bytes ", known(record.peer),
+                 known(name_of(record.verb)), known(record.path), record.status, record.sent_bytes);
+  append_duration(to, record, " us", "-");
 }
 
 void append_json(line& to, const http::access_record& record) {
-  append_member(to, "peer", record.peer);
-  append_member(to, "method", name_of(record.verb));
-  append_member(to, "path", record.path);
+  const auto member = [&to](std::string_view name, std::string_view value) {
+    if (value.empty())
+      fmt::format_to(fmt::appender(to), R"("{}":null,)", name);
+    else
+      fmt::format_to(fmt::appender(to), R"("{}":"{}",)", name, value);
+  };
+  member("peer", record.peer);
+  member("method", name_of(record.verb));
+  member("path", record.path);
   fmt::format_to(fmt::appender(to), R"("status":{},"sent_bytes":{},"duration_us":)", record.status,
                  record.sent_bytes);
-  if (record.took)
-    fmt::format_to(fmt::appender(to), "{:.1f}", in_us(*record.took));
-  else
-    append(to, "null");
+  append_duration(to, record, "", "null");
 }
 
 } // namespace

@@ -1,8 +1,8 @@
-// Writes text without the log: to standard error before the log exists, or to standard output for
-// --help and the like.
+// Writes text to a descriptor, also without the log: to standard error before the log exists, or to
+// standard output for --help and the like.
 //
-// Thread-safety: none. REQUIRES: the process has one thread, since both functions may set its timer
-// and the handler of SIGALRM, and restore them.
+// Thread-safety: write_all() from any thread. write_within() sets the timer of the process and the
+// handler of SIGALRM, and restores them. REQUIRES: the process has one thread then.
 #pragma once
 
 #include <chrono>
@@ -11,7 +11,8 @@
 
 namespace kvcache::config {
 
-// Writes the whole text, however slow the reader. Returns the error that prevented it, if any.
+// Writes the whole text, however slow the reader, even if another process has made the descriptor
+// non-blocking. Returns the error that prevented it, if any.
 std::error_code write_all(int descriptor, std::string_view text) noexcept;
 
 // The same, but fails with std::errc::timed_out after `at_most`: a full pipe without reader or a

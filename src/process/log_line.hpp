@@ -4,6 +4,8 @@
 //   {"time":"2026-01-31T12:00:00.123Z","level":"info","message":"listening on 127.0.0.1:7171"}
 //
 // Any message results in one line of printable ASCII (printable.hpp).
+// Errors: formatting a message of ordinary length allocates nothing, so that a lack of memory can
+// be logged.
 #pragma once
 
 #include <spdlog/formatter.h>
@@ -14,15 +16,6 @@
 
 namespace kvcache::config {
 
-class log_line final : public spdlog::formatter {
-public:
-  explicit log_line(log_format format) noexcept : format_(format) {}
-
-  void format(const spdlog::details::log_msg& message, spdlog::memory_buf_t& line) override;
-  std::unique_ptr<spdlog::formatter> clone() const override;
-
-private:
-  log_format format_;
-};
+std::unique_ptr<spdlog::formatter> make_line_formatter(log_format format);
 
 } // namespace kvcache::config

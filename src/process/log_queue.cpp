@@ -1,16 +1,15 @@
 #include "process/log_queue.hpp"
 
-#include <poll.h>
 #include <spdlog/async.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <exception>
 #include <system_error>
 #include <thread>
 #include <utility>
+
+#include "process/bounded_write.hpp"
 
 namespace kvcache::config {
 
@@ -24,25 +23,11 @@ private:
   void sink_it_(const spdlog::details::log_msg& message) override {
     spdlog::memory_buf_t line;
     formatter_->format(message, line);
-    write_whole({line.data(), line.size()});
+    // May block without a bound: a full pipe must not split a line.
+    if (const auto error = write_all(descriptor_, {line.data(), line.size()}))
+      throw std::system_error{error};
   }
   void flush_() override {}
-
-  // May block without a bound, even if another process has made the shared descriptor non-blocking:
-  // a full pipe must not split a line.
-  void write_whole(std::string_view line) const {
-    while (!line.empty()) {
-      const ssize_t written = ::write(descriptor_, line.data(), line.size());
-      if (written >= 0) {
-        line.remove_prefix(static_cast<std::size_t>(written));
-      } else if (errno == EAGAIN) {
-        pollfd writable{descriptor_, POLLOUT, 0};
-        ::poll(&writable, 1, -1);
-      } else if (errno != EINTR) {
-        throw std::system_error{errno, std::generic_category()};
-      }
-    }
-  }
 
   const int descriptor_;
 };

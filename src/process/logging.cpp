@@ -14,18 +14,11 @@ namespace kvcache::config {
 
 namespace {
 
+constexpr std::array<spdlog::level::level_enum, 4> spdlog_levels{
+    spdlog::level::debug, spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+
 spdlog::level::level_enum spdlog_level(log_level level) {
-  switch (level) {
-  case log_level::debug:
-    return spdlog::level::debug;
-  case log_level::info:
-    return spdlog::level::info;
-  case log_level::warn:
-    return spdlog::level::warn;
-  case log_level::error:
-    break;
-  }
-  return spdlog::level::err;
+  return spdlog_levels.at(static_cast<std::size_t>(level));
 }
 
 } // namespace
@@ -34,7 +27,7 @@ logging::logging(log_level level, log_format format)
     : logging(level, format, make_descriptor_sink(STDERR_FILENO)) {}
 
 logging::logging(log_level level, log_format format, spdlog::sink_ptr sink)
-    : queue_("keyvalue-cache", queue_lines, std::move(sink), std::make_unique<log_line>(format)) {
+    : queue_("keyvalue-cache", queue_lines, std::move(sink), make_line_formatter(format)) {
   queue_.set_level(spdlog_level(level));
 }
 

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstdint>
 
+#include "server/unique_fd.hpp"
+
 namespace kvcache::config {
 
 class signal_waiter {
@@ -19,9 +21,6 @@ public:
   };
 
   signal_waiter(); // throws std::system_error
-  ~signal_waiter();
-  signal_waiter(const signal_waiter&) = delete;
-  signal_waiter& operator=(const signal_waiter&) = delete;
 
   // The next event, at most one per call, including events from before the call.
   event wait(std::chrono::milliseconds at_most);
@@ -29,8 +28,8 @@ public:
   void wake() noexcept;
 
 private:
-  int signals_ = -1;
-  int wakes_ = -1;
+  const http::unique_fd signals_;
+  const http::unique_fd wakes_;
 };
 
 } // namespace kvcache::config

@@ -138,7 +138,7 @@ TEST(command_line, refuses_every_invalid_variable_by_its_name) {
 TEST(command_line, takes_an_empty_variable_as_not_set) {
   const command_line line = parse_command_line({}, {{"KVCACHE_PORT", ""}});
   EXPECT_EQ(line.what, command::serve);
-  EXPECT_EQ(line.settings.port, 7171);
+  EXPECT_EQ(line.settings.server.port, 7171);
 }
 
 // For some of them it would mean a server that is open by mistake.
@@ -184,22 +184,22 @@ TEST(command_line, names_the_item_that_is_no_host) {
 
 TEST(command_line, takes_hosts_without_the_blanks_around_them) {
   const command_line line = parse_command_line({"--allowed-hosts", " a.example ,\t[::1]"}, {});
-  EXPECT_EQ(line.settings.allowed_hosts, (std::vector<std::string>{"a.example", "[::1]"}));
+  EXPECT_EQ(line.settings.server.allowed_hosts, (std::vector<std::string>{"a.example", "[::1]"}));
 }
 
 TEST(command_line, takes_a_flag_with_its_value_apart_and_a_switch_without_one) {
   const command_line line =
       parse_command_line({"--port", "0", "--enable-flush", "--threads", "auto"}, {});
   EXPECT_EQ(line.what, command::serve) << line.text;
-  EXPECT_EQ(line.settings.port, 0);
-  EXPECT_TRUE(line.settings.enable_flush);
-  EXPECT_EQ(line.settings.threads, 0U);
+  EXPECT_EQ(line.settings.server.port, 0);
+  EXPECT_TRUE(line.settings.server.enable_flush);
+  EXPECT_EQ(line.settings.server.threads, 0U);
 }
 
 TEST(command_line, lets_a_switch_be_taken_back) {
   const command_line line =
       parse_command_line({"--enable-flush=false"}, {{"KVCACHE_ENABLE_FLUSH", "1"}});
-  EXPECT_FALSE(line.settings.enable_flush);
+  EXPECT_FALSE(line.settings.server.enable_flush);
 }
 
 TEST(command_line, reads_a_negative_number_as_a_wrong_value_not_as_a_flag) {
@@ -311,13 +311,13 @@ TEST(command_line, ignores_the_port_of_a_service_with_a_warning_and_the_way_out)
   const environment linked{{"KVCACHE_PORT", "tcp://10.0.0.7:7171"}};
   const command_line line = parse_command_line({}, linked);
   EXPECT_EQ(line.what, command::serve) << line.text;
-  EXPECT_EQ(line.settings.port, options{}.port);
+  EXPECT_EQ(line.settings.server.port, options{}.server.port);
   EXPECT_EQ(origin(line, *row_of("port")), "default");
   ASSERT_EQ(line.warnings.size(), 1U);
   EXPECT_NE(line.warnings[0].find("KVCACHE_PORT"), std::string::npos) << line.warnings[0];
   EXPECT_NE(line.warnings[0].find("enableServiceLinks: false"), std::string::npos)
       << line.warnings[0];
-  EXPECT_EQ(parse_command_line({"--port=80"}, linked).settings.port, 80);
+  EXPECT_EQ(parse_command_line({"--port=80"}, linked).settings.server.port, 80);
 }
 
 TEST(command_line, leaves_the_escaping_of_its_warnings_to_the_log) {
@@ -369,7 +369,7 @@ TEST(command_line, prints_the_configuration_with_its_origins) {
 TEST(command_line, asks_for_health_with_the_options_given) {
   const command_line line = parse_command_line({"--health-check", "--port=80"}, {});
   EXPECT_EQ(line.what, command::check_health);
-  EXPECT_EQ(line.settings.port, 80);
+  EXPECT_EQ(line.settings.server.port, 80);
 }
 
 } // namespace

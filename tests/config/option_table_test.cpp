@@ -47,20 +47,22 @@ TEST(option_table, finds_no_contradiction_in_the_defaults) {
 
 TEST(option_table, finds_thresholds_out_of_order) {
   options settings;
-  settings.emergency_percent = settings.pressure_percent;
+  settings.cache.eviction.pressure.emergency_percent =
+      settings.cache.eviction.pressure.pressure_percent;
   const auto fault = find_contradiction(settings);
   ASSERT_TRUE(fault);
   EXPECT_NE(fault->find("--pressure-percent"), std::string::npos);
   EXPECT_NE(fault->find("--emergency-percent"), std::string::npos);
 
   settings = options{};
-  settings.floor_percent = settings.pressure_percent;
+  settings.cache.eviction.pressure.floor_percent =
+      settings.cache.eviction.pressure.pressure_percent;
   EXPECT_TRUE(find_contradiction(settings));
 }
 
 TEST(option_table, finds_a_delay_that_leaves_no_time_to_drain) {
   options settings;
-  settings.drain_delay_ms = settings.drain_timeout_ms;
+  settings.server.drain_delay_ms = settings.server.drain_timeout_ms;
   EXPECT_TRUE(find_contradiction(settings));
 }
 

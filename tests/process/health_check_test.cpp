@@ -102,7 +102,7 @@ TEST(health_check, finds_fault_with_a_close_before_the_answer) {
 TEST(health_check, gives_up_on_a_server_that_does_not_answer) {
   const one_answer_server server{""}; // listens, never accepts
   const health found = check_health("127.0.0.1", server.port(), 50ms);
-  EXPECT_EQ(found.fault, "the answer took too long");
+  EXPECT_EQ(found.fault, "the response took too long");
 }
 
 TEST(health_check, says_that_nobody_listens) {

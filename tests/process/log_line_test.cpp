@@ -15,7 +15,7 @@ std::string line(log_format format, spdlog::level::level_enum level, std::string
   const spdlog::log_clock::time_point when{milliseconds{1'769'860'800'045}};
   const spdlog::details::log_msg message{when, {}, "name", level, {text.data(), text.size()}};
   spdlog::memory_buf_t out;
-  log_line{format}.clone()->format(message, out);
+  make_line_formatter(format)->clone()->format(message, out);
   return {out.data(), out.size()};
 }
 

@@ -38,6 +38,7 @@ double value_of(const std::string& series) { return value_of_whole("keyvalue_cac
 
 TEST(prometheus_text, tells_the_facts_of_the_store) {
   EXPECT_EQ(value_of("entries"), 1001);
+  EXPECT_EQ(value_of("max_entries"), 5'000'000);
   EXPECT_EQ(value_of("held_bytes"), 5005);
   EXPECT_EQ(value_of("hold_limit_bytes"), 6006);
   EXPECT_EQ(value_of("store_bytes{use=\"live\"}"), 2002);
@@ -156,6 +157,7 @@ TEST(prometheus_text, tells_connections) {
 TEST(prometheus_text, tells_version_state_and_source_in_labels) {
   EXPECT_EQ(value_of("build_info{version=\"1.2.3\",revision=\"0123abcd\"}"), 1);
   EXPECT_EQ(value_of("log_lines_dropped_total"), 9'999);
+  EXPECT_EQ(value_of("worker_threads"), 3);
   EXPECT_EQ(value_of("state{state=\"ready\"}"), 1);
   EXPECT_EQ(value_of("state{state=\"draining\"}"), 0);
   EXPECT_EQ(value_of("memory_source_info{source=\"cgroup v2 /sys/fs/cgroup/"

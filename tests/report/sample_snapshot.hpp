@@ -16,35 +16,10 @@ inline service_snapshot sample_snapshot() {
   snapshot.log_lines_dropped = 9'999;
   snapshot.state = service_state::ready;
 
-  configuration_facts& configuration = snapshot.configuration;
-  configuration.bind_address = "127.0.0.1";
-  configuration.port = 7171;
-  configuration.threads = 2;
-  configuration.max_key_chars = 250;
-  configuration.max_value_chars = 255;
-  configuration.max_entries = 5'000'000;
-  configuration.max_connections = 10'000;
-  configuration.default_ttl_s = 3'600;
-  configuration.memory_limit_bytes = 536'870'912;
-  configuration.pressure_percent = 70;
-  configuration.emergency_percent = 95;
-  configuration.floor_percent = 5;
-  configuration.eviction_interval_ms = 100;
-  configuration.max_head_bytes = 16'384;
-  configuration.max_head_fields = 64;
-  configuration.max_target_bytes = 8'192;
-  configuration.max_body_bytes = 16'385;
-  configuration.head_timeout_ms = 10'001;
-  configuration.body_timeout_ms = 10'002;
-  configuration.idle_timeout_ms = 60'003;
-  configuration.write_timeout_ms = 10'004;
-  configuration.drain_delay_ms = 3'005;
-  configuration.drain_timeout_ms = 8'006;
-  configuration.tokens = true;
-  configuration.enable_flush = false;
-  configuration.allowed_hosts = 3;
-  configuration.access_log = true;
-  configuration.access_log_sample = 25;
+  snapshot.configuration = {{"port", 7171}, {"memory_limit_bytes", nullptr}};
+  snapshot.max_connections = 10'000;
+  snapshot.options.max_entries = 5'000'000;
+  snapshot.options.eviction.threads = 3;
 
   snapshot.process.started_at = std::chrono::milliseconds{1'700'000'000'500};
   snapshot.process.processor_time = std::chrono::milliseconds{12'250};
@@ -66,11 +41,11 @@ inline service_snapshot sample_snapshot() {
   snapshot.hold_limit_bytes = 6'006;
   snapshot.buffer_bytes = 8'008;
 
-  snapshot.memory = {300, 400, "cgroup v2 /sys/fs/cgroup/\"odd\\name\"\n\xff"};
+  snapshot.eviction.reading = {300, 400, "cgroup v2 /sys/fs/cgroup/\"odd\\name\"\n\xff"};
 
   snapshot.eviction.tier = pressure_tier::pressure;
   snapshot.eviction.tier_changes = 21;
-  snapshot.eviction.runs = 22;
+  snapshot.evictor_runs = 22;
   snapshot.eviction.allowance_bytes = 7'007;
   snapshot.eviction.evictions = {{{1, 2, 0, 6, 15}, {10, 10, 0, 6, 0}, {0, 0, 13, 2, 0}}};
   snapshot.eviction.last_slice_ns = 123'000;

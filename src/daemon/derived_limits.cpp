@@ -1,4 +1,4 @@
-#include "daemon/layer_options.hpp"
+#include "daemon/derived_limits.hpp"
 
 #include <algorithm>
 
@@ -73,16 +73,19 @@ std::size_t socket_buffer_bytes(std::uint64_t memory_limit_bytes, std::uint64_t 
 } // namespace
 
 config::options resolve_automatic(config::options settings, unsigned threads) {
+  http::server_options& server = settings.server;
+  http::http_limits& limits = server.limits;
   http::http_limits derived;
-  derived.max_key_chars = settings.max_key_chars;
-  derived.max_value_chars = settings.max_value_chars;
+  derived.max_key_chars = limits.max_key_chars;
+  derived.max_value_chars = limits.max_value_chars;
   derived = derived.raised_for_characters();
-  if (settings.threads == 0) settings.threads = threads;
-  if (settings.max_target_bytes == 0) settings.max_target_bytes = derived.target_bytes;
-  if (settings.max_head_bytes == 0) // of the target in force: that limit may have been set
-    settings.max_head_bytes = std::max(http::http_limits{}.head_bytes,
-                                       settings.max_target_bytes + http::head_frame_bytes);
-  if (settings.max_body_bytes == 0) settings.max_body_bytes = derived.body_bytes;
+  if (server.threads == 0) server.threads = threads;
+  settings.cache.eviction.threads = server.threads;
+  if (limits.target_bytes == 0) limits.target_bytes = derived.target_bytes;
+  if (limits.head_bytes == 0) // of the target in force: that limit may have been set
+    limits.head_bytes =
+        std::max(http::http_limits{}.head_bytes, limits.target_bytes + http::head_frame_bytes);
+  if (limits.body_bytes == 0) limits.body_bytes = derived.body_bytes;
   return settings;
 }
 
@@ -92,19 +95,20 @@ config::options fit_to_open_files(config::options settings, std::uint64_t open_f
       own_files + http::server_options{}.health_connections + least_refused_connections;
   const std::uint64_t left = open_files > others ? open_files - others : 1;
   const std::uint64_t most = left - left / (connections_per_refused + 1);
-  settings.max_connections = std::min<std::uint64_t>(settings.max_connections, most);
+  settings.server.max_connections = std::min<std::uint64_t>(settings.server.max_connections, most);
   return settings;
 }
 
 std::vector<std::string> find_tight_limits(const config::options& settings) {
   const std::size_t target =
-      least_target_bytes + settings.max_key_chars * http::target_bytes_per_char;
-  const std::size_t body = least_body_bytes + (settings.max_key_chars + settings.max_value_chars) *
+      least_target_bytes + settings.server.limits.max_key_chars * http::target_bytes_per_char;
+  const std::size_t body = least_body_bytes + (settings.server.limits.max_key_chars +
+                                               settings.server.limits.max_value_chars) *
                                                   http::body_bytes_per_char;
   const auto named = [](const char* name, std::size_t value) {
     return std::string{name} + " (" + std::to_string(value) + ")";
   };
-  const std::string key = named("--max-key-chars", settings.max_key_chars);
+  const std::string key = named("--max-key-chars", settings.server.limits.max_key_chars);
   std::vector<std::string> warnings;
   const auto warn_of_get = [&](const char* name, std::size_t limit, std::size_t needed) {
     if (limit >= needed) return;
@@ -112,61 +116,43 @@ std::vector<std::string> find_tight_limits(const config::options& settings) {
                        " lets in, escaped: what was put may be out of the reach of a GET; " +
                        std::to_string(needed) + " would do");
   };
-  warn_of_get("--max-target-bytes", settings.max_target_bytes, target);
-  warn_of_get("--max-head-bytes", settings.max_head_bytes, target + usual_fields_bytes);
-  if (settings.max_body_bytes < body)
-    warnings.push_back(named("--max-body-bytes", settings.max_body_bytes) +
+  warn_of_get("--max-target-bytes", settings.server.limits.target_bytes, target);
+  warn_of_get("--max-head-bytes", settings.server.limits.head_bytes, target + usual_fields_bytes);
+  if (settings.server.limits.body_bytes < body)
+    warnings.push_back(named("--max-body-bytes", settings.server.limits.body_bytes) +
                        " is too small for every key and value that " + key + " and " +
-                       named("--max-value-chars", settings.max_value_chars) +
+                       named("--max-value-chars", settings.server.limits.max_value_chars) +
                        " let in, escaped: such a PUT is refused; " + std::to_string(body) +
                        " would do");
   return warnings;
 }
 
-limited_cache_options make_limited_cache_options(const config::options& settings) {
-  limited_cache_options made;
-  made.memory_limit_bytes = settings.memory_limit_bytes;
-  made.max_entries = settings.max_entries;
-  made.eviction = make_evictor_options(settings);
-  return made;
-}
-
-evictor_options make_evictor_options(const config::options& settings) {
-  evictor_options made;
-  made.pressure.pressure_percent = settings.pressure_percent;
-  made.pressure.emergency_percent = settings.emergency_percent;
-  made.pressure.floor_percent = settings.floor_percent;
-  made.interval_ms = settings.eviction_interval_ms;
-  made.threads = settings.threads;
-  return made;
-}
-
 std::size_t connections_most(const config::options& settings, std::uint64_t memory_limit_bytes) {
-  return std::min<std::uint64_t>(settings.max_connections,
+  return std::min<std::uint64_t>(settings.server.max_connections,
                                  memory_limit_bytes / bytes_per_connection);
 }
 
 std::optional<std::string> find_fewer_connections(const config::options& settings,
                                                   std::uint64_t memory_limit_bytes) {
   const std::size_t most = connections_most(settings, memory_limit_bytes);
-  if (most == settings.max_connections) return std::nullopt;
+  if (most == settings.server.max_connections) return std::nullopt;
   return "the memory limit allows " + std::to_string(most) +
          " connections at a time, fewer than --max-connections (" +
-         std::to_string(settings.max_connections) + ")";
+         std::to_string(settings.server.max_connections) + ")";
 }
 
 std::optional<std::string> find_values_beyond_memory(const config::options& settings,
                                                      const memory_reading& limit) {
-  const std::size_t longest =
-      least_body_bytes +
-      (settings.max_key_chars + settings.max_value_chars) * http::body_bytes_per_char;
-  const std::size_t body = std::min(longest, settings.max_body_bytes);
+  const std::size_t longest = least_body_bytes + (settings.server.limits.max_key_chars +
+                                                  settings.server.limits.max_value_chars) *
+                                                     http::body_bytes_per_char;
+  const std::size_t body = std::min(longest, settings.server.limits.body_bytes);
   const http::buffer_budget buffers{limit.limit_bytes / limit_per_buffer_byte};
   if (body <= buffers.bytes_at_a_time_most()) return std::nullopt;
   return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
          std::to_string(body) + " bytes, which --max-key-chars (" +
-         std::to_string(settings.max_key_chars) + ") and --max-value-chars (" +
-         std::to_string(settings.max_value_chars) +
+         std::to_string(settings.server.limits.max_key_chars) + ") and --max-value-chars (" +
+         std::to_string(settings.server.limits.max_value_chars) +
          ") allow: such a PUT gets 413; raise the limit or lower them";
 }
 
@@ -179,7 +165,8 @@ http::load_caps make_load_caps(const config::options& settings,
   std::uint64_t lowest_limit = UINT64_MAX;
   for (const memory_reading& level : levels)
     lowest_limit = std::min(lowest_limit, level.limit_bytes);
-  const std::uint64_t grant = free_bytes(levels, settings.emergency_percent) / free_per_grant;
+  const std::uint64_t grant =
+      free_bytes(levels, settings.cache.eviction.pressure.emergency_percent) / free_per_grant;
   const auto paced = [](std::uint64_t held, std::uint64_t more, std::uint64_t most) {
     return std::clamp(held + more, most / cap_per_minimum, most);
   };
@@ -194,68 +181,17 @@ http::load_caps make_load_caps(const config::options& settings,
 
 http::server_options make_server_options(const config::options& settings,
                                          std::uint64_t memory_limit_bytes) {
-  http::server_options made;
-  made.bind_address = settings.bind_address;
-  made.port = settings.port;
-  made.threads = settings.threads;
+  http::server_options made = settings.server;
   made.max_connections = connections_most(settings, memory_limit_bytes);
   made.refused_connections = std::clamp(made.max_connections / connections_per_refused,
                                         least_refused_connections, made.refused_connections);
   made.max_buffer_bytes = buffer_bytes_most(memory_limit_bytes);
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
-  made.limits.max_key_chars = settings.max_key_chars;
-  made.limits.max_value_chars = settings.max_value_chars;
-  made.limits.head_bytes = settings.max_head_bytes;
-  made.limits.head_fields = settings.max_head_fields;
-  made.limits.target_bytes = settings.max_target_bytes;
-  made.limits.body_bytes = settings.max_body_bytes;
-  made.limits.chunk_overhead_bytes = http::chunk_overhead_for(settings.max_body_bytes);
-  made.timeouts.head_timeout_ms = settings.head_timeout_ms;
-  made.timeouts.body_timeout_ms = settings.body_timeout_ms;
-  made.timeouts.idle_timeout_ms = settings.idle_timeout_ms;
-  made.timeouts.write_timeout_ms = settings.write_timeout_ms;
-  // A refused body is given as long as one that is read.
-  made.timeouts.linger_total_ms = std::max(made.timeouts.linger_total_ms, settings.body_timeout_ms);
-  made.default_ttl_s = settings.default_ttl_s;
-  made.enable_flush = settings.enable_flush;
-  made.allowed_hosts = settings.allowed_hosts;
-  made.access_log_sample = settings.access_log_sample;
-  made.drain_delay_ms = settings.drain_delay_ms;
-  made.drain_timeout_ms = settings.drain_timeout_ms;
-  return made;
-}
-
-observe::configuration_facts make_configuration_facts(const config::options& settings) {
-  observe::configuration_facts made;
-  made.bind_address = settings.bind_address;
-  made.port = settings.port;
-  made.threads = settings.threads;
-  made.max_key_chars = settings.max_key_chars;
-  made.max_value_chars = settings.max_value_chars;
-  made.max_entries = settings.max_entries;
-  made.max_connections = settings.max_connections;
-  made.default_ttl_s = settings.default_ttl_s;
-  if (settings.memory_limit_bytes != 0) made.memory_limit_bytes = settings.memory_limit_bytes;
-  made.pressure_percent = settings.pressure_percent;
-  made.emergency_percent = settings.emergency_percent;
-  made.floor_percent = settings.floor_percent;
-  made.eviction_interval_ms = settings.eviction_interval_ms;
-  made.max_head_bytes = settings.max_head_bytes;
-  made.max_head_fields = settings.max_head_fields;
-  made.max_target_bytes = settings.max_target_bytes;
-  made.max_body_bytes = settings.max_body_bytes;
-  made.head_timeout_ms = settings.head_timeout_ms;
-  made.body_timeout_ms = settings.body_timeout_ms;
-  made.idle_timeout_ms = settings.idle_timeout_ms;
-  made.write_timeout_ms = settings.write_timeout_ms;
-  made.drain_delay_ms = settings.drain_delay_ms;
-  made.drain_timeout_ms = settings.drain_timeout_ms;
-  made.tokens = !settings.auth_token_file.empty();
-  made.enable_flush = settings.enable_flush;
-  made.allowed_hosts = settings.allowed_hosts.size();
-  made.access_log = settings.access_log;
-  made.access_log_sample = settings.access_log_sample;
+  made.limits.chunk_overhead_bytes = http::chunk_overhead_for(made.limits.body_bytes);
+  // A rejected body may take as long as one that is read.
+  made.timeouts.linger_total_ms =
+      std::max(made.timeouts.linger_total_ms, made.timeouts.body_timeout_ms);
   return made;
 }
 

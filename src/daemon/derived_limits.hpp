@@ -1,5 +1,5 @@
-// Translates the operator's options into those of each layer, and computes the caps that follow
-// from the memory limit. Pure functions.
+// Limits that follow from others: from the character limits, the limit of open files and the memory
+// limit. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,7 @@
 #include <vector>
 
 #include "config/options.hpp"
-#include "eviction/evictor.hpp"
-#include "kvcache/limited_cache.hpp"
-#include "report/service_snapshot.hpp"
+#include "kvcache/memory_reading.hpp"
 #include "server/load_caps.hpp"
 #include "server/server_options.hpp"
 
@@ -31,10 +29,6 @@ config::options fit_to_open_files(config::options settings, std::uint64_t open_f
 // form: 12 bytes per character, in target and body alike.
 // REQUIRES, here and below: resolve_automatic() has been applied to `settings`.
 std::vector<std::string> find_tight_limits(const config::options& settings);
-
-limited_cache_options make_limited_cache_options(const config::options& settings);
-
-evictor_options make_evictor_options(const config::options& settings);
 
 // The connection limit: as configured, or lower if the lowest memory limit requires it.
 std::size_t connections_most(const config::options& settings, std::uint64_t memory_limit_bytes);
@@ -64,11 +58,9 @@ struct load_now {
 http::load_caps make_load_caps(const config::options& settings,
                                std::span<const memory_reading> levels, const load_now& now);
 
+// The server's options, completed with the limits that follow from the memory limit.
 // `memory_limit_bytes`: the lowest limit at start; see make_load_caps().
 http::server_options make_server_options(const config::options& settings,
                                          std::uint64_t memory_limit_bytes);
-
-// The options that /stats shows.
-observe::configuration_facts make_configuration_facts(const config::options& settings);
 
 } // namespace kvcache::daemon

@@ -1,4 +1,4 @@
-#include "daemon/layer_options.hpp"
+#include "daemon/derived_limits.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,21 +16,21 @@ config::options resolved(const config::options& settings = {}) {
   return resolve_automatic(settings, threads);
 }
 
-TEST(layer_options, hand_the_server_every_setting_of_its_own) {
+TEST(derived_limits, leave_the_other_options_of_the_server_unchanged) {
   config::options settings = resolved();
-  settings.bind_address = "::1";
-  settings.port = 1;
-  settings.max_head_fields = 2;
-  settings.head_timeout_ms = 3;
-  settings.body_timeout_ms = 4;
-  settings.idle_timeout_ms = 5;
-  settings.write_timeout_ms = 6;
-  settings.default_ttl_s = 7;
-  settings.drain_delay_ms = 8;
-  settings.drain_timeout_ms = 9;
-  settings.access_log_sample = 10;
-  settings.enable_flush = true;
-  settings.allowed_hosts = {"a"};
+  settings.server.bind_address = "::1";
+  settings.server.port = 1;
+  settings.server.limits.head_fields = 2;
+  settings.server.timeouts.head_timeout_ms = 3;
+  settings.server.timeouts.body_timeout_ms = 4;
+  settings.server.timeouts.idle_timeout_ms = 5;
+  settings.server.timeouts.write_timeout_ms = 6;
+  settings.server.default_ttl_s = 7;
+  settings.server.drain_delay_ms = 8;
+  settings.server.drain_timeout_ms = 9;
+  settings.server.access_log_sample = 10;
+  settings.server.enable_flush = true;
+  settings.server.allowed_hosts = {"a"};
   const http::server_options made = make_server_options(settings, 1024 * mib);
   EXPECT_EQ(made.bind_address, "::1");
   EXPECT_EQ(made.port, 1);
@@ -45,10 +45,10 @@ TEST(layer_options, hand_the_server_every_setting_of_its_own) {
   EXPECT_EQ(made.drain_timeout_ms, 9U);
   EXPECT_EQ(made.access_log_sample, 10U);
   EXPECT_TRUE(made.enable_flush);
-  EXPECT_EQ(made.allowed_hosts, settings.allowed_hosts);
+  EXPECT_EQ(made.allowed_hosts, settings.server.allowed_hosts);
 }
 
-TEST(layer_options, keep_the_documented_request_limits_by_default) {
+TEST(derived_limits, keep_the_documented_request_limits_by_default) {
   const http::http_limits limits = make_server_options(resolved(), 1024 * mib).limits;
   EXPECT_EQ(limits.head_bytes, 16384U);
   EXPECT_EQ(limits.head_fields, 64U);
@@ -57,10 +57,10 @@ TEST(layer_options, keep_the_documented_request_limits_by_default) {
   EXPECT_EQ(limits.chunk_overhead_bytes, 16384U);
 }
 
-TEST(layer_options, raise_the_request_limits_with_the_character_limits) {
+TEST(derived_limits, raise_the_request_limits_with_the_character_limits) {
   config::options settings;
-  settings.max_key_chars = 10'000;
-  settings.max_value_chars = 1'000'000;
+  settings.server.limits.max_key_chars = 10'000;
+  settings.server.limits.max_value_chars = 1'000'000;
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
   constexpr std::size_t longest_spelling = 12; // bytes a character can take, escaped
   EXPECT_GE(limits.target_bytes, 10'000 * longest_spelling);
@@ -69,45 +69,45 @@ TEST(layer_options, raise_the_request_limits_with_the_character_limits) {
   EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(limits.body_bytes));
 }
 
-TEST(layer_options, let_chunks_follow_a_body_limit_that_was_set) {
+TEST(derived_limits, let_chunks_follow_a_body_limit_that_was_set) {
   config::options settings;
-  settings.max_body_bytes = 32 * mib;
+  settings.server.limits.body_bytes = 32 * mib;
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
   EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(32 * mib));
   EXPECT_GT(limits.chunk_overhead_bytes, http::http_limits{}.chunk_overhead_bytes);
 }
 
-TEST(layer_options, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set) {
+TEST(derived_limits, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set) {
   config::options settings;
-  settings.max_target_bytes = 20'000;
-  EXPECT_EQ(resolved(settings).max_head_bytes, 20'000 + http::head_frame_bytes);
-  settings.max_target_bytes = 1024;
-  EXPECT_EQ(resolved(settings).max_head_bytes, 16384U);
+  settings.server.limits.target_bytes = 20'000;
+  EXPECT_EQ(resolved(settings).server.limits.head_bytes, 20'000 + http::head_frame_bytes);
+  settings.server.limits.target_bytes = 1024;
+  EXPECT_EQ(resolved(settings).server.limits.head_bytes, 16384U);
 }
 
-TEST(layer_options, leave_a_large_body_room_for_its_framing_in_chunks) {
+TEST(derived_limits, leave_a_large_body_room_for_its_framing_in_chunks) {
   EXPECT_EQ(make_server_options(resolved(), 1024 * mib).limits.chunk_overhead_bytes, 16384U);
   config::options settings;
-  settings.max_value_chars = 1'000'000;
+  settings.server.limits.max_value_chars = 1'000'000;
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
   constexpr std::size_t chunk_bytes = 128;
   EXPECT_GE(limits.chunk_overhead_bytes,
             limits.body_bytes / chunk_bytes * std::string_view{"80\r\n\r\n"}.size());
 }
 
-TEST(layer_options, find_no_tight_limit_in_what_is_automatic) {
+TEST(derived_limits, find_no_tight_limit_in_what_is_automatic) {
   EXPECT_TRUE(find_tight_limits(resolved()).empty());
   config::options settings;
-  settings.max_key_chars = 1'000'000;
-  settings.max_value_chars = 1'000'000;
+  settings.server.limits.max_key_chars = 1'000'000;
+  settings.server.limits.max_value_chars = 1'000'000;
   EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
-TEST(layer_options, tell_of_keys_that_can_be_put_and_not_be_got) {
+TEST(derived_limits, tell_of_keys_that_can_be_put_and_not_be_got) {
   config::options settings;
-  settings.max_key_chars = 3000;
-  settings.max_target_bytes = 8192;
-  settings.max_head_bytes = 20'000;
+  settings.server.limits.max_key_chars = 3000;
+  settings.server.limits.target_bytes = 8192;
+  settings.server.limits.head_bytes = 20'000;
   const auto warnings = find_tight_limits(resolved(settings));
   ASSERT_EQ(warnings.size(), 2U);
   EXPECT_EQ(warnings[0],
@@ -117,11 +117,11 @@ TEST(layer_options, tell_of_keys_that_can_be_put_and_not_be_got) {
   EXPECT_NE(warnings[1].find("--max-key-chars (3000)"), std::string::npos) << warnings[1];
 }
 
-TEST(layer_options, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling) {
+TEST(derived_limits, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling) {
   config::options settings;
-  settings.max_key_chars = 100;
-  settings.max_value_chars = 1000;
-  settings.max_body_bytes = 1100 * 12 + 20;
+  settings.server.limits.max_key_chars = 100;
+  settings.server.limits.max_value_chars = 1000;
+  settings.server.limits.body_bytes = 1100 * 12 + 20;
   const auto warnings = find_tight_limits(resolved(settings));
   ASSERT_EQ(warnings.size(), 1U);
   EXPECT_EQ(
@@ -129,36 +129,38 @@ TEST(layer_options, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling
       "--max-body-bytes (13220) is too small for every key and value that --max-key-chars "
       "(100) and --max-value-chars (1000) let in, escaped: such a PUT is refused; 13221 would "
       "do");
-  settings.max_body_bytes += 1;
+  settings.server.limits.body_bytes += 1;
   EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
-TEST(layer_options, take_a_request_limit_that_was_set_as_it_is) {
+TEST(derived_limits, take_a_request_limit_that_was_set_as_it_is) {
   config::options settings;
-  settings.max_head_bytes = 1024;
-  settings.max_target_bytes = 1025;
-  settings.max_body_bytes = 1026;
+  settings.server.limits.head_bytes = 1024;
+  settings.server.limits.target_bytes = 1025;
+  settings.server.limits.body_bytes = 1026;
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
   EXPECT_EQ(limits.head_bytes, 1024U);
   EXPECT_EQ(limits.target_bytes, 1025U);
   EXPECT_EQ(limits.body_bytes, 1026U);
 }
 
-TEST(layer_options, leave_a_number_of_threads_that_was_set) {
+TEST(derived_limits, leave_a_number_of_threads_that_was_set) {
   config::options settings;
-  settings.threads = 7;
-  EXPECT_EQ(resolved(settings).threads, 7U);
-  EXPECT_EQ(resolved().threads, threads);
+  settings.server.threads = 7;
+  EXPECT_EQ(resolved(settings).server.threads, 7U);
+  EXPECT_EQ(resolved(settings).cache.eviction.threads, 7U);
+  EXPECT_EQ(resolved().server.threads, threads);
+  EXPECT_EQ(resolved().cache.eviction.threads, threads);
 }
 
-TEST(layer_options, let_connections_have_a_part_of_the_memory_limit_only) {
+TEST(derived_limits, let_connections_have_a_part_of_the_memory_limit_only) {
   const config::options settings = resolved();
   EXPECT_EQ(make_server_options(settings, 2048 * mib).max_connections, 10'000U);
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_connections, 5'461U);
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_buffer_bytes, 16 * mib);
 }
 
-TEST(layer_options, let_the_kernel_hold_less_for_a_connection_where_memory_is_small) {
+TEST(derived_limits, let_the_kernel_hold_less_for_a_connection_where_memory_is_small) {
   constexpr std::size_t kib = 1024;
   const config::options settings = resolved();
   const auto sends = [&](std::uint64_t limit) {
@@ -175,7 +177,7 @@ TEST(layer_options, let_the_kernel_hold_less_for_a_connection_where_memory_is_sm
   EXPECT_EQ(receives(2048 * mib), 256 * kib);
 }
 
-TEST(layer_options, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
+TEST(derived_limits, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
   const config::options settings = resolved();
   EXPECT_EQ(find_fewer_connections(settings, 2048 * mib), std::nullopt);
   EXPECT_EQ(connections_most(settings, 64 * mib), 5'461U);
@@ -184,24 +186,10 @@ TEST(layer_options, tell_when_the_memory_limit_allows_fewer_connections_than_ask
             "(10000)");
 }
 
-TEST(layer_options, hand_the_evictor_its_thresholds) {
-  config::options settings = resolved();
-  settings.pressure_percent = 61;
-  settings.emergency_percent = 91;
-  settings.floor_percent = 11;
-  settings.eviction_interval_ms = 51;
-  const evictor_options made = make_evictor_options(settings);
-  EXPECT_EQ(made.pressure.pressure_percent, 61U);
-  EXPECT_EQ(made.pressure.emergency_percent, 91U);
-  EXPECT_EQ(made.pressure.floor_percent, 11U);
-  EXPECT_EQ(made.interval_ms, 51U);
-  EXPECT_EQ(made.threads, threads);
-}
-
-TEST(layer_options, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
-  EXPECT_EQ(fit_to_open_files(resolved(), 1'048'576).max_connections, 10'000U);
-  EXPECT_EQ(fit_to_open_files(resolved(), 0).max_connections, 10'000U); // not known
-  EXPECT_EQ(fit_to_open_files(resolved(), 20).max_connections, 1U);
+TEST(derived_limits, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
+  EXPECT_EQ(fit_to_open_files(resolved(), 1'048'576).server.max_connections, 10'000U);
+  EXPECT_EQ(fit_to_open_files(resolved(), 0).server.max_connections, 10'000U); // not known
+  EXPECT_EQ(fit_to_open_files(resolved(), 20).server.max_connections, 1U);
   for (const std::uint64_t files : {128U, 256U, 1024U, 4096U, 20'000U}) {
     const config::options settings = fit_to_open_files(resolved(), files);
     const http::server_options made = make_server_options(settings, 2048 * mib);
@@ -209,88 +197,14 @@ TEST(layer_options, leave_descriptors_to_what_is_opened_beside_the_connections_s
     EXPECT_LE(made.max_connections + made.health_connections + made.refused_connections + 64,
               files);
   }
-  EXPECT_GT(fit_to_open_files(resolved(), 1024).max_connections, 800U);
+  EXPECT_GT(fit_to_open_files(resolved(), 1024).server.max_connections, 800U);
 }
 
-TEST(layer_options, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
+TEST(derived_limits, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
   config::options settings = resolved();
   EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 30'000U);
-  settings.body_timeout_ms = 40'000;
+  settings.server.timeouts.body_timeout_ms = 40'000;
   EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 40'000U);
-}
-
-TEST(layer_options, hand_the_cache_and_the_monitor_theirs) {
-  config::options settings = resolved();
-  settings.max_entries = 5;
-  settings.memory_limit_bytes = 6;
-  const limited_cache_options made = make_limited_cache_options(settings);
-  EXPECT_EQ(made.max_entries, 5U);
-  EXPECT_EQ(made.eviction.threads, 2U);
-  EXPECT_EQ(made.memory_limit_bytes, 6U);
-}
-
-TEST(layer_options, hand_the_statistics_every_setting_that_explains_them) {
-  config::options settings = resolved();
-  settings.bind_address = "::1";
-  settings.port = 1;
-  settings.max_key_chars = 2;
-  settings.max_value_chars = 3;
-  settings.max_entries = 4;
-  settings.max_connections = 5;
-  settings.default_ttl_s = 6;
-  settings.memory_limit_bytes = 7;
-  settings.pressure_percent = 8;
-  settings.emergency_percent = 9;
-  settings.floor_percent = 10;
-  settings.eviction_interval_ms = 11;
-  settings.max_head_bytes = 12;
-  settings.max_head_fields = 13;
-  settings.max_target_bytes = 14;
-  settings.max_body_bytes = 15;
-  settings.head_timeout_ms = 16;
-  settings.body_timeout_ms = 17;
-  settings.idle_timeout_ms = 18;
-  settings.write_timeout_ms = 19;
-  settings.drain_delay_ms = 20;
-  settings.drain_timeout_ms = 21;
-  settings.auth_token_file = "tokens";
-  settings.enable_flush = true;
-  settings.allowed_hosts = {"a", "b"};
-  settings.access_log = true;
-  settings.access_log_sample = 22;
-  const observe::configuration_facts made = make_configuration_facts(settings);
-  EXPECT_EQ(made.bind_address, "::1");
-  EXPECT_EQ(made.port, 1);
-  EXPECT_EQ(made.threads, threads);
-  EXPECT_EQ(made.max_key_chars, 2U);
-  EXPECT_EQ(made.max_value_chars, 3U);
-  EXPECT_EQ(made.max_entries, 4U);
-  EXPECT_EQ(made.max_connections, 5U);
-  EXPECT_EQ(made.default_ttl_s, 6U);
-  EXPECT_EQ(made.memory_limit_bytes, 7U);
-  EXPECT_EQ(made.pressure_percent, 8U);
-  EXPECT_EQ(made.emergency_percent, 9U);
-  EXPECT_EQ(made.floor_percent, 10U);
-  EXPECT_EQ(made.eviction_interval_ms, 11U);
-  EXPECT_EQ(made.max_head_bytes, 12U);
-  EXPECT_EQ(made.max_head_fields, 13U);
-  EXPECT_EQ(made.max_target_bytes, 14U);
-  EXPECT_EQ(made.max_body_bytes, 15U);
-  EXPECT_EQ(made.head_timeout_ms, 16U);
-  EXPECT_EQ(made.body_timeout_ms, 17U);
-  EXPECT_EQ(made.idle_timeout_ms, 18U);
-  EXPECT_EQ(made.write_timeout_ms, 19U);
-  EXPECT_EQ(made.drain_delay_ms, 20U);
-  EXPECT_EQ(made.drain_timeout_ms, 21U);
-  EXPECT_TRUE(made.tokens);
-  EXPECT_TRUE(made.enable_flush);
-  EXPECT_EQ(made.allowed_hosts, 2U);
-  EXPECT_TRUE(made.access_log);
-  EXPECT_EQ(made.access_log_sample, 22U);
-}
-
-TEST(layer_options, tell_the_statistics_of_an_automatic_memory_limit_by_none) {
-  EXPECT_EQ(make_configuration_facts(resolved()).memory_limit_bytes, std::nullopt);
 }
 
 memory_reading level(std::uint64_t used_mib, std::uint64_t limit_mib) {
@@ -330,9 +244,10 @@ TEST(load_caps, leave_a_minimum_where_others_have_taken_everything) {
   EXPECT_EQ(caps.buffer_bytes, mib);
 }
 
-TEST(layer_options, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
+TEST(derived_limits, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
   config::options settings;
-  settings.max_value_chars = 1'000'000; // 12 million bytes, escaped; three sixteenths are left
+  settings.server.limits.max_value_chars =
+      1'000'000; // 12 million bytes, escaped; three sixteenths are left
   const memory_reading enough{.used_bytes = 0, .limit_bytes = 64 * mib, .source = "host"};
   EXPECT_EQ(find_values_beyond_memory(resolved(settings), enough), std::nullopt);
   const memory_reading small{.used_bytes = 0, .limit_bytes = 32 * mib, .source = "host"};
@@ -341,7 +256,7 @@ TEST(layer_options, warn_of_values_that_need_more_memory_than_a_request_is_ever_
   for (const char* part :
        {"32 MiB (host)", "--max-value-chars (1000000)", "413", "raise the limit"})
     EXPECT_NE(warning->find(part), std::string::npos) << *warning;
-  settings.max_body_bytes = 65536; // refused for its length anyway
+  settings.server.limits.body_bytes = 65536; // refused for its length anyway
   EXPECT_EQ(find_values_beyond_memory(resolved(settings), small), std::nullopt);
 }
 
