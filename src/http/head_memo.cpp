@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "http/ascii.hpp"
 #include "http/known_field.hpp"
 #include "http/swar.hpp"
 #include "http/target.hpp"
@@ -53,8 +54,6 @@ std::size_t plain_end(std::string_view text, std::size_t i) noexcept {
   }
   return i;
 }
-
-constexpr bool is_decimal(char c) noexcept { return c >= '0' && c <= '9'; }
 
 // Reads the length at `i` and returns where it ends; `i` where the parser has to read it.
 std::size_t read_length(std::string_view text, std::size_t i, std::size_t& length) noexcept {
@@ -122,8 +121,7 @@ std::string_view head_memo::copied(std::string_view piece, std::string_view tail
   return {tail_.data() + (piece.data() - tail.data()), piece.size()};
 }
 
-void head_memo::learn(std::string_view input, std::size_t head_end, std::string_view content_length,
-                      const request& got) noexcept {
+void head_memo::learn(std::string_view input, std::size_t head_end, const request& got) noexcept {
   const bool remembers = least_bytes_ != nothing;
   least_bytes_ = nothing;
   const bool plain = got.form == target_form::origin && got.method_text.data() == input.data() &&
@@ -139,8 +137,9 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
   const bool has_length = got.framing == body_framing::content_length;
   gap length{tail.size(), tail.size()};
   if (has_length) {
-    length.begin = static_cast<std::size_t>(content_length.data() - tail.data());
-    length.end = length.begin + content_length.size();
+    const std::string_view digits = got[known_field::content_length];
+    length.begin = static_cast<std::size_t>(digits.data() - tail.data());
+    length.end = length.begin + digits.size();
   }
   // While no value is known to vary, only one head in eight is compared with the one before: a
   // client whose heads differ in more pays little.
@@ -155,10 +154,7 @@ void head_memo::learn(std::string_view input, std::size_t head_end, std::string_
 
   like_ = got;
   like_.host = copied(got.host, tail);
-  like_.origin = copied(got.origin, tail);
-  like_.sec_fetch_site = copied(got.sec_fetch_site, tail);
-  like_.authorization = copied(got.authorization, tail);
-  like_.if_none_match = copied(got.if_none_match, tail);
+  for (std::string_view& value : like_.fields) value = copied(value, tail);
   like_.granted = &granted_;
 
   start_mask_ = {};

@@ -31,11 +31,9 @@ public:
   head_memo& operator=(const head_memo&) = delete;
 
   // Remembers the head of `got`, which the parser has read at the very beginning of `input` and
-  // which ends at `head_end`; forgets the one before. `content_length` is that field's value there,
-  // if it has one. Heads that are long, or whose target is no plain path, are not remembered. The
-  // grant stays if the head means the same as the one before.
-  void learn(std::string_view input, std::size_t head_end, std::string_view content_length,
-             const request& got) noexcept;
+  // which ends at `head_end`; forgets the one before. Heads that are long, or whose target is no
+  // plain path, are not remembered. The grant stays if the head means the same as the one before.
+  void learn(std::string_view input, std::size_t head_end, const request& got) noexcept;
 
   // If `input` begins with a whole request whose head is the remembered one except for the query,
   // the length and the value that varies: returns how many bytes it takes, and recognised()
