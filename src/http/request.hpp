@@ -20,6 +20,9 @@ struct grant {
 
   const route* to = nullptr;
   std::uint64_t generation = never;
+
+  // If not 0: the decision holds for every path that begins with this many bytes of this one.
+  std::size_t fixed_path_bytes = 0;
 };
 
 enum class method : std::uint8_t { get, head, post, put, del, options, other };
@@ -45,8 +48,9 @@ struct request {
   http_version version = http_version::http_1_1;
   target_form form = target_form::origin;
   body_framing framing = body_framing::none;
-  bool keep_alive = true; // as the client asks; a server that drains may close nevertheless
-  bool is_coded = false;  // Content-Encoding names a coding other than identity
+  bool keep_alive = true;     // as the client asks; a server that drains may close nevertheless
+  bool is_coded = false;      // Content-Encoding names a coding other than identity
+  bool path_is_plain = false; // see maybe_plain; false: not known
 
   std::string_view method_text;
   std::string_view target; // as received

@@ -27,7 +27,7 @@ parse_result request_parser::parse(std::span<char> bytes) noexcept {
   }
   if (result.status == parse_status::complete) {
     parser_->describe(input, request_);
-    memo_for(input).learn(input, parser_->head_end(), request_);
+    request_.granted = memo_for(input).learn(input, parser_->head_end(), request_);
   }
   return result;
 }
@@ -38,9 +38,9 @@ const request& request_parser::unfinished() noexcept {
   return request_;
 }
 
-std::string_view request_parser::guess_query(std::string_view behind) const noexcept {
+std::string_view request_parser::guess_key(std::string_view behind) const noexcept {
   if (behind.empty()) return {};
-  return (behind.front() == 'P' ? write_memo_ : read_memo_).guess_query(behind);
+  return (behind.front() == 'P' ? write_memo_ : read_memo_).guess_key(behind);
 }
 
 const request& request_parser::describe_head(std::string_view input) noexcept {

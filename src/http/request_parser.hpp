@@ -49,9 +49,9 @@ public:
   // Makes ready for the next request.
   void reset() noexcept;
 
-  // The query that follows in `behind`, the input behind the current request, if it begins like the
-  // requests before it: a guess.
-  std::string_view guess_query(std::string_view behind) const noexcept;
+  // The key in the request that `behind`, the input behind the current one, probably begins with.
+  // Empty if it does not begin like an earlier request.
+  std::string_view guess_key(std::string_view behind) const noexcept;
 
   // After need_more, of the request in progress; see message_parser.
   parse_phase phase() const noexcept { return parser_->phase(); }

@@ -79,7 +79,7 @@ std::string_view path_of(std::string_view path_and_query) noexcept {
   return path.empty() ? "/" : path;
 }
 
-std::string_view guess_key(std::string_view query) noexcept {
+std::string_view raw_key(std::string_view query) noexcept {
   if (!has_ordinary_start(query)) return {};
   query.remove_prefix(ordinary_start.size());
   return query;
@@ -88,8 +88,8 @@ std::string_view guess_key(std::string_view query) noexcept {
 refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scratch,
                  std::string_view& key) {
   std::string_view query = asked.text;
-  if (has_ordinary_start(query) && (asked.is_plain || stands_for_itself(guess_key(query)))) {
-    key = guess_key(query);
+  if (has_ordinary_start(query) && (asked.is_plain || stands_for_itself(raw_key(query)))) {
+    key = raw_key(query);
     return check_key(key, limits);
   }
   // Everything is decoded into one string, each parameter behind the one before it; `key` is noted
