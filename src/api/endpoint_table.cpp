@@ -39,6 +39,12 @@ endpoint_table::endpoint_table(const endpoint_set& set)
   routes_.reserve(count); // pointers to them stay good
   for (const endpoint_group* group : set.groups)
     for (const endpoint& each : *group) add(each);
+  for (route& each : routes_) {
+    if (each.variable_at == std::string_view::npos) continue;
+    const std::string_view fixed = each.path.substr(0, each.variable_at);
+    const auto below = [fixed](const resource& r) { return r.fixed.starts_with(fixed); };
+    if (std::ranges::count_if(resources_, below) == 1) each.fixed_path_bytes = fixed.size();
+  }
   std::array<bool, method_count> any{};
   for (resource& each : resources_) {
     std::array<bool, method_count> methods{};

@@ -32,6 +32,9 @@ struct route {
   std::string_view path;        // the endpoint's, with the variable's name; empty for unknown ones
   observe::operation_id operation = observe::unread_operation;
   std::size_t variable_at = std::string_view::npos; // offset of the path's variable
+
+  // If not 0: every path that begins with this many bytes of this one belongs to this route.
+  std::size_t fixed_path_bytes = 0;
 };
 
 // All endpoints of a path.

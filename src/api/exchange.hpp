@@ -61,7 +61,7 @@ struct handler_context {
 
   const shared_state& shared;
   observe::worker_counters& counters;
-  reply_writer writer;
+  response_writer writer;
   token_view tokens;
   body_scratch body;
   std::string query; // scratch of find_key
@@ -85,8 +85,10 @@ struct exchange {
   const route* to = &endpoint_table::unread();
   std::uint8_t status_slot = ok_slot;
 
-  // REQUIRES: an endpoint's path has a variable. Its value, as it stands in the request.
-  std::string_view path_variable() const noexcept { return asked.path.substr(to->variable_at); }
+  // The value of the path's variable, not decoded. REQUIRES: the endpoint's path has one.
+  maybe_plain path_variable() const noexcept {
+    return {asked.path.substr(to->variable_at), asked.path_is_plain};
+  }
 };
 
 // Writes the refusal; the only way to refuse.

@@ -3,19 +3,11 @@
 #include <algorithm>
 
 #include "http/ascii.hpp"
+#include "http/authority.hpp"
 
 namespace kvcache::http {
 
 namespace {
-
-// The host without ":port". The colons inside an IPv6 address in brackets are no port's.
-std::string_view without_port(std::string_view host) noexcept {
-  const auto colon = host.rfind(':');
-  if (colon == std::string_view::npos) return host;
-  const auto bracket = host.rfind(']');
-  if (bracket != std::string_view::npos && colon < bracket) return host;
-  return host.substr(0, colon);
-}
 
 std::string_view without_suffix(std::string_view text, std::string_view suffix) noexcept {
   if (text.ends_with(suffix)) text.remove_suffix(suffix.size());
@@ -32,12 +24,13 @@ bool names_host(std::string_view origin, std::string_view scheme, std::string_vi
 } // namespace
 
 bool is_cross_origin(const request& asked) noexcept {
-  if (asked.sec_fetch_site.data() != nullptr)
-    return asked.sec_fetch_site != "same-origin" && asked.sec_fetch_site != "none";
-  if (asked.origin.data() == nullptr) return false;
+  const std::string_view site = asked[known_field::sec_fetch_site];
+  if (site.data() != nullptr) return site != "same-origin" && site != "none";
+  const std::string_view origin = asked[known_field::origin];
+  if (origin.data() == nullptr) return false;
   if (asked.host.empty()) return true; // HTTP/1.0 without Host: no origin can name it
-  return !names_host(asked.origin, "http://", ":80", asked.host) &&
-         !names_host(asked.origin, "https://", ":443", asked.host);
+  return !names_host(origin, "http://", ":80", asked.host) &&
+         !names_host(origin, "https://", ":443", asked.host);
 }
 
 bool is_allowed_host(std::string_view host, const std::vector<std::string>& allowed) noexcept {

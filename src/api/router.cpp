@@ -8,7 +8,7 @@ namespace {
 
 handled show_options(exchange& x, const route& counted_as, std::string_view allow) {
   x.to = &counted_as;
-  x.context.writer.no_content(x.out, x.how, allow);
+  x.context.writer.head_only(x.out, 204, x.how, allow);
   x.status_slot = no_content_slot;
   return handled::go_on;
 }
@@ -20,7 +20,7 @@ fault check_access(exchange& x, const endpoint& to) noexcept {
   if (!is_allowed_host(x.asked.host, shared.options.allowed_hosts)) return fault::host_not_allowed;
   if (to.needs == permission::write && is_cross_origin(x.asked)) return fault::cross_origin;
   if (!x.context.tokens.asks_for_tokens()) return fault::none;
-  const permission granted = x.context.tokens.check(x.asked.authorization);
+  const permission granted = x.context.tokens.check(x.asked[known_field::authorization]);
   if (granted == permission::none) return fault::unauthorized;
   return granted < to.needs ? fault::read_only_token : fault::none;
 }
@@ -85,7 +85,7 @@ handled dispatch(exchange& x) {
     return show_options(x, endpoint_table::asterisk(), x.context.shared.endpoints.allow_all());
   const verdict found = judge(x);
   if (found.why == fault::none) {
-    if (granted != nullptr) *granted = {x.to, generation};
+    if (granted != nullptr) *granted = {x.to, generation, x.to->fixed_path_bytes};
     return x.to->to->handle(x);
   }
   if (found.why == fault::method_not_allowed && x.asked.verb == method::options)

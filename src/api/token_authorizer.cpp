@@ -18,15 +18,6 @@ bool has_scheme(std::string_view authorization) noexcept {
          equal_ignoring_case(authorization.substr(0, scheme.size()), scheme);
 }
 
-// What follows the scheme, without the blanks around it (RFC 9110 §11.4).
-std::string_view credentials(std::string_view authorization) noexcept {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  authorization.remove_prefix(scheme.size());
-  while (!authorization.empty() && is_blank(authorization.front())) authorization.remove_prefix(1);
-  while (!authorization.empty() && is_blank(authorization.back())) authorization.remove_suffix(1);
-  return authorization;
-}
-
 keyed_hash draw_digest() {
   std::random_device random;
   const auto word = [&random] { return std::uint64_t{random()} << 32 | random(); };
@@ -69,7 +60,7 @@ bool token_table::add(const access_token& token) {
 
 permission token_table::check(std::string_view authorization) const noexcept {
   if (!has_scheme(authorization)) return permission::none;
-  const std::string_view token = credentials(authorization);
+  const std::string_view token = trimmed(authorization.substr(scheme.size())); // RFC 9110 §11.4
   const auto found = by_digest_.find(digest_(token));
   const bool known =
       found != by_digest_.end() && equal_in_constant_time(token, found->second.secret);

@@ -2,7 +2,7 @@
 //
 //   token_authorizer tokens{read_from_file};   // one for all workers
 //   token_view view{&tokens};                  // one per worker
-//   view.check(request.authorization);
+//   view.check(request[known_field::authorization]);
 //
 // Complexity: a check costs one hash of the token, whatever the number of tokens, and takes no lock
 // but for the first one after set_tokens().

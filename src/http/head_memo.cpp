@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "http/ascii.hpp"
 #include "http/known_field.hpp"
 #include "http/swar.hpp"
 #include "http/target.hpp"
@@ -13,7 +14,7 @@
 namespace kvcache::http {
 namespace {
 
-// Whether a byte may stand in a target: all above the space but DEL, as Beast has it.
+// Any byte above the space except DEL, as Beast has it.
 constexpr bool may_stand_in_target(char byte) noexcept {
   return static_cast<unsigned char>(byte) > ' ' && byte != '\x7F';
 }
@@ -34,7 +35,6 @@ std::size_t end_of(std::string_view text, std::size_t i, Marks marks_in, Good go
   return i;
 }
 
-// Where the target ends that goes on at `i`.
 std::size_t target_end(std::string_view text, std::size_t i) noexcept {
   return end_of(text, i, swar::not_in_target, may_stand_in_target);
 }
@@ -43,18 +43,17 @@ std::size_t value_end(std::string_view text, std::size_t i) noexcept {
   return end_of(text, i, swar::not_plain_in_value, is_plain_in_value);
 }
 
-// Where the first byte is that is not plain, at `i` or behind; where there are few bytes left,
-// perhaps one before it.
-std::size_t plain_end(std::string_view text, std::size_t i) noexcept {
+// The offset, at `i` or behind, of the first byte that is not plain; near the end of the text
+// perhaps of one before it.
+template <class Marks>
+std::size_t plain_end(std::string_view text, std::size_t i, Marks marks_in) noexcept {
   if constexpr (!swar::first_is_lowest) return i;
   for (; text.size() - i >= swar::word_bytes; i += swar::word_bytes) {
-    const std::uint64_t marks = swar::not_plain_in_query(swar::load(text.data() + i));
+    const std::uint64_t marks = marks_in(swar::load(text.data() + i));
     if (marks != 0) return i + swar::first_mark(marks);
   }
   return i;
 }
-
-constexpr bool is_decimal(char c) noexcept { return c >= '0' && c <= '9'; }
 
 // Reads the length at `i` and returns where it ends; `i` where the parser has to read it.
 std::size_t read_length(std::string_view text, std::size_t i, std::size_t& length) noexcept {
@@ -116,64 +115,88 @@ std::optional<head_memo::gap> head_memo::varying_value(std::string_view tail,
   return gap{varying_.begin - length_.end + length.end, varying_.end - length_.end + length.end};
 }
 
-// What the copy of the tail says where `tail` says `piece`.
+// The piece of the copied tail that corresponds to a piece of `tail`.
 std::string_view head_memo::copied(std::string_view piece, std::string_view tail) const noexcept {
   if (piece.data() == nullptr) return {};
   return {tail_.data() + (piece.data() - tail.data()), piece.size()};
 }
 
-void head_memo::learn(std::string_view input, std::size_t head_end, std::string_view content_length,
-                      const request& got) noexcept {
-  const bool remembers = least_bytes_ != nothing;
-  least_bytes_ = nothing;
-  const bool plain = got.form == target_form::origin && got.method_text.data() == input.data() &&
-                     got.framing != body_framing::chunked;
-  if (!plain) return;
-  const std::size_t target_at = got.method_text.size() + 1;
-  const bool has_query = got.path.size() < got.target.size();
-  const std::size_t start_bytes = target_at + got.path.size() + (has_query ? 1 : 0);
-  if (start_bytes > sizeof start_ || (has_query && input[start_bytes - 1] != '?')) return;
+// After several heads in a row that were not recognised, one in eight is learnt: a client that
+// never repeats a head pays little.
+bool head_memo::is_worth_learning() noexcept {
+  constexpr unsigned many = 8;
+  if (like_.target.data() != nullptr) unrecognised_ = 0; // the last one was recognised
+  return unrecognised_++ < many || unrecognised_ % many == 0;
+}
 
-  const std::string_view tail = input.substr(0, head_end).substr(target_at + got.target.size());
-  if (tail.size() > tail_.size()) return;
+// Sets how many bytes precede the variable part of the target.
+head_memo::variable head_memo::variable_in(std::string_view input, const request& got,
+                                           std::size_t& start_bytes) const noexcept {
+  const std::size_t target_at = got.method_text.size() + 1;
+  start_bytes = target_at + granted_.fixed_path_bytes;
+  if (granted_.fixed_path_bytes != 0 && start_bytes <= std::min(start_bytes_, sizeof start_) &&
+      std::memcmp(input.data(), start_.data(), start_bytes) == 0)
+    return variable::path;
+  start_bytes = target_at + got.path.size();
+  if (got.path.size() == got.target.size()) return variable::none;
+  ++start_bytes;
+  return variable::query;
+}
+
+void head_memo::remember_start(std::string_view input, std::size_t bytes,
+                               variable behind) noexcept {
+  start_mask_ = {};
+  std::memset(start_mask_.data(), 0xFF, std::min(bytes, sizeof start_));
+  for (std::size_t i = 0; i < most_start_words; ++i) // heads are longer
+    start_[i] = swar::load(input.data() + i * swar::word_bytes) & start_mask_[i];
+  start_bytes_ = bytes;
+  variable_ = behind;
+  const bool comparable = bytes <= sizeof start_ &&
+                          (behind != variable::query || input[bytes - 1] == '?'); // no fragment
+  least_bytes_ = comparable ? sizeof start_ : nothing;
+}
+
+grant* head_memo::learn(std::string_view input, std::size_t head_end, const request& got) noexcept {
+  if (!is_worth_learning()) return nullptr;
+  const bool was_comparable = least_bytes_ != nothing;
+  least_bytes_ = nothing;
+  like_.target = {};
+  const std::string_view tail(got.target.data() + got.target.size(),
+                              input.data() + head_end - (got.target.data() + got.target.size()));
+  if (got.form != target_form::origin || got.method_text.data() != input.data() ||
+      got.framing == body_framing::chunked || tail.size() > tail_.size()) {
+    granted_ = {};
+    return nullptr;
+  }
+  std::size_t start_bytes = 0;
+  const variable behind = variable_in(input, got, start_bytes);
   const bool has_length = got.framing == body_framing::content_length;
   gap length{tail.size(), tail.size()};
   if (has_length) {
-    length.begin = static_cast<std::size_t>(content_length.data() - tail.data());
-    length.end = length.begin + content_length.size();
+    const std::string_view digits = got[known_field::content_length];
+    length.begin = static_cast<std::size_t>(digits.data() - tail.data());
+    length.end = length.begin + digits.size();
   }
-  // While no value is known to vary, only one head in eight is compared with the one before: a
-  // client whose heads differ in more pays little.
-  constexpr unsigned heads_per_comparison = 8;
   std::optional<gap> varying;
-  if (remembers && (varying_.exists() || unrecognised_++ % heads_per_comparison == 0) &&
-      start_bytes == start_bytes_ && begins(input))
+  if (was_comparable && behind == variable_ && start_bytes == start_bytes_ && begins(input))
     varying = varying_value(tail, length);
   if (!varying) granted_ = {};
   varying_ = varying.value_or(gap{});
+  remember_start(input, start_bytes, behind);
   std::memcpy(tail_.data(), tail.data(), tail.size());
 
   like_ = got;
+  like_.target = {};
   like_.host = copied(got.host, tail);
-  like_.origin = copied(got.origin, tail);
-  like_.sec_fetch_site = copied(got.sec_fetch_site, tail);
-  like_.authorization = copied(got.authorization, tail);
-  like_.if_none_match = copied(got.if_none_match, tail);
+  for (std::string_view& value : like_.fields) value = copied(value, tail);
   like_.granted = &granted_;
 
-  start_mask_ = {};
-  std::memset(start_mask_.data(), 0xFF, start_bytes);
-  for (std::size_t i = 0; i < most_start_words; ++i)
-    start_[i] =
-        swar::load(input.data() + i * swar::word_bytes) & start_mask_[i]; // heads are longer
-  start_bytes_ = start_bytes;
-  has_query_ = has_query;
   has_length_ = has_length;
   length_ = length;
   tail_body_bytes_ = has_length ? got.body.size() : 0;
   tail_bytes_ = tail.size();
   whole_tail_bytes_ = varying_.exists() ? nothing : tail_bytes_;
-  least_bytes_ = sizeof start_;
+  return &granted_;
 }
 
 bool head_memo::begins(std::string_view input) const noexcept {
@@ -183,8 +206,8 @@ bool head_memo::begins(std::string_view input) const noexcept {
   return differences == 0;
 }
 
-// Whether `rest`, what follows the target, begins as the remembered head ends; the length and the
-// value that varies may differ. Sets where the head ends there, and the length.
+// Whether `rest`, the input behind the target, begins as the remembered head ends, except for the
+// length and the varying value. Sets the end of the head in `rest`, and the length.
 bool head_memo::ends(std::string_view rest, std::size_t& end,
                      std::size_t& body_bytes) const noexcept {
   if (rest.size() >= whole_tail_bytes_ &&
@@ -229,9 +252,13 @@ bool head_memo::ends_with_gaps(std::string_view rest, std::size_t& end,
   return true;
 }
 
-std::string_view head_memo::guess_query(std::string_view input) const noexcept {
-  if (input.size() < least_bytes_ || !has_query_ || !begins(input)) return {};
-  return input.substr(start_bytes_, plain_end(input, start_bytes_) - start_bytes_);
+std::string_view head_memo::guess_key(std::string_view input) const noexcept {
+  if (input.size() < least_bytes_ || variable_ == variable::none || !begins(input)) return {};
+  const bool in_query = variable_ == variable::query;
+  const std::size_t end = in_query ? plain_end(input, start_bytes_, swar::not_plain_in_query)
+                                   : plain_end(input, start_bytes_, swar::not_plain_in_path);
+  const std::string_view text = input.substr(start_bytes_, end - start_bytes_);
+  return in_query ? raw_key(text) : text;
 }
 
 std::size_t head_memo::recognise(std::string_view input, const http_limits& limits) noexcept {
@@ -239,8 +266,10 @@ std::size_t head_memo::recognise(std::string_view input, const http_limits& limi
 
   std::size_t target_stop = start_bytes_;
   bool plain = false;
-  if (has_query_) {
-    target_stop = plain_end(input, target_stop);
+  if (variable_ != variable::none) {
+    target_stop = variable_ == variable::query
+                      ? plain_end(input, target_stop, swar::not_plain_in_query)
+                      : plain_end(input, target_stop, swar::not_plain_in_path);
     plain = target_stop < input.size() && input[target_stop] == ' ';
     if (!plain) target_stop = target_end(input, target_stop);
   }
@@ -257,8 +286,15 @@ std::size_t head_memo::recognise(std::string_view input, const http_limits& limi
   const char* const text = input.data();
   like_.method_text = {text, like_.method_text.size()};
   like_.target = {text + target_start, target_stop - target_start};
-  like_.path = {text + target_start, like_.path.size()};
-  if (has_query_) {
+  if (variable_ == variable::path) {
+    const target_parts parts = plain ? target_parts{like_.target, {}} : split_target(like_.target);
+    like_.path = parts.path;
+    like_.path_is_plain = plain;
+    like_.query = parts.query;
+  } else {
+    like_.path = {text + target_start, like_.path.size()};
+  }
+  if (variable_ == variable::query) {
     like_.query = {{text + start_bytes_, target_stop - start_bytes_}, plain};
     if (!plain) like_.query.text = without_fragment(like_.query.text);
   }

@@ -6,18 +6,23 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/known_field.hpp"
 #include "http/maybe_plain.hpp"
 
 namespace kvcache::http {
 
 struct route; // api/endpoint_table.hpp
 
-// What the router has decided on a head, and with which tokens in force (token_view::generation).
+// The router's decision that a head may pass, and the generation of tokens that it rests on
+// (token_view::generation).
 struct grant {
   static constexpr std::uint64_t never = UINT64_MAX; // no generation: nothing is decided yet
 
   const route* to = nullptr;
   std::uint64_t generation = never;
+
+  // If not 0: the decision holds for every path that begins with this many bytes of this one.
+  std::size_t fixed_path_bytes = 0;
 };
 
 enum class method : std::uint8_t { get, head, post, put, del, options, other };
@@ -43,8 +48,9 @@ struct request {
   http_version version = http_version::http_1_1;
   target_form form = target_form::origin;
   body_framing framing = body_framing::none;
-  bool keep_alive = true; // the client's wish; a server that drains may close nevertheless
-  bool is_coded = false;  // Content-Encoding names a coding other than identity
+  bool keep_alive = true;     // as the client asks; a server that drains may close nevertheless
+  bool is_coded = false;      // Content-Encoding names a coding other than identity
+  bool path_is_plain = false; // see maybe_plain; false: not known
 
   std::string_view method_text;
   std::string_view target; // as received
@@ -54,15 +60,17 @@ struct request {
                            // HTTP/1.0 without Host
   std::string_view body;
 
-  // Fields the router looks at; data() == nullptr means that the field was not sent.
-  std::string_view origin;
-  std::string_view sec_fetch_site;
-  std::string_view authorization;
-  std::string_view if_none_match; // of several such fields, the first
+  // The values of the fields that the parser keeps; of a field that is repeated, the first.
+  std::array<std::string_view, kept_field_count> fields;
 
-  // Where the router notes what it has decided on heads that differ from this one only in the
-  // query, the length of the body and the values of fields that the parser ignores; null if that is
-  // not remembered. For the router only.
+  // data() == nullptr: the request has no such field.
+  std::string_view operator[](known_field field) const noexcept {
+    return fields[static_cast<std::size_t>(field)];
+  }
+
+  // Where the router notes its decision on heads that differ from this one only in the query, the
+  // length of the body and the values of fields that the parser ignores; null if the parser does
+  // not remember this head. For the router only.
   grant* granted = nullptr;
 };
 

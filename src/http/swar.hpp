@@ -57,6 +57,11 @@ constexpr std::uint64_t not_plain_in_query(std::uint64_t word) noexcept {
          high_bits;
 }
 
+// The same of a path, which a question mark ends.
+constexpr std::uint64_t not_plain_in_path(std::uint64_t word) noexcept {
+  return not_plain_in_query(word) | (equal_to(word, '?') & high_bits);
+}
+
 // The bytes of a field's value that are neither visible ASCII nor a space.
 constexpr std::uint64_t not_plain_in_value(std::uint64_t word) noexcept {
   return (below(word, 0x20) | equal_to(word, '\x7F') | word) & high_bits;

@@ -1,11 +1,11 @@
 #include "http/target.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
+#include "http/ascii.hpp"
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
 
@@ -14,22 +14,9 @@ namespace {
 
 constexpr std::string_view key_name = "key";
 
-// Bytes that keep a query from standing for itself.
-constexpr std::array<bool, 256> make_special() {
-  std::array<bool, 256> special{};
-  special['&'] = special['%'] = special['+'] = true;
-  for (std::size_t byte = 0x80; byte < special.size(); ++byte) special[byte] = true;
-  return special;
-}
-constexpr std::array<bool, 256> special = make_special();
-
-constexpr int not_a_digit = -1;
-
-int hex_digit(char c) noexcept {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return not_a_digit;
+// REQUIRES: is_hex_digit(c).
+unsigned hex_value(char c) noexcept {
+  return static_cast<unsigned>(is_decimal(c) ? c - '0' : to_lower(c) - 'a' + 10);
 }
 
 // Appends the decoded text to `out` (RFC 3986 §2.1, and '+' as HTML forms write a space).
@@ -40,11 +27,9 @@ bool decode(std::string_view text, std::string& out) {
     } else if (text[i] != '%') {
       out.push_back(text[i]);
     } else {
-      if (text.size() - i < 3) return false;
-      const int high = hex_digit(text[i + 1]);
-      const int low = hex_digit(text[i + 2]);
-      if (high == not_a_digit || low == not_a_digit) return false;
-      out.push_back(static_cast<char>(high * 16 + low));
+      if (text.size() - i < 3 || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2]))
+        return false;
+      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
       i += 2;
     }
   }
@@ -68,9 +53,9 @@ refusal check_key(std::string_view key, const http_limits& limits) noexcept {
 // Whether a text stands for itself.
 bool stands_for_itself(std::string_view text) noexcept {
   if (text.size() >= swar::word_bytes) return swar::none_marked(text, swar::special_in_query);
-  for (const char c : text)
-    if (special[static_cast<unsigned char>(c)]) return false;
-  return true;
+  return std::ranges::none_of(text, [](char c) {
+    return c == '&' || c == '%' || c == '+' || static_cast<unsigned char>(c) >= 0x80;
+  });
 }
 
 } // namespace
@@ -94,7 +79,7 @@ std::string_view path_of(std::string_view path_and_query) noexcept {
   return path.empty() ? "/" : path;
 }
 
-std::string_view guess_key(std::string_view query) noexcept {
+std::string_view raw_key(std::string_view query) noexcept {
   if (!has_ordinary_start(query)) return {};
   query.remove_prefix(ordinary_start.size());
   return query;
@@ -103,8 +88,8 @@ std::string_view guess_key(std::string_view query) noexcept {
 refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scratch,
                  std::string_view& key) {
   std::string_view query = asked.text;
-  if (has_ordinary_start(query) && (asked.is_plain || stands_for_itself(guess_key(query)))) {
-    key = guess_key(query);
+  if (has_ordinary_start(query) && (asked.is_plain || stands_for_itself(raw_key(query)))) {
+    key = raw_key(query);
     return check_key(key, limits);
   }
   // Everything is decoded into one string, each parameter behind the one before it; `key` is noted

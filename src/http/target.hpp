@@ -21,8 +21,8 @@ target_parts split_target(std::string_view path_and_query) noexcept;
 std::string_view path_of(std::string_view path_and_query) noexcept; // as split_target() has it
 std::string_view without_fragment(std::string_view text) noexcept;
 
-// The key in a query of the ordinary form, key=…, as it stands; empty in any other.
-std::string_view guess_key(std::string_view query) noexcept;
+// The key in a query of the ordinary form, key=…, not decoded; empty in any other form.
+std::string_view raw_key(std::string_view query) noexcept;
 
 // Finds the parameter `key` in a query of name=value pairs separated by '&': '+' is a space, %XX is
 // decoded strictly, what comes out must be UTF-8, and a `key` may come once; the names of

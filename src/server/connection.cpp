@@ -15,7 +15,6 @@
 #include <utility>
 
 #include "api/router.hpp"
-#include "http/target.hpp"
 #include "server/worker.hpp"
 
 namespace kvcache::http {
@@ -284,7 +283,7 @@ void connection::prefetch_behind(std::size_t request_bytes) const noexcept {
   const cache& store = owner_.handlers().shared.store;
   const std::string_view unused = input_.unused();
   if (unused.size() == request_bytes || !store.prefetch_pays()) return;
-  const std::string_view key = guess_key(parser_.guess_query(unused.substr(request_bytes)));
+  const std::string_view key = parser_.guess_key(unused.substr(request_bytes));
   if (!key.empty()) store.prefetch(key);
 }
 

@@ -40,7 +40,7 @@ constexpr std::chrono::milliseconds memory_pause{20};
 
 // What those get: without Date, which no 503 needs (RFC 9110 §6.6.1), so it can be ready for good.
 std::string prepare_refusal(const fault_table& faults) {
-  const reply_writer writer{faults};
+  const response_writer writer{faults};
   output_buffer out;
   writer.refuse(out, {fault::too_many_connections}, {});
   return std::string{out.view()};

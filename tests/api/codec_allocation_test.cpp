@@ -12,6 +12,7 @@
 #include "http/request_parser.hpp"
 #include "http/response.hpp"
 #include "http/target.hpp"
+#include "http/value_response.hpp"
 
 namespace {
 std::size_t allocations = 0;
@@ -56,7 +57,7 @@ namespace {
 struct codec {
   http_limits limits;
   fault_table faults{limits};
-  reply_writer writer{faults};
+  response_writer writer{faults};
   request_parser parser{limits};
   output_buffer out;
   body_scratch scratch;
@@ -77,15 +78,15 @@ struct codec {
         writer.refuse(out, why, how);
         return result.status;
       }
-      get_reply reply(writer, out, key, how);
+      value_response reply(writer, out, json_envelope{key}, how);
       do reply.value("some value, \"quoted\"");
-      while (reply.make_room());
+      while (reply.reserve_more());
     } else {
       put_body body;
       if (const refusal why = parse_put_body(asked.body, limits, scratch, body))
         writer.refuse(out, why, how);
       else
-        writer.stored(out, how);
+        writer.copy(out, prepared::stored, how);
     }
     return result.status;
   }

@@ -41,6 +41,38 @@ TEST(added_endpoint, is_routed_with_its_variable_and_its_body_of_any_bytes) {
   EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U); // the others are still there
 }
 
+TEST(added_endpoint, responds_with_bytes_and_their_length) {
+  test_server server{{}, {}, probe_set};
+  raw_client client = server.connect();
+  for (const std::size_t bytes : {0U, 1U, 1024U, 10'000U}) {
+    const std::string body(bytes, '\xff');
+    const http_reply response = client.ask(put_probe("/probe/a", body));
+    EXPECT_EQ(response.body, "\"a " + body + "\"");
+    EXPECT_EQ(response.field("content-type"), "application/octet-stream");
+    EXPECT_EQ(response.field("content-length"), std::to_string(response.body.size()));
+  }
+}
+
+// The first two requests of a connection are parsed, the others are recognised.
+TEST(added_endpoint, is_served_alike_whether_its_head_is_parsed_or_recognised) {
+  const token_authorizer tokens{{{"writer", permission::write}}};
+  server_services services;
+  services.authorization = &tokens;
+  test_server server{{}, services, probe_set};
+  raw_client client = server.connect();
+  const std::string writer = "Authorization: Bearer writer\r\n";
+  for (const std::string_view name : {"a", "b", "longer/name", "%41?x=y", "", "d#e", "f"}) {
+    const std::string path = "/probe/" + std::string{name};
+    const std::string shown{name.substr(0, name.find_first_of("?#"))};
+    EXPECT_EQ(client.ask(put_probe(path, "1", writer)).body, "\"" + shown + " 1\"");
+  }
+  EXPECT_EQ(client.ask(put_probe("/probe/a", "1")).status, 401U);
+  EXPECT_EQ(client.ask(put_probe("/probe/b", "1", "Authorization: Bearer other\r\n")).status, 401U);
+  EXPECT_EQ(client.ask(put_probe("/prober/b", "1", writer)).status, 404U);
+  EXPECT_EQ(client.ask(put_probe("/probe", "1", writer)).status, 404U);
+  EXPECT_EQ(client.ask(put_probe("/probe/c", "1", writer)).status, 200U);
+}
+
 TEST(added_endpoint, is_refused_like_the_others) {
   const token_authorizer tokens{{{"reader", permission::read}, {"writer", permission::write}}};
   server_services services;
@@ -143,6 +175,22 @@ endpoint named(std::string_view path, method verb, std::string_view operation) {
   made.operation = {operation};
   made.handle = nothing;
   return made;
+}
+
+TEST(endpoint_table, knows_which_paths_with_a_variable_belong_to_one_route) {
+  const auto fixed_bytes = [](const std::vector<endpoint>& endpoints) {
+    const endpoint_group group{endpoints};
+    const endpoint_group* groups[] = {&group};
+    const endpoint_set set{groups, {}, {}};
+    return endpoint_table{set}.routes().front().fixed_path_bytes;
+  };
+  const endpoint variable = named("/a/{b}", method::get, "a");
+  EXPECT_EQ(fixed_bytes({variable}), 3U);
+  EXPECT_EQ(fixed_bytes({variable, named("/a/{b}", method::put, "b")}), 3U);
+  EXPECT_EQ(fixed_bytes({variable, named("/a", method::get, "b")}), 3U);
+  EXPECT_EQ(fixed_bytes({variable, named("/a/c", method::get, "b")}), 0U);
+  EXPECT_EQ(fixed_bytes({variable, named("/a/c/{d}", method::get, "b")}), 0U);
+  EXPECT_EQ(fixed_bytes({named("/a", method::get, "a")}), 0U);
 }
 
 TEST(endpoint_table, rejects_descriptors_that_contradict_each_other) {

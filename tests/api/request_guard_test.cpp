@@ -10,8 +10,8 @@ namespace {
 request asked(std::string_view host, std::string_view origin, std::string_view fetch_site = {}) {
   request made;
   made.host = host;
-  made.origin = origin;
-  made.sec_fetch_site = fetch_site;
+  made.fields[static_cast<std::size_t>(known_field::origin)] = origin;
+  made.fields[static_cast<std::size_t>(known_field::sec_fetch_site)] = fetch_site;
   return made;
 }
 

@@ -1,7 +1,7 @@
 // Any bytes as a connection's input. The first byte is a seed for the splits. Holds:
 // - the requests found are the same however the input is split, and whatever was parsed before,
 // also
-//   if a head comes again with another value of one field
+//   if a head comes again with another value of one field or another path behind its first segments
 // - views lie inside the input, nothing is consumed that is not there
 // - what is accepted obeys the rules that can be checked from outside
 #include <algorithm>
@@ -56,10 +56,12 @@ bool inside(std::string_view piece, std::string_view input) {
 void check_accepted(const request& got, const parse_result& result, std::string_view input) {
   check(result.consumed > 0 && result.consumed <= input.size(), "consumes what is there");
   check(result.consumed <= limits.request_bytes(), "takes no more than a request may");
+  const std::string_view whole = input.substr(0, result.consumed);
   for (const std::string_view piece :
-       {got.method_text, got.target, got.query.text, got.host, got.origin, got.sec_fetch_site,
-        got.authorization, got.if_none_match, got.body})
-    check(inside(piece, input.substr(0, result.consumed)), "views lie in the request");
+       {got.method_text, got.target, got.query.text, got.host, got.body})
+    check(inside(piece, whole), "views lie in the request");
+  for (const std::string_view value : got.fields)
+    check(inside(value, whole), "views lie in the request");
   check(!got.target.empty() && got.target.size() <= limits.target_bytes, "the target's size");
   check(got.body.size() <= limits.body_bytes, "the body's size");
   check(got.version == http_version::http_1_0 || !got.host.empty(), "HTTP/1.1 has a host");
@@ -82,6 +84,8 @@ std::vector<parsed> parse_fresh(std::string_view input) {
 }
 
 // The same by one parser for all, which recognises what it has seen before.
+// Each request is granted for all paths that begin with the same segments, as a router would do for
+// a path with a variable.
 std::vector<parsed> parse_by_one(std::string_view input) {
   std::vector<parsed> found;
   request_parser parser(limits);
@@ -90,9 +94,28 @@ std::vector<parsed> parse_by_one(std::string_view input) {
     const parse_result result = parser.parse(rest);
     found.push_back(describe(result, parser));
     if (result.status != parse_status::complete) return found;
+    const request& got = parser.current();
+    if (got.granted != nullptr && got.path.size() > 1)
+      got.granted->fixed_path_bytes = got.path.rfind('/', got.path.size() - 2) + 1;
     rest = rest.subspan(result.consumed);
     parser.reset();
   }
+}
+
+// The first request several times, each time with other bytes behind the first slash of its target.
+std::string with_varied_path(std::string_view input, std::size_t request_bytes, splitter split) {
+  const std::string_view first = input.substr(0, request_bytes);
+  std::string all(first);
+  const std::size_t from = first.find('/') + 1;
+  const std::size_t to = first.find(" HTTP/", from);
+  if (from == 0 || to == std::string_view::npos) return all;
+  constexpr int repetitions = 4;
+  for (int i = 0; i < repetitions; ++i) {
+    const std::size_t at = split.next() * split.next() % input.size();
+    all.append(first.substr(0, from)).append(input.substr(at, split.next()));
+    all.append(first.substr(to));
+  }
+  return all;
 }
 
 // The first request several times, each time with another value of one field: pieces of the input,
@@ -151,6 +174,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (fresh.front().status == parse_status::complete) {
     const std::string varied = with_varied_field(input, fresh.front().consumed, splitter(data[0]));
     check(parse_by_one(varied) == parse_fresh(varied), "the same request if a value varies");
+    const std::string paths = with_varied_path(input, fresh.front().consumed, splitter(data[0]));
+    check(parse_by_one(paths) == parse_fresh(paths), "the same request if the path varies");
   }
   const std::vector<parsed> split = parse_split(input, splitter(data[0]));
   for (std::size_t i = 0; i < fresh.size() && i < split.size(); ++i) {

@@ -2,6 +2,7 @@
 #include "http/head_memo.hpp"
 
 #include "http/parsing.hpp"
+#include "http/target.hpp"
 
 #include <array>
 #include <cctype>
@@ -134,7 +135,7 @@ TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   head_memo memo;
   EXPECT_EQ(memo.recognise(first, defaults), 0U); // nothing learnt yet
-  memo.learn(first, first.size(), {}, parser.current());
+  memo.learn(first, first.size(), parser.current());
   const std::string pipeline = second + first;
   ASSERT_EQ(memo.recognise(pipeline, defaults), second.size());
   EXPECT_EQ(memo.recognised().target, "/get?key=bcd");
@@ -145,16 +146,16 @@ TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
   EXPECT_EQ(memo.recognise(second.substr(0, second.size() - 1), defaults), 0U);
 }
 
-TEST(head_memo, guesses_the_query_of_what_begins_alike) {
+TEST(head_memo, guesses_the_key_of_a_request_that_begins_alike) {
   std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
   request_parser parser(defaults);
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   head_memo memo;
-  EXPECT_EQ(memo.guess_query(first), ""); // nothing learnt yet
-  memo.learn(first, first.size(), {}, parser.current());
-  EXPECT_EQ(memo.guess_query("GET /get?key=bcd HTTP/1.1\r\nHost: other"), "key=bcd");
-  EXPECT_EQ(memo.guess_query("GET /put?key=bcd HTTP/1.1\r\nHost: cache"), "");
-  EXPECT_EQ(memo.guess_query("GET /get?key=b"), ""); // too little to tell
+  EXPECT_EQ(memo.guess_key(first), ""); // nothing learnt yet
+  memo.learn(first, first.size(), parser.current());
+  EXPECT_EQ(memo.guess_key("GET /get?key=bcd HTTP/1.1\r\nHost: other"), "bcd");
+  EXPECT_EQ(memo.guess_key("GET /put?key=bcd HTTP/1.1\r\nHost: cache"), "");
+  EXPECT_EQ(memo.guess_key("GET /get?key=b"), ""); // too little to tell
 }
 
 TEST(head_memo, recognises_another_length_of_the_body) {
@@ -166,8 +167,7 @@ TEST(head_memo, recognises_another_length_of_the_body) {
   std::string first = with_body(9);
   ASSERT_EQ(parser.parse(first).status, parse_status::complete);
   head_memo memo;
-  memo.learn(first, first.size() - 9, std::string_view(first).substr(first.find('9'), 1),
-             parser.current());
+  memo.learn(first, first.size() - 9, parser.current());
   for (const std::size_t bytes : {std::size_t{0}, std::size_t{10}, defaults.body_bytes}) {
     const std::string next = with_body(bytes);
     ASSERT_EQ(memo.recognise(next, defaults), next.size());
@@ -189,20 +189,18 @@ std::string put_with(std::string_view first_field, std::string_view body,
          "\r\n" + std::string(body);
 }
 
-// Heads from first to last, as the parser hands them over.
+// A memo that learns from requests which a new parser has read.
 class learning {
 public:
-  void learn(std::string text) {
+  // `fixed_path_bytes`: what the router notes with its decision.
+  // Returns whether the memo has learnt the head.
+  bool learn(std::string text, std::size_t fixed_path_bytes = 0) {
     request_parser parser(defaults);
-    ASSERT_EQ(parser.parse(text).status, parse_status::complete) << text;
+    EXPECT_EQ(parser.parse(text).status, parse_status::complete) << text;
     const request& got = parser.current();
-    const std::string_view input(text);
-    std::string_view length;
-    if (const std::size_t at = input.find("Content-Length: "); at != std::string_view::npos) {
-      length = input.substr(at + 16);
-      length = length.substr(0, length.find('\r'));
-    }
-    memo_.learn(input, input.size() - got.body.size(), length, got);
+    grant* const noted = memo_.learn(text, text.size() - got.body.size(), got);
+    if (noted != nullptr) noted->fixed_path_bytes = fixed_path_bytes;
+    return noted != nullptr;
   }
   bool recognises(std::string_view text) { return memo_.recognise(text, defaults) == text.size(); }
   const request& recognised() const { return memo_.recognised(); }
@@ -295,6 +293,84 @@ TEST(head_memo, takes_no_field_that_the_parser_acts_upon_for_one_that_varies) {
     for (const std::string_view value : {"third", "", "1", ",;", "Bearer c", "close"})
       expect_same_as_fresh(before, with(value));
   }
+}
+
+// Learns two heads with other path variables, and a decision for all paths that begin with `fixed`.
+void learn_path_variable(learning& memo, std::string_view method, std::string_view fixed) {
+  const auto head = [&](std::string_view name) {
+    return std::string(method) + " " + std::string(fixed) + std::string(name) +
+           " HTTP/1.1\r\nHost: cache\r\n\r\n";
+  };
+  memo.learn(head("first-name"), fixed.size());
+  memo.learn(head("second"), fixed.size());
+}
+
+TEST(head_memo, recognises_another_path_variable) {
+  for (const std::string_view method : {"GET", "PUT", "DELETE"}) {
+    learning memo;
+    learn_path_variable(memo, method, "/kv/");
+    const auto head = [method](std::string_view target, std::string_view host = "cache") {
+      return std::string(method) + " " + std::string(target) +
+             " HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n";
+    };
+    for (const std::string_view name :
+         {"", "a", "a/b/c", "a-name-that-is-longer-than-both-before"}) {
+      const std::string text = head("/kv/" + std::string(name));
+      EXPECT_TRUE(memo.recognises(text)) << name;
+      EXPECT_EQ(memo.recognised().path, "/kv/" + std::string(name));
+      EXPECT_TRUE(memo.recognised().path_is_plain);
+      EXPECT_EQ(memo.recognised().query.text, "");
+    }
+    for (const std::string_view name : {"%41", "a+b", "\xc3\xa4", "a?ttl=5", "?", "a#b?c"}) {
+      const std::string target = "/kv/" + std::string(name);
+      const std::string text = head(target);
+      EXPECT_TRUE(memo.recognises(text)) << name;
+      const target_parts parts = split_target(target);
+      EXPECT_EQ(memo.recognised().path, parts.path);
+      EXPECT_EQ(memo.recognised().query.text, parts.query);
+      EXPECT_FALSE(memo.recognised().path_is_plain);
+    }
+    EXPECT_FALSE(memo.recognises(head("/kw/a")));
+    EXPECT_FALSE(memo.recognises(head("/kv")));
+    EXPECT_FALSE(memo.recognises(head("/kv/a", "other")));
+    EXPECT_FALSE(memo.recognises("X" + head("/kv/a")));
+  }
+}
+
+TEST(head_memo, recognises_a_path_variable_a_length_and_a_value_that_vary_together) {
+  const auto put = [](std::string_view name, std::string_view value, std::size_t bytes) {
+    return "PUT /kv/" + std::string(name) + " HTTP/1.1\r\nHost: cache\r\nX: " + std::string(value) +
+           "\r\nContent-Length: " + std::to_string(bytes) + "\r\n\r\n" + std::string(bytes, 'b');
+  };
+  learning memo;
+  memo.learn(put("a-long-name", "1", 3), 4);
+  memo.learn(put("b", "2", 3), 4);
+  memo.learn(put("c", "3", 3), 4);
+  for (const std::size_t bytes : {0U, 7U, 4096U}) {
+    EXPECT_TRUE(memo.recognises(put("another/name", "other", bytes)));
+    EXPECT_EQ(memo.recognised().body.size(), bytes);
+  }
+}
+
+TEST(head_memo, recognises_no_other_path_without_a_decision_that_holds_for_it) {
+  learning memo;
+  memo.learn("GET /kv/first HTTP/1.1\r\nHost: cache\r\n\r\n");
+  memo.learn("GET /kv/other HTTP/1.1\r\nHost: cache\r\n\r\n");
+  EXPECT_FALSE(memo.recognises("GET /kv/third HTTP/1.1\r\nHost: cache\r\n\r\n"));
+}
+
+TEST(head_memo, learns_one_in_eight_heads_of_a_client_that_repeats_none) {
+  learning memo;
+  const auto head = [](int i) { return get_with("X-" + std::to_string(i) + ": a"); };
+  const auto learnt_of = [&](int first, int last) {
+    int learnt = 0;
+    for (int i = first; i < last; ++i) learnt += memo.learn(head(i)) ? 1 : 0;
+    return learnt;
+  };
+  EXPECT_EQ(learnt_of(0, 8), 8);
+  EXPECT_EQ(learnt_of(8, 88), 10);
+  for (int i = 0; i < 8; ++i) memo.learn(head(1));
+  EXPECT_TRUE(memo.recognises(head(1))); // it repeats one now
 }
 
 TEST(head_memo, changes_nothing_for_any_byte_in_a_value_that_varies) {

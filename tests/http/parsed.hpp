@@ -50,12 +50,12 @@ inline parsed describe(const parse_result& result, request_parser& parser) {
   out.query = got.query.text;
   out.host = got.host;
   out.body = got.body;
-  out.origin = got.origin;
-  out.sec_fetch_site = got.sec_fetch_site;
-  out.authorization = got.authorization;
-  out.if_none_match = got.if_none_match;
+  out.origin = got[known_field::origin];
+  out.sec_fetch_site = got[known_field::sec_fetch_site];
+  out.authorization = got[known_field::authorization];
+  out.if_none_match = got[known_field::if_none_match];
   out.is_coded = got.is_coded;
-  out.has_origin = got.origin.data() != nullptr;
+  out.has_origin = got[known_field::origin].data() != nullptr;
   return out;
 }
 

@@ -1,5 +1,7 @@
 #include "http/response.hpp"
 
+#include "http/value_response.hpp"
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -38,15 +40,15 @@ protected:
   // A GET's reply; the value as if it came from the store.
   std::string get(std::string_view key, std::string_view value, reply_options how = plain) {
     output_buffer out;
-    get_reply reply(writer_, out, key, how);
+    value_response reply(writer_, out, json_envelope{key}, how);
     do reply.value(value);
-    while (reply.make_room());
+    while (reply.reserve_more());
     return std::string(out.view());
   }
 
   http_limits limits_;
   fault_table faults_{limits_};
-  reply_writer writer_{faults_};
+  response_writer writer_{faults_};
 };
 
 TEST_F(response, to_a_hit_is_exactly_this) {
@@ -69,16 +71,11 @@ TEST_F(response, to_a_put_a_delete_and_a_miss_says_what_the_original_said) {
     EXPECT_TRUE(reply.has("Date: Sun, 06 Nov 1994 08:49:37 GMT"));
     return reply.head.substr(9, 3) + ' ' + reply.body;
   };
-  EXPECT_EQ(body_of([&](output_buffer& out) { writer_.stored(out, plain); }),
+  EXPECT_EQ(body_of([&](output_buffer& out) { writer_.copy(out, prepared::stored, plain); }),
             R"(200 {"status":"OK","message":"Key inserted/updated successfully."})");
-  EXPECT_EQ(body_of([&](output_buffer& out) { writer_.deleted(out, plain); }),
+  EXPECT_EQ(body_of([&](output_buffer& out) { writer_.copy(out, prepared::deleted, plain); }),
             R"(200 {"status":"OK","message":"Key deleted."})");
-  EXPECT_EQ(body_of([&](output_buffer& out) { writer_.not_found(out, plain); }),
-            R"(404 {"status":"ERROR","message":"Key not found."})");
-  EXPECT_EQ(body_of([&](output_buffer& out) {
-              get_reply reply(writer_, out, "K", plain);
-              reply.miss();
-            }),
+  EXPECT_EQ(body_of([&](output_buffer& out) { writer_.copy(out, prepared::not_found, plain); }),
             R"(404 {"status":"ERROR","message":"Key not found."})");
   EXPECT_EQ(
       body_of([&](output_buffer& out) { writer_.refuse(out, {fault::key_not_found}, plain); }),
@@ -105,13 +102,13 @@ TEST_F(response, makes_room_for_a_value_larger_than_expected_outside_the_lock) {
   output_buffer out;
   out.append("earlier reply");
   const std::string large(100'000, '\x01'); // six bytes each when escaped
-  get_reply reply(writer_, out, "K", plain);
+  value_response reply(writer_, out, json_envelope{"K"}, plain);
   reply.value(large);
   EXPECT_EQ(out.view(), "earlier reply");
-  ASSERT_TRUE(reply.make_room());
+  ASSERT_TRUE(reply.reserve_more());
   const std::size_t capacity = out.capacity();
   reply.value(large);
-  EXPECT_FALSE(reply.make_room());
+  EXPECT_FALSE(reply.reserve_more());
   EXPECT_EQ(out.capacity(), capacity);
   EXPECT_TRUE(out.view().starts_with("earlier replyHTTP/1.1 200"));
   EXPECT_EQ(
@@ -121,10 +118,10 @@ TEST_F(response, makes_room_for_a_value_larger_than_expected_outside_the_lock) {
 
 TEST_F(response, may_still_be_a_miss_when_the_entry_went_while_room_was_made) {
   output_buffer out;
-  get_reply reply(writer_, out, "K", plain);
+  value_response reply(writer_, out, json_envelope{"K"}, plain);
   reply.value(std::string(100'000, 'x'));
-  ASSERT_TRUE(reply.make_room());
-  reply.miss();
+  ASSERT_TRUE(reply.reserve_more());
+  writer_.copy(out, prepared::not_found, plain);
   EXPECT_TRUE(out.view().starts_with("HTTP/1.1 404"));
 }
 
@@ -134,9 +131,9 @@ TEST_F(response, to_a_head_has_the_length_but_not_the_body) { // RFC 9110 §9.3.
   EXPECT_EQ(head.head, full.head);
   EXPECT_EQ(head.body, "");
   output_buffer out;
-  writer_.not_found(out, head_only);
+  writer_.copy(out, prepared::not_found, head_only);
   writer_.refuse(out, {fault::unknown_path}, head_only);
-  writer_.stored(out, head_only);
+  writer_.copy(out, prepared::stored, head_only);
   EXPECT_EQ(out.view().find('{'), std::string_view::npos);
 }
 
@@ -145,7 +142,7 @@ TEST_F(response, says_what_becomes_of_the_connection) { // RFC 9112 §9.3, §9.6
   EXPECT_TRUE(reply_text(get("K", "V", closing)).has("Connection: close"));
   EXPECT_TRUE(reply_text(get("K", "V", staying_1_0)).has("Connection: keep-alive"));
   output_buffer out;
-  writer_.stored(out, closing);
+  writer_.copy(out, prepared::stored, closing);
   EXPECT_TRUE(reply_text(out.view()).has("Connection: close"));
 }
 
@@ -193,7 +190,7 @@ TEST_F(response, forbids_caches_to_store_what_a_later_one_may_contradict) { // R
   for (const reply_options how : {plain, closing, staying_1_0, head_only}) {
     EXPECT_TRUE(stays_unstored(get("K", "V", how)));
     output_buffer out;
-    writer_.not_found(out, how);
+    writer_.copy(out, prepared::not_found, how);
     EXPECT_TRUE(stays_unstored(out.view()));
     out.clear();
     writer_.reply(out, 200, "text/plain", "a 1\n", how);
@@ -208,7 +205,7 @@ TEST_F(response, forbids_caches_to_store_what_a_later_one_may_contradict) { // R
 
 TEST_F(response, that_nothing_has_changed_is_a_head_alone) { // RFC 9110 §15.4.5
   output_buffer out;
-  writer_.not_modified(out, plain, "ETag: \"a\"\r\n");
+  writer_.head_only(out, 304, plain, "ETag: \"a\"\r\n");
   EXPECT_EQ(out.view(), "HTTP/1.1 304 Not Modified\r\n"
                         "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
                         "ETag: \"a\"\r\n"
@@ -232,7 +229,7 @@ TEST_F(response, carries_a_new_date_after_a_refresh) {
   EXPECT_TRUE(reply_text(get("K", "V")).has("Date: Sun, 06 Nov 1994 08:49:38 GMT"));
   writer_.refresh(4102444799);
   output_buffer out;
-  writer_.stored(out, plain);
+  writer_.copy(out, prepared::stored, plain);
   EXPECT_TRUE(reply_text(out.view()).has("Date: Thu, 31 Dec 2099 23:59:59 GMT"));
 }
 
@@ -240,7 +237,7 @@ TEST_F(response, has_one_date_and_the_same_length_at_any_time) {
   const auto stored_at = [this](std::time_t now_s) {
     writer_.refresh(now_s);
     output_buffer out;
-    writer_.stored(out, plain);
+    writer_.copy(out, prepared::stored, plain);
     return std::string{out.view()};
   };
   const std::string before = stored_at(some_sunday);

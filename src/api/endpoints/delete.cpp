@@ -14,9 +14,9 @@ handled erase(exchange& x) {
     return refuse(x, why);
 
   if (context.shared.store.erase(key)) {
-    context.writer.deleted(x.out, x.how);
+    context.writer.copy(x.out, prepared::deleted, x.how);
   } else {
-    context.writer.not_found(x.out, x.how);
+    context.writer.copy(x.out, prepared::not_found, x.how);
     x.status_slot = not_found_slot;
   }
   return handled::go_on;

@@ -1,6 +1,7 @@
 // GET /get?key=…
 #include "api/exchange.hpp"
 #include "http/target.hpp"
+#include "http/value_response.hpp"
 
 namespace kvcache::http {
 
@@ -14,13 +15,14 @@ handled get(exchange& x) {
           find_key(x.asked.query, context.shared.options.limits, context.query, key))
     return refuse(x, why);
 
-  get_reply reply{context.writer, x.out, {key, x.asked.query.is_plain}, x.how};
+  value_response response{context.writer, x.out, json_envelope{{key, x.asked.query.is_plain}},
+                          x.how};
   bool found = false;
   do {
-    found = store.get(key, [&reply](std::string_view value) { reply.value(value); });
-  } while (found && reply.make_room());
+    found = store.get(key, [&response](std::string_view value) { response.value(value); });
+  } while (found && response.reserve_more());
   if (!found) {
-    reply.miss();
+    context.writer.copy(x.out, prepared::not_found, x.how);
     x.status_slot = not_found_slot;
   }
 

@@ -11,9 +11,9 @@ handled openapi(exchange& x) {
   const endpoint_set& documented = x.context.shared.endpoints.set();
   std::string fields = "Cache-Control: no-cache\r\nETag: ";
   fields.append(documented.openapi_tag).append("\r\n");
-  if (!names_entity_tag(x.asked.if_none_match, documented.openapi_tag))
+  if (!names_entity_tag(x.asked[known_field::if_none_match], documented.openapi_tag))
     return show(x, json_content_type, documented.openapi, fields);
-  x.context.writer.not_modified(x.out, x.how, fields);
+  x.context.writer.head_only(x.out, 304, x.how, fields);
   x.status_slot = not_modified_slot;
   return handled::go_on;
 }

@@ -53,7 +53,7 @@ handled put(exchange& x) {
     return refuse(x, {why});
   }
   if (outcome == put_outcome::replaced) x.status_slot = observe::replaced_slot;
-  context.writer.stored(x.out, x.how);
+  context.writer.copy(x.out, prepared::stored, x.how);
   return handled::go_on;
 }
 

@@ -1,0 +1,101 @@
+#include "http/prepared_responses.hpp"
+
+#include <cstdio>
+#include <cstring>
+
+#include "http/fault.hpp"
+#include "http/json_text.hpp"
+
+namespace kvcache::http {
+namespace {
+
+struct row {
+  unsigned status;
+  std::string_view content_type;
+  std::string_view fields;
+  std::string_view body; // empty: a head only
+};
+
+constexpr std::array<row, prepared_count> rows{{
+    {200, json_content_type, no_store_field, {}},
+    {200, "application/octet-stream", no_store_field, {}},
+    {200,
+     json_content_type,
+     {}, // responses to POST are not stored
+     R"({"status":"OK","message":"Key inserted/updated successfully."})"},
+    {200, json_content_type, {}, R"({"status":"OK","message":"Key deleted."})"},
+    {404, json_content_type, no_store_field, R"({"status":"ERROR","message":"Key not found."})"},
+}};
+
+constexpr std::array<std::string_view, persistence_count> connection_fields{
+    "", "Connection: keep-alive\r\n", "Connection: close\r\n"};
+
+// RFC 9110 §5.6.7, in English whatever the locale. Always of the same length: years have four
+// digits.
+constexpr std::string_view date_field_example = "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+using date_line = std::array<char, 64>; // begins with a date field
+
+date_line date_field_at(std::time_t now_s) noexcept {
+  static constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr std::array<const char*, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm utc{};
+  gmtime_r(&now_s, &utc);
+  date_line text{};
+  std::snprintf(text.data(), text.size(), "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
+                days[static_cast<std::size_t>(utc.tm_wday)], utc.tm_mday,
+                months[static_cast<std::size_t>(utc.tm_mon)], (utc.tm_year + 1900) % 10'000,
+                utc.tm_hour, utc.tm_min, utc.tm_sec);
+  return text;
+}
+
+} // namespace
+
+prepared_responses::prepared_responses() : date_field_(date_field_example) {
+  for (std::size_t i = 0; i < prepared_count; ++i) {
+    for (std::size_t k = 0; k < persistence_count; ++k) {
+      const row& from = rows[i];
+      text& to = texts_[i][k];
+      to.whole = head(from.status, from.content_type, static_cast<persistence>(k), from.fields) +
+                 "Content-Length: ";
+      if (from.body.empty()) continue;
+      to.whole += std::to_string(from.body.size()) + "\r\n\r\n";
+      to.head_bytes = to.whole.size();
+      to.whole += from.body;
+    }
+  }
+}
+
+// The date stands in the line behind the status. It is overwritten in place: this must not need
+// memory.
+void prepared_responses::refresh(std::time_t now_s) noexcept {
+  if (now_s == now_s_) return;
+  now_s_ = now_s;
+  const date_line field = date_field_at(now_s);
+  const auto put_date = [&field](char* to) noexcept {
+    std::memcpy(to, field.data(), date_field_example.size());
+  };
+  put_date(date_field_.data());
+  for (auto& by_persistence : texts_)
+    for (text& each : by_persistence) put_date(each.whole.data() + each.whole.find('\n') + 1);
+}
+
+std::string prepared_responses::head(unsigned status, std::string_view content_type,
+                                     persistence connection, std::string_view fields) const {
+  std::string head = "HTTP/1.1 " + std::to_string(status) + ' ';
+  head.append(reason_phrase(status)).append("\r\n").append(date_field_);
+  head += connection_fields[static_cast<std::size_t>(connection)];
+  if (!content_type.empty()) head.append("Content-Type: ").append(content_type).append("\r\n");
+  return head.append(fields);
+}
+
+std::string error_body(std::string_view message) {
+  std::string body = R"({"status":"ERROR","message":")";
+  const std::size_t start = body.size();
+  const std::size_t size = json::escaped_size(message);
+  body.resize(start + size);
+  json::write_escaped(body.data() + start, message, size);
+  return body + R"("})";
+}
+
+} // namespace kvcache::http
