@@ -102,6 +102,13 @@ require_writable_checkout() {
   can_write_to "$repo/build" || die "cannot build: $repo/build cannot be written to; use a checkout of your own"
 }
 
+# CMake refuses a build directory that was moved, or copied, with its checkout.
+forget_moved_build() {
+  local cache=$1/CMakeCache.txt made_in
+  made_in=$(sed -n 's/^CMAKE_CACHEFILE_DIR:INTERNAL=//p' "$cache" 2>/dev/null || true)
+  [[ -z $made_in || $made_in == "$1" ]] || rm -rf "$cache" "$1/CMakeFiles"
+}
+
 # build PRESET [CMAKE-ARG...] [-- TARGET...]: configures and builds; silent where nothing changed.
 build() {
   local preset=$1 args=() targets=() directory configured first='' plan
@@ -112,6 +119,7 @@ build() {
   (
     cd "$repo" || exit
     directory=$(build_directory "$preset") || exit
+    forget_moved_build "$directory"
     [[ -e $directory/CMakeCache.txt ]] || first=1
     configured=$(cmake --preset "$preset" -B "$directory" "${args[@]}" 2>&1) ||
       { printf '%s\n' "$configured" >&2; exit 1; }

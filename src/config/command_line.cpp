@@ -94,8 +94,8 @@ std::string with_hint(std::string_view message) {
 }
 
 std::string with_suggestion(std::string message, std::string_view name,
-                            std::span<const std::string> candidates) {
-  const std::string_view meant = nearest_name(name, candidates);
+                            std::span<const std::string> candidates, std::string_view prefix) {
+  const std::string_view meant = nearest_name(name, candidates, prefix);
   if (!meant.empty()) message.append("; did you mean '").append(meant).append("'?");
   return message;
 }
@@ -110,7 +110,7 @@ std::string unknown_argument(std::string_view argument) {
   name.remove_prefix(std::min(name.find_first_not_of('-'), name.size()));
   return with_suggestion((is_option ? "unknown option '" : "unexpected argument '") +
                              printable(argument) + "'",
-                         "--" + std::string{name}, flags);
+                         "--" + std::string{name}, flags, "--");
 }
 
 // How a value that is not valid is refused.
@@ -187,8 +187,8 @@ std::vector<std::string> strange_variables(const environment& variables) {
               "', which Kubernetes sets for a Service of that name: ignored; "
               "set enableServiceLinks: false in the pod's specification"));
     else if (!known && !link)
-      warnings.push_back(
-          with_suggestion("environment variable " + name + " is no option, ignored", name, ours));
+      warnings.push_back(with_suggestion("environment variable " + name + " is no option, ignored",
+                                         name, ours, environment_prefix));
   }
   return warnings;
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "http/ascii.hpp"
+
 namespace kvcache::config {
 
 // Optimal string alignment: three rows of the table of distances between all prefixes.
@@ -16,7 +18,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     last.swap(row);
     row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      const std::size_t replaced =
+          last[j - 1] + (http::to_lower(a[i - 1]) == http::to_lower(b[j - 1]) ? 0 : 1);
       row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
       if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
         row[j] = std::min(row[j], before_last[j - 2] + 1);
@@ -25,14 +28,17 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
-std::string_view nearest_name(std::string_view name, std::span<const std::string> candidates) {
+std::string_view nearest_name(std::string_view name, std::span<const std::string> candidates,
+                              std::string_view prefix) {
   constexpr std::size_t longest = 64; // longer than any option; the work is quadratic
+  name.remove_prefix(prefix.size());
   if (name.size() > longest) return {};
   std::string_view nearest;
   std::size_t least = longest;
   for (const std::string& candidate : candidates) {
-    const std::size_t distance = edit_distance(name, candidate);
-    if (distance < least && distance * 3 <= std::max(name.size(), candidate.size())) {
+    const std::string_view rest = std::string_view{candidate}.substr(prefix.size());
+    const std::size_t distance = edit_distance(name, rest);
+    if (distance < least && distance * 3 <= std::max(name.size(), rest.size())) {
       least = distance;
       nearest = candidate;
     }

@@ -1,9 +1,11 @@
 #include "daemon/daemon.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <variant>
 
@@ -212,8 +214,12 @@ std::unique_ptr<http::token_authorizer> daemon::make_authorizer() {
   std::optional<token_reader::result> read;
   while (!(read = token_reader_->take()))
     if (signals_.wait(between_books) == config::signal_waiter::event::stop) throw stopped_early{};
-  if (const auto* fault = std::get_if<config::token_file_fault>(&*read))
-    throw unworkable_option{"--auth-token-file " + settings_.auth_token_file + ": " + fault->what};
+  if (const auto* fault = std::get_if<config::token_file_fault>(&*read)) {
+    const std::string option = "--auth-token-file " + settings_.auth_token_file;
+    if (fault->error == EMFILE || fault->error == ENFILE) // no fault of the option
+      throw std::system_error{fault->error, std::generic_category(), option};
+    throw unworkable_option{option + ": " + fault->what};
+  }
   const auto& file = std::get<config::token_file>(*read);
   warn_of_token_file(file);
   return std::make_unique<http::token_authorizer>(file.tokens);

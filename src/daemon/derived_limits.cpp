@@ -19,11 +19,11 @@ constexpr std::uint64_t pressure_percent_usual = 70;
 constexpr std::uint64_t bytes_beside_buffers = std::uint64_t{9} << 20;
 
 // The divisors that yield the kernel's buffers of one connection, of which it uses twice as much:
-// large enough for one send of a pipeline batch, and a small part of the limit. A few hundred peers
-// that do not read fill the cap on all buffers, and are then closed.
+// large enough for one send of a pipeline batch, and so small a part of the limit that hundreds of
+// peers that pipeline and read stay below the cap on all buffers.
 constexpr std::uint64_t limit_per_send_byte = 2048;
 constexpr std::uint64_t limit_per_receive_byte = 4096;
-constexpr std::uint64_t least_socket_buffer_bytes = std::uint64_t{16} << 10;
+constexpr std::uint64_t least_socket_buffer_bytes = std::uint64_t{4} << 10;
 constexpr std::uint64_t most_socket_buffer_bytes = std::uint64_t{256} << 10;
 
 // The part of each cap that is granted however little memory is free.
@@ -147,7 +147,7 @@ std::optional<std::string> find_values_beyond_memory(const config::options& sett
                                                   settings.server.limits.max_value_chars) *
                                                      http::body_bytes_per_char;
   const std::size_t body = std::min(longest, settings.server.limits.body_bytes);
-  const http::buffer_budget buffers{limit.limit_bytes / limit_per_buffer_byte};
+  const http::buffer_budget buffers{buffer_bytes_most(limit.limit_bytes)};
   if (body <= buffers.bytes_at_a_time_most()) return std::nullopt;
   return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
          std::to_string(body) + " bytes, which --max-key-chars (" +

@@ -37,7 +37,7 @@ std::optional<http::access_token> parse_line(std::string_view line) {
   return std::nullopt;
 }
 
-token_file_fault last_fault() { return token_file_fault{std::generic_category().message(errno)}; }
+token_file_fault last_fault() { return {std::generic_category().message(errno), errno}; }
 
 std::string open_to_others(mode_t mode) {
   if ((mode & (S_IROTH | S_IWOTH)) == 0) return {};

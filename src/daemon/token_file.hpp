@@ -18,6 +18,7 @@ namespace kvcache::config {
 
 struct token_file_fault {
   std::string what;
+  int error = 0; // errno, if a system call failed
 };
 
 using token_list = std::vector<http::access_token>;

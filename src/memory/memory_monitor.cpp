@@ -26,6 +26,8 @@ std::optional<std::uint64_t> read_number(reread_file& file, std::string& buffer)
   return file.read(buffer) ? text::parse_unsigned(buffer) : std::nullopt;
 }
 
+constexpr std::string_view sysinfo_source = "sysinfo";
+
 bool lacks_resources(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
@@ -155,13 +157,16 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
     memory_reading& estimate = next();
     estimate.limit_bytes = std::max<std::uint64_t>(machine.total_bytes, 1);
     estimate.used_bytes = estimate_used_bytes(machine, own_bytes);
-    estimate.source = "sysinfo";
+    estimate.source = sysinfo_source;
     ++known;
   }
   report_.levels.resize(known);
   if (machine.total_bytes != 0) {
-    for (memory_reading& level : report_.levels)
-      level.limit_bytes = std::min(level.limit_bytes, machine.total_bytes);
+    for (memory_reading& level : report_.levels) {
+      if (level.limit_bytes <= machine.total_bytes) continue;
+      level.limit_bytes = machine.total_bytes;
+      level.source = sysinfo_source;
+    }
   }
   choose_fullest();
   return report_;

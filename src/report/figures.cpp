@@ -75,7 +75,8 @@ std::vector<figure> shared_figures(const service_snapshot& s) {
        "Connections rejected with 503 because the connection limit was reached.",
        counters.of(event::connection_refused)},
       {"connections", "shed", "keyvalue_cache_connections_shed_total",
-       "Connections closed because their peer did not read while buffer memory was short.",
+       "Connections closed because their peer did not read, or read slowly, while buffer memory "
+       "was short.",
        counters.of(event::connection_shed)},
       {"connections", "accept_failures", "keyvalue_cache_accept_failures_total",
        "Failed attempts to accept a connection, for example without free file descriptors.",

@@ -656,7 +656,9 @@ void connection::look_for_progress() noexcept {
 }
 
 bool connection::shed(bool at_rest) noexcept {
-  const bool waits = phase_ == phase::sending || phase_ == phase::linger || waits_for_peer();
+  // A peer that has acknowledged everything waits for its turn.
+  const bool waits = phase_ == phase::sending || phase_ == phase::linger ||
+                     (waits_for_peer() && unacknowledged_bytes() != 0);
   const bool rests = phase_ == phase::idle || phase_ == phase::head || phase_ == phase::body;
   const bool ignores_replies = rests && lies_unread() && !waits_for_memory_ && !has_unread_upload();
   const bool endangers = phase_ == phase::room && lies_unread() && owner_.is_far_over_the_cap();

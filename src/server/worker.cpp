@@ -255,7 +255,7 @@ void worker::shed_until_under_cap() noexcept {
     connection& c = *looked_at++;
     c.look_for_progress(); // where there is some, it goes to the end
   }
-  for (auto next = holders_.begin(); next != holders_.end() && budget_.is_over();) {
+  for (auto next = holders_.begin(); next != holders_.end() && budget_.is_far_over();) {
     connection& c = *next++;
     if (c.shed(true)) handlers_.counters.add(observe::event::connection_shed);
   }

@@ -21,16 +21,24 @@ TEST(nearest_name, counts_insertions_deletions_replacements_and_swaps) {
 
 TEST(nearest_name, is_the_one_with_the_fewest_changes) {
   const std::vector<std::string> names{"--port", "--max-key-chars", "--max-value-chars"};
-  EXPECT_EQ(nearest_name("--prot", names), "--port");
-  EXPECT_EQ(nearest_name("--max-keychars", names), "--max-key-chars");
-  EXPECT_EQ(nearest_name("--max-values-chars", names), "--max-value-chars");
+  EXPECT_EQ(nearest_name("--prot", names, "--"), "--port");
+  EXPECT_EQ(nearest_name("--max-keychars", names, "--"), "--max-key-chars");
+  EXPECT_EQ(nearest_name("--max-values-chars", names, "--"), "--max-value-chars");
+}
+
+TEST(nearest_name, ignores_the_prefix_and_the_case_of_letters) {
+  const std::vector<std::string> names{"KVCACHE_BIND", "KVCACHE_PORT"};
+  EXPECT_EQ(nearest_name("KVCACHE_port", names, "KVCACHE_"), "KVCACHE_PORT");
+  EXPECT_EQ(nearest_name("KVCACHE_PROT", names, "KVCACHE_"), "KVCACHE_PORT");
+  EXPECT_EQ(nearest_name("KVCACHE_HELP", names, "KVCACHE_"), "");
+  EXPECT_EQ(nearest_name("KVCACHE_", names, "KVCACHE_"), "");
 }
 
 TEST(nearest_name, is_none_where_nothing_is_near) {
   const std::vector<std::string> names{"--port", "--bind"};
-  EXPECT_EQ(nearest_name("--replication", names), "");
-  EXPECT_EQ(nearest_name(std::string(100'000, '-'), names), "");
-  EXPECT_EQ(nearest_name("--port", {}), "");
+  EXPECT_EQ(nearest_name("--replication", names, "--"), "");
+  EXPECT_EQ(nearest_name(std::string(100'000, '-'), names, "--"), "");
+  EXPECT_EQ(nearest_name("--port", {}, "--"), "");
 }
 
 } // namespace

@@ -169,7 +169,9 @@ TEST(derived_limits, let_the_kernel_hold_less_for_a_connection_where_memory_is_s
   const auto receives = [&](std::uint64_t limit) {
     return make_server_options(settings, limit).receive_buffer_bytes;
   };
-  EXPECT_EQ(sends(16 * mib), 16 * kib);
+  EXPECT_EQ(sends(16 * mib), 8 * kib);
+  EXPECT_EQ(receives(16 * mib), 4 * kib);
+  EXPECT_EQ(sends(1), 4 * kib);
   EXPECT_EQ(sends(64 * mib), 32 * kib);
   EXPECT_EQ(sends(2048 * mib), 256 * kib);
   EXPECT_EQ(receives(64 * mib), 16 * kib);
@@ -256,6 +258,10 @@ TEST(derived_limits, warn_of_values_that_need_more_memory_than_a_request_is_ever
   for (const char* part :
        {"32 MiB (host)", "--max-value-chars (1000000)", "413", "raise the limit"})
     EXPECT_NE(warning->find(part), std::string::npos) << *warning;
+  // Buffers have less than a quarter of such a limit.
+  settings.server.limits.max_value_chars = 200'000;
+  const memory_reading smallest{.used_bytes = 0, .limit_bytes = 16 * mib, .source = "host"};
+  EXPECT_TRUE(find_values_beyond_memory(resolved(settings), smallest));
   settings.server.limits.body_bytes = 65536; // refused for its length anyway
   EXPECT_EQ(find_values_beyond_memory(resolved(settings), small), std::nullopt);
 }

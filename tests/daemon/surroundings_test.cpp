@@ -393,6 +393,23 @@ TEST(program, names_the_limit_of_open_files_where_that_keeps_it_from_starting) {
   }
 }
 
+TEST(program, names_the_limit_of_open_files_where_its_token_file_cannot_be_opened) {
+  const temporary_directory directory;
+  const fs::path tokens = directory / "tokens";
+  std::ofstream{tokens} << "read-write secret\n";
+  const std::string option = "--auth-token-file=" + tokens.string();
+  for (const rlim_t most : {12U, 14U, 16U}) {
+    running_program program{{"--port=0", "--threads=2", option}, [most] {
+                              const rlimit few{most, most};
+                              setrlimit(RLIMIT_NOFILE, &few);
+                            }};
+    const std::string line = program.wait_for_line("Too many open files");
+    EXPECT_NE(line.find(option.substr(0, option.find('='))), std::string::npos) << line;
+    EXPECT_NE(line.find("(ulimit -n) is " + std::to_string(most)), std::string::npos) << line;
+    EXPECT_EQ(program.wait_for_end(), 1) << most;
+  }
+}
+
 TEST(program, says_that_an_address_is_not_there_and_a_port_not_allowed) {
   running_program elsewhere{{"--port=0", "--bind=192.0.2.1"}};
   EXPECT_NE(elsewhere.wait_for_line("no interface of this machine has this address"), "");

@@ -53,15 +53,18 @@ TEST(response_memory, lets_every_one_of_many_large_responses_arrive_whole) {
 }
 #endif
 
-TEST(response_memory, resets_no_client_that_reads_its_long_pipeline) {
-#ifdef KVCACHE_SANITIZED
-  constexpr std::size_t clients = 50;
-#else
-  constexpr std::size_t clients = 500;
-#endif
+struct pipelines {
+  std::string memory_limit;
+  std::size_t clients;
+};
+
+class response_memory_of_pipelines : public testing::TestWithParam<pipelines> {};
+
+TEST_P(response_memory_of_pipelines, suffices_for_every_client_that_reads) {
+  const auto& [memory_limit, clients] = GetParam();
   constexpr std::size_t requests = 300;
   allow_many_files();
-  const running_server server{{"--memory-limit", "64M"}};
+  const running_server server{{"--memory-limit", memory_limit}};
   ASSERT_EQ(server.connect().ask(put_request("a", std::string(256, 'v'))).status, 200U);
   reader_plan plan;
   for (std::size_t i = 0; i < requests; ++i) {
@@ -75,6 +78,19 @@ TEST(response_memory, resets_no_client_that_reads_its_long_pipeline) {
   EXPECT_GE(result.ok, clients * requests / 100 * 99);
   EXPECT_EQ(counted(server, "hits"), result.ok);
 }
+
+#ifdef KVCACHE_SANITIZED
+const auto pipeline_loads = testing::Values(pipelines{"64M", 50});
+#else
+const auto pipeline_loads = testing::Values(pipelines{"16M", 300}, pipelines{"24M", 500},
+                                            pipelines{"32M", 500}, pipelines{"64M", 500});
+#endif
+
+INSTANTIATE_TEST_SUITE_P(, response_memory_of_pipelines, pipeline_loads,
+                         [](const testing::TestParamInfo<pipelines>& of) {
+                           return of.param.memory_limit + "_" + std::to_string(of.param.clients) +
+                                  "_clients";
+                         });
 
 struct load {
   std::string memory_limit;

@@ -590,6 +590,7 @@ TEST(memory_monitor, no_limit_exceeds_the_machine_where_the_host_cannot_be_read)
   EXPECT_EQ(report.levels.size(), 2U);
   for (const memory_reading& level : report.levels)
     EXPECT_EQ(level.limit_bytes, read_machine_memory().total_bytes) << level.source;
+  EXPECT_EQ(report.levels.back().source, "sysinfo"); // and not the operator's limit
 }
 
 TEST(memory_monitor, keeps_to_the_limit_that_was_set_where_the_process_cannot_be_read) {

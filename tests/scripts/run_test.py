@@ -19,7 +19,9 @@ CMAKE = r"""#!/bin/bash
 echo "$PWD: $*" >>"$STUB_LOG"
 if [[ $1 == --preset ]]; then
   while [[ $1 != -B ]]; do shift; done
-  touch "$2/CMakeCache.txt"
+  known=$(cut -d = -f 2 "$2/CMakeCache.txt" 2>/dev/null)
+  [[ ${known:-$2} == "$2" ]] || { echo "the cache was made in $known" >&2; exit 1; }
+  echo "CMAKE_CACHEFILE_DIR:INTERNAL=$2" >"$2/CMakeCache.txt"
 elif [[ $* == *"-- -n" ]]; then
   if [[ -e $2/keyvalue-cache ]]; then echo "ninja: no work to do."; else echo "[1/1] a step"; fi
 else
@@ -76,6 +78,12 @@ class Run(unittest.TestCase):
         (self.directory / "linked").symlink_to(self.checkout)
         self.expect_run(self.checkout / "scripts/run")
         self.expect_run(self.directory / "linked/scripts/run")
+
+    def test_configures_anew_after_the_checkout_was_moved_with_its_build(self):
+        self.expect_run(self.checkout / "scripts/run")
+        self.checkout = self.checkout.rename(self.directory / "moved")
+        self.log.unlink()
+        self.expect_run(self.checkout / "scripts/run")
 
     def test_announces_a_build_only_where_it_builds(self):
         _, first = self.run_script(self.checkout / "scripts/run")
