@@ -58,13 +58,15 @@ bool token_table::add(const access_token& token) {
   return known.secret == token.secret;
 }
 
-permission token_table::check(std::string_view authorization) const noexcept {
-  if (!has_scheme(authorization)) return permission::none;
+const access_token* token_table::find(std::string_view authorization,
+                                      const access_token* guess) const noexcept {
+  if (!has_scheme(authorization)) return nullptr;
   const std::string_view token = trimmed(authorization.substr(scheme.size())); // RFC 9110 §11.4
+  if (guess != nullptr && equal_in_constant_time(token, guess->secret)) return guess;
   const auto found = by_digest_.find(digest_(token));
   const bool known =
       found != by_digest_.end() && equal_in_constant_time(token, found->second.secret);
-  return known ? found->second.grants : permission::none;
+  return known ? &found->second : nullptr;
 }
 
 void token_authorizer::set_tokens(const std::vector<access_token>& tokens) {
@@ -77,6 +79,7 @@ void token_authorizer::set_tokens(const std::vector<access_token>& tokens) {
 void token_view::catch_up() noexcept {
   const std::lock_guard lock{tokens_->mutex_};
   table_ = tokens_->table_;
+  last_ = nullptr;
   generation_ = tokens_->generation();
 }
 

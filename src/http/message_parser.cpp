@@ -138,11 +138,11 @@ fault message_parser::check_unfinished_head() noexcept {
     if (const fault why = check_field_line(line); why != fault::none) return why;
   }
   if (text.size() - start_ < limits_.head_bytes) return fault::none;
-  return line_.method_text.present ? fault::head_too_large : fault::bad_method;
+  return line_.method_text.exists() ? fault::head_too_large : fault::bad_method;
 }
 
 fault message_parser::check_head() noexcept {
-  if (!kept(known_field::host).present && line_.version == http_version::http_1_1)
+  if (!kept(known_field::host).exists() && line_.version == http_version::http_1_1)
     return fault::missing_host;
   if (has_unknown_coding_) return fault::unknown_transfer_encoding;
   head_is_valid_ = true;
@@ -225,7 +225,7 @@ bool message_parser::is_folded(std::string_view name, std::string_view value) co
 fault message_parser::keep_once(known_field field, std::string_view value,
                                 fault repeated) noexcept {
   input_span& place = kept(field);
-  if (place.present) return repeated;
+  if (place.exists()) return repeated;
   place = span_in(input(), value);
   return fault::none;
 }

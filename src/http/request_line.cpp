@@ -36,9 +36,9 @@ fault request_line::check(std::string_view input, const http_limits& limits) noe
   if (part_ == part::method) {
     if (read_while(is_token_byte)) return fault::none;
     if (read_to_ == start_ || input[read_to_] != ' ') return fault::bad_method;
-    method_text = {start_, read_to_ - start_, true};
+    method_text = {start_, read_to_ - start_};
     verb = method_of(boost::beast::http::string_to_verb(method_text.in(input)));
-    target = {++read_to_, 0, true};
+    target = {++read_to_, 0};
     part_ = part::target;
   }
   if (part_ == part::target) {

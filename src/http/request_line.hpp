@@ -18,20 +18,21 @@
 
 namespace kvcache::http {
 
-// A piece of the input, by offset.
+// A piece of the input, by offset; or none.
 struct input_span {
   std::size_t offset = 0;
   std::size_t size = 0;
-  bool present = false;
 
+  // Only the method begins an input, and it is not empty.
+  bool exists() const noexcept { return offset + size != 0; }
   std::string_view in(std::string_view input) const noexcept {
-    return present ? std::string_view(input.data() + offset, size) : std::string_view();
+    return exists() ? std::string_view(input.data() + offset, size) : std::string_view();
   }
 };
 
 // REQUIRES: `piece` is part of `input`.
 inline input_span span_in(std::string_view input, std::string_view piece) noexcept {
-  return {static_cast<std::size_t>(piece.data() - input.data()), piece.size(), true};
+  return {static_cast<std::size_t>(piece.data() - input.data()), piece.size()};
 }
 
 class request_line {

@@ -29,10 +29,10 @@ public:
   std::size_t capacity() const noexcept { return capacity_; }
   std::size_t heap_bytes() const noexcept { return large_ ? capacity_ : 0; }
 
-  char* free_room() noexcept { return data_ + end_; }
+  std::span<char> free_space() noexcept { return {data_ + end_, capacity_ - end_}; }
   std::size_t free_bytes() const noexcept { return capacity_ - end_; }
 
-  // `bytes` have been written to free_room().
+  // `bytes` have been written to free_space().
   void commit(std::size_t bytes) noexcept { end_ += bytes; }
 
   // The first `bytes` of unused() are used up.

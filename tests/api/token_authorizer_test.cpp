@@ -58,6 +58,17 @@ TEST(token_authorizer, shows_new_tokens_to_views_that_have_seen_the_old_ones) {
   EXPECT_EQ(view.check("Bearer new"), permission::read);
 }
 
+TEST(token_authorizer, grants_alternating_tokens_each_its_own_permission) {
+  const token_authorizer tokens{{{"reader", permission::read}, {"writer", permission::write}}};
+  token_view view{&tokens};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(view.check("Bearer reader"), permission::read);
+    EXPECT_EQ(view.check("Bearer readex"), permission::none);
+    EXPECT_EQ(view.check("Bearer writer"), permission::write);
+    EXPECT_EQ(view.check(""), permission::none);
+  }
+}
+
 TEST(token_authorizer, asks_for_none_where_there_are_none) {
   const token_view view{nullptr};
   EXPECT_FALSE(view.asks_for_tokens());

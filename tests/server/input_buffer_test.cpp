@@ -10,7 +10,7 @@ namespace {
 
 void receive(input_buffer& buffer, std::string_view text) {
   ASSERT_GE(buffer.free_bytes(), text.size());
-  std::memcpy(buffer.free_room(), text.data(), text.size());
+  std::memcpy(buffer.free_space().data(), text.data(), text.size());
   buffer.commit(text.size());
 }
 
