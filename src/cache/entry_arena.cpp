@@ -5,41 +5,14 @@
 #include <cassert>
 #include <new>
 
+#include "cache/slab_geometry.hpp"
 #include "cache/thread_number.hpp"
 
 namespace kvcache {
 namespace {
 
-// How many classes above its own an entry may be given a block of, by entry_arena::excess.
-constexpr size_class classes_above_small = 4;
+// How many classes above its own an entry may get a block of, with excess::large.
 constexpr size_class classes_above_large = 16;
-
-// Slabs of other sizes that walk_fitting() passes: some 20 ns each.
-constexpr std::uint32_t slabs_passed_at_most = 4096;
-
-// How many slabs of a group of equal fullness are looked at.
-constexpr unsigned candidates_per_group = 8;
-
-// In the background a class is compacted when at least this part of its blocks is free: less would
-// move more bytes than it frees ten times over.
-constexpr std::size_t background_free_percent = 8;
-
-constexpr std::uint16_t blocks_per_slab(size_class c) noexcept {
-  return static_cast<std::uint16_t>(slab_bytes / block_bytes_of(c));
-}
-
-// What is asked of every slab operation, looked up instead of divided out.
-struct class_geometry {
-  std::uint32_t block_bytes;
-  std::uint16_t capacity;
-};
-constexpr auto geometry = [] {
-  std::array<class_geometry, size_class_count> table{};
-  for (size_class c = 0; c < size_class_count; ++c) {
-    table[c] = {static_cast<std::uint32_t>(block_bytes_of(c)), blocks_per_slab(c)};
-  }
-  return table;
-}();
 
 constexpr std::uint32_t slabs_for(std::size_t bytes) noexcept {
   return static_cast<std::uint32_t>((bytes + slab_bytes - 1) / slab_bytes);
@@ -50,7 +23,7 @@ entry_arena::status status_of(slab_refusal refusal) noexcept {
                                              : entry_arena::status::out_of_memory;
 }
 
-// A counter that only the holder of a lock writes and anyone reads.
+// Adds to a counter that only the holder of a lock writes and any thread reads.
 template <class Integer, class Delta>
 void bump(std::atomic<Integer>& counter, Delta delta) noexcept {
   counter.store(
@@ -68,8 +41,7 @@ entry_arena::entry_arena(unsigned stripes, budget& held, memory_source& source)
       stripes_(std::make_unique<stripe[]>(stripe_count_)) {
   void* table = source_.map(round_up_to_pages(pool_.slab_count() * sizeof(slab)));
   if (table == nullptr) throw std::bad_alloc{};
-  slabs_ =
-      static_cast<slab*>(table); // zeros are valid but for first_free, which is set at first use
+  slabs_ = static_cast<slab*>(table); // zeroed; first_free is set at first use
 }
 
 entry_arena::~entry_arena() {
@@ -133,8 +105,8 @@ entry_arena::allocation entry_arena::allocate_small(size_class c) noexcept {
   }
   const allocation taken = take_from_new_slab(own, c);
   if (taken.outcome == status::ok) return taken;
-  // Slabs that have been begun may have room yet: on pages that are held, or on any if it is not
-  // pages that are missing.
+  // Partly carved slabs may have more blocks: on held pages, or on any if memory is not what is
+  // missing.
   const allocation last = take_elsewhere(
       own, c, taken.outcome == status::range_full ? growth::charge_pages : growth::held_pages_only);
   return last.outcome == status::ok ? last : taken;
@@ -156,7 +128,7 @@ entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth 
     index = carve_block(s, c, how);
     if (index == no_slab) return {status::over_limit, no_entry};
     handle = handle_of(index, (std::size_t{slabs_[index].carved} - 1) * block_bytes);
-    at(handle).mark_free(no_slot); // what was here before it was given back is zero; be sure
+    at(handle).mark_free(no_slot);
   }
   assert(!at(handle).meta().live()); // pairs with release()
   slab& home = slabs_[index];
@@ -171,7 +143,7 @@ entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth 
   return {status::ok, handle};
 }
 
-// Full slabs stay full and sparse ones empty out, so that they can be given back.
+// Full slabs stay full and sparse ones become empty, so that their pages can be returned.
 std::uint32_t entry_arena::fullest_slab_with_freed_block(const stripe& s,
                                                          size_class c) const noexcept {
   const class_lists& lists = s.lists[c];
@@ -187,7 +159,7 @@ std::uint32_t entry_arena::fullest_slab_with_freed_block(const stripe& s,
   return no_slab;
 }
 
-// Cuts one more block from a slab that has been begun; returns the slab, if there is one.
+// Carves one more block from a partly carved slab and returns the slab, or no_slab.
 std::uint32_t entry_arena::carve_block(stripe& s, size_class c, growth how) noexcept {
   if (how == growth::freed_blocks_only) return no_slab;
   for (std::uint32_t groups = s.lists[c].groups; groups != 0; groups &= groups - 1) {
@@ -205,7 +177,7 @@ std::uint32_t entry_arena::carve_block(stripe& s, size_class c, growth how) noex
   return no_slab;
 }
 
-// Charges the pages that the next block of this slab reaches into; false if that may not be.
+// Charges the pages that the next block of this slab reaches into; false if the budget refuses.
 bool entry_arena::touch_next_block(slab& from, growth how) noexcept {
   const std::size_t end = (std::size_t{from.carved} + 1) * geometry[from.klass].block_bytes;
   if (end <= from.touched_bytes) return true;
@@ -231,7 +203,7 @@ entry_arena::allocation entry_arena::take_elsewhere(unsigned own, size_class c,
 }
 
 entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class c) noexcept {
-  // The first page is charged before the kernel is asked for anything.
+  // The first pages are charged before any memory is requested from the kernel.
   const std::size_t first_pages = round_up_to_pages(geometry[c].block_bytes);
   if (!budget_.try_charge(first_pages)) return {status::over_limit, no_entry};
   const slab_run run = pool_.take(1);
@@ -246,7 +218,7 @@ entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class
   fresh.large = false;
   fresh.evacuating = false;
   fresh.klass = static_cast<std::uint16_t>(c);
-  fresh.kept_empty = true; // until a block is taken: it may be one that was freed meanwhile
+  fresh.kept_empty = true; // until a block of it is taken
   bump(s.kept_empty, 1);
   fresh.used = 0;
   fresh.carved = 0;
@@ -297,7 +269,7 @@ void entry_arena::charge_descriptors() noexcept {
 void entry_arena::release(entry_handle handle) noexcept {
   const std::uint32_t index = handle / handles_per_slab;
   slab& home = slabs_[index];
-  stripe& s = *owner_of(index); // cannot change: the block holds the slab where it is
+  stripe& s = *owner_of(index); // cannot change while a block of the slab is allocated
   if (home.large) {
     release_large(s, index);
     return;
@@ -345,7 +317,7 @@ void entry_arena::release_large(stripe& s, std::uint32_t index) noexcept {
   give_back(index, slabs_for(bytes), bytes);
 }
 
-// REQUIRES: nobody owns the slabs any more.
+// REQUIRES: the slabs have no owner.
 void entry_arena::give_back(std::uint32_t index, std::uint32_t count,
                             std::size_t touched) noexcept {
   source_.give_back(slab_start(index), touched);
@@ -353,7 +325,7 @@ void entry_arena::give_back(std::uint32_t index, std::uint32_t count,
   pool_.give(index, count);
 }
 
-// The slab is empty: takes it out of its stripe. give_back() must follow, outside the lock.
+// Removes an empty slab from its stripe. The caller returns its pages outside the lock.
 void entry_arena::disown(stripe& s, std::uint32_t index) noexcept {
   slab& empty = slabs_[index];
   assert(empty.used == 0);
@@ -363,7 +335,7 @@ void entry_arena::disown(stripe& s, std::uint32_t index) noexcept {
     bump(s.kept_empty, -1);
   }
   class_counts& counts = s.counts[empty.klass];
-  bump(counts.freed, -std::uint32_t{empty.carved}); // all that was cut is free
+  bump(counts.freed, -std::uint32_t{empty.carved}); // all its blocks are free
   bump(counts.carved, -std::uint32_t{empty.carved});
   bump(s.free_bytes, -(std::size_t{empty.carved} * geometry[empty.klass].block_bytes));
   empty.owner.store(0, std::memory_order_relaxed);
@@ -378,7 +350,7 @@ bool entry_arena::trim() noexcept {
       std::uint32_t emptied = no_slab;
       {
         spin_guard guard{s.lock};
-        const std::uint32_t index = s.lists[c].heads[0]; // few empty ones are kept, mostly one
+        const std::uint32_t index = s.lists[c].heads[0];
         for (std::uint32_t at = index; at != no_slab && emptied == no_slab; at = slabs_[at].next) {
           if (slabs_[at].used == 0) emptied = at;
         }
@@ -392,7 +364,7 @@ bool entry_arena::trim() noexcept {
   return any;
 }
 
-// ---- the lists of slabs with room -----------------------------------------------------
+// ---- lists of slabs with free blocks --------------------------------------------------
 
 void entry_arena::list(stripe& s, std::uint32_t index) noexcept {
   slab& added = slabs_[index];
@@ -439,288 +411,6 @@ bool entry_arena::has_other_room(const stripe& s, const slab& but) const noexcep
   return (lists.groups & ~(1U << but.group)) != 0 || but.next != no_slab || but.previous != no_slab;
 }
 
-// ---- moving survivors -----------------------------------------------------------------
-
-entry_arena::class_figures entry_arena::figures_of(size_class c) const noexcept {
-  class_figures sum;
-  for (unsigned i = 0; i < stripe_count_; ++i) {
-    sum.freed += stripes_[i].counts[c].freed.load(std::memory_order_relaxed);
-    sum.carved += stripes_[i].counts[c].carved.load(std::memory_order_relaxed);
-  }
-  return sum;
-}
-
-// A slab can be gained only where a slab's worth of blocks is free, unless entries may go for it.
-bool entry_arena::worth_evacuating(size_class c, urgency how, class_figures f) noexcept {
-  if (how == urgency::clearing) return f.freed != 0;
-  if (f.freed < geometry[c].capacity) return false;
-  return how == urgency::pressing || f.freed * 100 >= f.carved * background_free_percent;
-}
-
-// The class with the largest free part costs the fewest moves for a slab; the one with the most
-// bytes free, the fewest entries.
-std::optional<size_class> entry_arena::class_to_evacuate(urgency how) const noexcept {
-  // All blocks of a slab, of any class, are at least that.
-  if (free_bytes() < slab_bytes - max_small_block_bytes) return std::nullopt;
-  std::optional<size_class> best;
-  class_figures best_figures;
-  for (size_class c = 0; c < size_class_count; ++c) {
-    const class_figures f = figures_of(c);
-    if (!worth_evacuating(c, how, f)) continue;
-    const bool better =
-        best &&
-        (how == urgency::clearing
-             ? f.freed * geometry[c].block_bytes > best_figures.freed * geometry[*best].block_bytes
-             : f.freed * best_figures.carved > best_figures.freed * f.carved);
-    if (!best || better) {
-      best = c;
-      best_figures = f;
-    }
-  }
-  return best;
-}
-
-std::uint32_t entry_arena::begin_evacuation(urgency how) noexcept {
-  const auto c = class_to_evacuate(how);
-  if (!c) return no_slab;
-  stripe* chosen = nullptr;
-  std::uint32_t sparsest = no_slab;
-  std::uint16_t fewest = no_slot;
-  for (unsigned i = 0; i < stripe_count_; ++i) {
-    stripe& s = stripes_[i];
-    spin_guard guard{s.lock};
-    const std::uint32_t index = sparsest_slab(s, *c);
-    if (index == no_slab || slabs_[index].used >= fewest) continue;
-    fewest = slabs_[index].used;
-    sparsest = index;
-    chosen = &s;
-  }
-  if (chosen == nullptr) return no_slab;
-  spin_guard guard{chosen->lock};
-  slab& taken = slabs_[sparsest];
-  const bool unchanged = owner_of(sparsest) == chosen && taken.listed && taken.klass == *c;
-  if (!unchanged) return no_slab; // another thread was faster; there will be a next time
-  unlist(*chosen, sparsest);
-  taken.evacuating = true;
-  return sparsest;
-}
-
-bool entry_arena::begin_evacuation_of(std::uint32_t index) noexcept {
-  stripe* s = owner_of(index);
-  if (s == nullptr) return false;
-  spin_guard guard{s->lock};
-  slab& taken = slabs_[index];
-  if (owner_of(index) != s || taken.large || taken.evacuating || taken.used == 0) return false;
-  if (taken.listed) unlist(*s, index);
-  taken.evacuating = true;
-  return true;
-}
-
-bool entry_arena::walk_within(std::uint32_t index, std::uint32_t& from_slot, const keyed_hash& hash,
-                              function_ref<void(walked_entry&)> visit) noexcept {
-  walk_cursor cursor{index, from_slot, 0};
-  walk_slab(cursor, walk_batch_slots, hash, visit);
-  from_slot = cursor.slot;
-  return cursor.slab == index;
-}
-
-std::uint32_t entry_arena::sparsest_slab(const stripe& s, size_class c) const noexcept {
-  std::uint32_t best = no_slab;
-  const class_lists& lists = s.lists[c];
-  for (std::uint32_t groups = lists.groups; groups != 0 && best == no_slab; groups &= groups - 1) {
-    std::uint32_t index = lists.heads[static_cast<unsigned>(std::countr_zero(groups))];
-    for (unsigned i = 0; i < candidates_per_group && index != no_slab; ++i) {
-      const slab& candidate = slabs_[index];
-      // One without freed blocks is being filled, not sparse.
-      if (candidate.first_free != no_slot &&
-          (best == no_slab || candidate.used < slabs_[best].used)) {
-        best = index;
-      }
-      index = candidate.next;
-    }
-  }
-  return best;
-}
-
-bool entry_arena::list_survivors(std::uint32_t index, std::uint32_t& from_slot,
-                                 const keyed_hash& hash, std::span<entry_ref> refs,
-                                 std::size_t& count) noexcept {
-  assert(refs.size() >= walk_batch_slots);
-  count = 0;
-  return walk_within(index, from_slot, hash, [&](walked_entry& e) { refs[count++] = e.ref(); });
-}
-
-entry_handle entry_arena::allocate_beside(std::uint32_t index) noexcept {
-  const size_class c = slabs_[index].klass; // an evacuating slab keeps its class
-  const unsigned own = this_thread_number() % stripe_count_;
-  {
-    stripe& s = stripes_[own];
-    spin_guard guard{s.lock};
-    const allocation taken = take_block(s, c, growth::held_pages_only);
-    if (taken.outcome == status::ok) return taken.handle;
-  }
-  return take_elsewhere(own, c, growth::held_pages_only).handle;
-}
-
-entry_handle entry_arena::allocate_roomier_beside(std::uint32_t index) noexcept {
-  return take_roomier(slabs_[index].klass, excess::large).handle;
-}
-
-bool entry_arena::end_evacuation(std::uint32_t index) noexcept {
-  slab& evacuated = slabs_[index];
-  {
-    stripe& s = *owner_of(index); // cannot change while it is evacuating
-    spin_guard guard{s.lock};
-    if (evacuated.used != 0) {
-      evacuated.evacuating = false;
-      relist(s, index);
-      return false;
-    }
-    disown(s, index);
-  }
-  give_back(index, 1, evacuated.touched_bytes);
-  return true;
-}
-
-// ---- the walk -------------------------------------------------------------------------
-
-std::size_t entry_arena::walk(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
-                              function_ref<void(walked_entry&)> visit) noexcept {
-  std::size_t visited = 0;
-  const auto counting = [&](walked_entry& e) {
-    ++visited;
-    visit(e);
-  };
-  bool wrapped = false;
-  for (std::size_t slots = 0; slots < max_slots;) {
-    if (cursor.slab >= pool_.frontier()) {
-      cursor.slab = 0;
-      cursor.slot = 0;
-      ++cursor.laps;
-      if (wrapped) break; // nothing at all
-      wrapped = true;
-    }
-    slots += walk_slab(cursor, std::min(max_slots - slots, walk_batch_slots), hash, counting);
-  }
-  return visited;
-}
-
-std::uint32_t entry_arena::walk_fitting(walk_cursor& cursor, std::size_t bytes,
-                                        const keyed_hash& hash,
-                                        function_ref<void(walked_entry&)> visit) noexcept {
-  const size_class least = size_class_of(bytes);
-  const size_class most = std::min(least + classes_above_small, size_class_count - 1);
-  for (std::uint32_t left = std::min(pool_.frontier(), slabs_passed_at_most); left != 0; --left) {
-    if (cursor.slab >= pool_.frontier()) cursor = {.laps = cursor.laps + 1};
-    const std::uint32_t index = cursor.slab;
-    if (has_blocks_of(index, least, most)) {
-      walk_slab(cursor, walk_batch_slots, hash, visit);
-      return index;
-    }
-    cursor = {.slab = index + 1, .laps = cursor.laps};
-  }
-  return no_slab;
-}
-
-bool entry_arena::has_blocks_of(std::uint32_t index, size_class least, size_class most) noexcept {
-  stripe* s = owner_of(index);
-  if (s == nullptr) return false;
-  spin_guard guard{s->lock};
-  const slab& seen = slabs_[index];
-  return owner_of(index) == s && !seen.large && least <= seen.klass && seen.klass <= most;
-}
-
-// Looks at up to `max_slots` slots of the cursor's slab and moves the cursor on, to the next slab
-// at the end. Returns the slots looked at, at least 1.
-std::size_t entry_arena::walk_slab(walk_cursor& cursor, std::size_t max_slots,
-                                   const keyed_hash& hash,
-                                   function_ref<void(walked_entry&)> visit) noexcept {
-  const std::uint32_t index = cursor.slab;
-  const std::uint32_t first = cursor.slot;
-  cursor.slab = index + 1;
-  cursor.slot = 0;
-  stripe* s = owner_of(index);
-  if (s == nullptr) return 1;
-  spin_guard guard{s->lock};
-  const slab& walked = slabs_[index];
-  if (owner_of(index) != s) return 1; // it changed hands meanwhile
-  const bool large = walked.large;
-  const std::size_t block_bytes = large ? walked.large_bytes : geometry[walked.klass].block_bytes;
-  const std::uint32_t carved = large ? 1 : walked.carved;
-  const auto end = static_cast<std::uint32_t>(std::min<std::size_t>(carved, first + max_slots));
-  for (std::uint32_t slot = first; slot < end; ++slot) {
-    const entry_handle handle = handle_of(index, slot * block_bytes);
-    const entry met = at(handle);
-    const entry_meta meta = met.acquire_meta();
-    if (!meta.live()) continue;
-    walked_entry e{met, handle, meta, block_bytes, hash};
-    visit(e);
-  }
-  if (end < carved) {
-    cursor.slab = index;
-    cursor.slot = end;
-  }
-  return std::max<std::size_t>(1, end > first ? end - first : 0);
-}
-
-// ---- what expires -----------------------------------------------------------------------
-
-// A hint, and written without a lock: between the look at it and the store another thread's walk
-// may begin and miss the entry. Then it is collected by whoever passes all entries, or looks it up.
-void entry_arena::note_expiry(entry_handle handle, tick expires_at) noexcept {
-  lower_to(slabs_[handle / handles_per_slab].first_expiry, expires_at);
-  if (!anything_expires_.load(std::memory_order_relaxed)) {
-    anything_expires_.store(true, std::memory_order_relaxed);
-  }
-}
-
-void entry_arena::lower_to(std::atomic<tick>& first_expiry, tick expires_at) noexcept {
-  tick first = first_expiry.load(std::memory_order_relaxed);
-  while ((first == never || first > expires_at) &&
-         !first_expiry.compare_exchange_weak(first, expires_at, std::memory_order_acq_rel,
-                                             std::memory_order_relaxed)) {
-  }
-}
-
-std::size_t entry_arena::walk_expired(walk_cursor& cursor, tick now, std::size_t max_slots,
-                                      std::uint32_t max_slabs, const keyed_hash& hash,
-                                      function_ref<void(walked_entry&)> visit) noexcept {
-  if (!anything_expires_.load(std::memory_order_relaxed)) return 0;
-  std::size_t slots = 0;
-  std::uint32_t passed = 0; // slabs in a row in which nothing has expired
-  while (slots < max_slots && passed < max_slabs) {
-    if (cursor.slab >= pool_.frontier()) {
-      cursor = {.slab = 0, .slot = 0, .laps = cursor.laps + 1};
-    }
-    const std::uint32_t index = cursor.slab;
-    std::atomic<tick>& first_expiry = slabs_[index].first_expiry;
-    if (cursor.slot == 0) {
-      const tick first = first_expiry.load(std::memory_order_relaxed);
-      if (first == never || first > now) {
-        ++cursor.slab;
-        ++passed;
-        continue;
-      }
-      // What is noted from here on stands; what was noted before is live, and met below.
-      first_expiry.exchange(never, std::memory_order_acq_rel);
-    }
-    passed = 0;
-    tick first_left = never;
-    const auto look = [&](walked_entry& e) {
-      const tick expires_at = e.expires_at();
-      if (expires_at == never) return;
-      if (expires_at <= now) {
-        visit(e);
-      } else if (first_left == never || expires_at < first_left) {
-        first_left = expires_at;
-      }
-    };
-    slots += walk_slab(cursor, std::min(max_slots - slots, walk_batch_slots), hash, look);
-    if (first_left != never) lower_to(first_expiry, first_left);
-  }
-  return slots;
-}
-
 entry_arena::stripe* entry_arena::owner_of(std::uint32_t index) const noexcept {
   const std::uint32_t owner = slabs_[index].owner.load(std::memory_order_relaxed);
   return owner == 0 ? nullptr : &stripes_[owner - 1];
@@ -728,20 +418,20 @@ entry_arena::stripe* entry_arena::owner_of(std::uint32_t index) const noexcept {
 
 // ---- figures --------------------------------------------------------------------------
 
-std::size_t entry_arena::live_bytes() const noexcept {
+std::size_t entry_arena::sum_over_stripes(std::atomic<std::size_t> stripe::*figure) const noexcept {
   std::size_t sum = 0;
   for (unsigned i = 0; i < stripe_count_; ++i) {
-    sum += stripes_[i].live_bytes.load(std::memory_order_relaxed);
+    sum += (stripes_[i].*figure).load(std::memory_order_relaxed);
   }
   return sum;
 }
 
+std::size_t entry_arena::live_bytes() const noexcept {
+  return sum_over_stripes(&stripe::live_bytes);
+}
+
 std::size_t entry_arena::free_bytes() const noexcept {
-  std::size_t sum = 0;
-  for (unsigned i = 0; i < stripe_count_; ++i) {
-    sum += stripes_[i].free_bytes.load(std::memory_order_relaxed);
-  }
-  return sum;
+  return sum_over_stripes(&stripe::free_bytes);
 }
 
 } // namespace kvcache

@@ -238,6 +238,7 @@ private:
   std::string_view fault_of(std::uint32_t index) const noexcept;
 
   stripe* owner_of(std::uint32_t index) const noexcept;
+  std::size_t sum_over_stripes(std::atomic<std::size_t> stripe::*figure) const noexcept;
   std::byte* slab_start(std::uint32_t index) const noexcept {
     return pool_.base() + std::size_t{index} * slab_bytes;
   }

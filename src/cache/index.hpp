@@ -173,6 +173,7 @@ private:
   // maintain's only: the next directory position, and how many in a row needed nothing
   unsigned maintain_at_ = 0;
   unsigned maintain_idle_ = 0;
+  std::atomic<unsigned> growths_to_refuse_{0}; // after a refusal by the kernel
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::uint64_t> growths_{0};
   std::atomic<std::uint64_t> shrinks_{0};

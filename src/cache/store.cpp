@@ -1,33 +1,36 @@
-// How readers, writers, eviction and the mover are kept apart
-// ============================================================
-// One rule carries everything: *an entry may be read and changed only under the lock of its bucket
-// in the index, and the index is the only authority on what lives.* Every operation takes the locks
-// of its key's two buckets; finding a handle there means that the block it names is
-// complete and cannot be freed before the lock is let go, because a block is freed only after its
-// handle has been removed or replaced under that lock. So there is no reference count, no epoch and
-// no grace period, and a freed block can be reused at once.
+// Concurrency
+// ===========
+// One rule: *an entry may be read and changed only under the lock of its bucket in the index, and
+// the index is the only authority on which entries live.* Every operation takes the locks of its
+// key's two buckets. A handle found there names a complete block that cannot be freed before the
+// lock is released, because a block is freed only after its handle has been removed or replaced
+// under that lock. So there are no reference counts, no epochs and no grace period, and a freed
+// block can be reused immediately.
 //
 //   get      finds the handle and copies the value out, under the bucket's lock.
-//   put      a value that fits the block is written in place, under the lock. Else the new block is
-//            written outside all locks, its handle swapped in under the lock, and the old block
-//            freed after it.
-//   evict    knows an entry by hash and handle only (walk.hpp). Under the bucket's lock it looks
-//            for exactly that handle: if it is not there, the entry has gone, moved, or was
-//            replaced, and nothing is read from memory that may have been reused. If it is there,
-//            the predicate decides on what the entry looks like now.
-//   move     the same check; then copies the block and changes the handle, under the lock. A reader
-//            sees the old block or the new one, never half of one.
+//   put      overwrites a value of the same block size in place, under the lock. Otherwise it
+//   writes
+//            a new block outside all locks, swaps the handle under the lock, and then frees the old
+//            block.
+//   evict    names an entry by hash and handle only (walk.hpp). Under the bucket's lock it searches
+//            for that very handle. If the handle is absent, the entry was erased, moved or
+//            replaced, and no memory that may have been reused is read. If it is present, the
+//            predicate decides by the entry's present state.
+//   move     makes the same check, then copies the block and changes the handle, under the lock.
+//            Readers see either the old block or the new one.
 //   walk     reads what may be read without the bucket's lock: meta, lengths and expiry, which are
 //            atomic, and the key, which never changes. It holds the lock of the stripe that owns
-//            the slab, so no block there can be freed and reused under its eyes.
+//            the slab, so no block there can be freed and reused meanwhile.
 //
-// Rejected: epoch-based reclamation and hazard pointers for blocks (freed ones would stay for a
-// while, which the accounting would have to chase); reference counts (four bytes an entry and a
-// shared write for every read).
+// Rejected: epoch-based reclamation and hazard pointers (freed blocks would stay for a while, which
+// the accounting would have to follow); reference counts (four bytes an entry and a shared write
+// for every read).
 //
-// Lock order: segment → bucket (libcuckoo) and segment → stripe (drain) and segment → structure.
-// Never: stripe → segment, bucket → stripe. The budget, the page pool and the counters are leaves.
-// The room_maker is called under no lock at all.
+// Lock order: segment -> bucket (libcuckoo), segment -> stripe (drain), segment -> structure.
+// Never: stripe -> segment, bucket -> stripe. Budget, page pool and counters are leaves. The
+// room_maker is called under no lock.
+//
+// How a write gets memory when the budget or the kernel refuses it: store_room.cpp.
 #include "cache/store.hpp"
 
 #include <algorithm>
@@ -40,36 +43,14 @@
 namespace kvcache {
 namespace {
 
-// What a write may do to gain room before it is refused, all its attempts together: ask the
-// room_maker so often, and move so many entries. An ordinary write has the least of both: enough to
-// empty one slab, whatever lies in it. A larger one has more, as many entries have to leave and to
-// move for it as lie in so much memory, with some to spare in blocks of 32 bytes. Moves take about
-// 0.3 µs each; how much the room_maker does for one request is its own bound, some 100 µs.
-constexpr std::size_t least_asks_per_write = 8;
-constexpr std::size_t bytes_for_another_ask = std::size_t{2} << 10;
-constexpr std::size_t least_moves_per_write = 4096;
-constexpr std::size_t bytes_for_another_move = 16;
-
-// Values up to this length are copied over the old one, under the bucket's lock, which readers of
-// the bucket wait for; larger ones are written to a new block first.
+// Longer values are not copied under the bucket's lock, which readers wait for, but written to a
+// new block first.
 constexpr std::size_t max_in_place_bytes = 4096;
 
-// Smaller indexes stay in the processor's caches by themselves.
+// Smaller indexes stay in the processor's caches.
 constexpr std::size_t index_bytes_worth_prefetching = std::size_t{512} << 10;
 
-// After so many requests for room a write takes a somewhat larger block than it needs.
-constexpr std::size_t asks_before_roomier = 2;
-
-// How many batches of 64 slots it looks through for an entry of the size it needs.
-constexpr unsigned batches_for_one_that_fits = 64;
-
-// A request for room grows from try to try, up to this: freed blocks help another size only once a
-// whole slab of them can be emptied.
-constexpr std::size_t max_wanted_bytes = std::size_t{1} << 20;
-
-constexpr epoch as_if_old = entry_meta::stamp_mask / 2;
-
-// Entries moved between two looks at the clock.
+// Entries moved between two checks of the time.
 constexpr std::size_t moves_per_step = 64;
 
 keyed_hash make_hash(const cache_options& options) {
@@ -95,8 +76,8 @@ store::store(const cache_options& options, memory_source& source, const table_li
       accesses_(options.stripes) {}
 
 // ---- reading --------------------------------------------------------------------------
-// get and put are flattened, each with its own copy of the look-up: as a call, the look-up takes 40
-// instructions more, a tenth. What is seldom come to is kept out of them.
+// get and put are flattened, each with its own copy of the lookup: a call would cost a tenth of
+// their instructions. Rare cases stay out of line.
 
 [[gnu::flatten]] bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
   const std::uint32_t hash = hash_(key);
@@ -147,8 +128,8 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
 
 // ---- writing --------------------------------------------------------------------------
 
-// Most of what is put replaces a value of the same size. That is tried first, with as little as it
-// takes; what the rest needs is put together only where there is a rest.
+// Most writes replace a value of the same size: the fast path tries that with as few instructions
+// as possible.
 [[gnu::flatten]] put_outcome store::put(std::string_view key, std::string_view value,
                                         tick expires_at) noexcept {
   if (std::max(key.size(), value.size()) > cache::max_item_bytes) return put_outcome::too_large;
@@ -194,7 +175,7 @@ put_outcome store::write_if(write_request request) noexcept {
   return finish(request, found);
 }
 
-// What is left to do after the entry, if there is one, was looked at.
+// Completes a write after its key has been looked up.
 [[gnu::noinline]] put_outcome store::finish(const write_request& request, finding found) noexcept {
   if (!found.present) found.allowed = request.when != condition::if_equal;
   if (found.written || !found.allowed) return outcome_of(request.when, found);
@@ -227,7 +208,7 @@ inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta m
   if (value.size() > max_in_place_bytes) return false;
   if (!e.has_shape(meta, shape) && !fit_in_place(e, meta, shape)) return false;
   e.assign_value(meta, shape.key_bytes, value, expires_at);
-  if (expired) { // what was there counts as gone, and so do its accesses
+  if (expired) { // counts as a new entry, without the accesses of the old one
     e.store_meta(entry_meta::for_new_entry(current_epoch(), meta.has_expiry(), meta.extended()));
   } else {
     e.touch(meta, current_epoch());
@@ -236,9 +217,8 @@ inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta m
   return true;
 }
 
-// Makes the lengths those of another value, if it may lie in this entry's block: in one of the same
-// size, not just a sufficient one, so that a shorter value gives its room back. An entry's block
-// always is of the size for what it holds.
+// Changes the lengths to those of another value, if that needs a block of the same size: a shorter
+// value must not keep a larger block.
 [[gnu::noinline]] bool store::fit_in_place(entry e, entry_meta meta,
                                            const entry_shape& shape) noexcept {
   if (!e.same_layout(meta, shape) || entry_arena::block_bytes_for(e.shape(meta).total_bytes()) !=
@@ -259,38 +239,10 @@ put_outcome store::outcome_of(condition when, const finding& f) noexcept {
 
 put_outcome store::write_new_block(const write_request& request) noexcept {
   using status = entry_arena::status;
-  const std::size_t bytes = request.shape.total_bytes();
-  const std::size_t block_bytes = entry_arena::block_bytes_for(bytes);
-  shed_for(block_bytes);
-  room_effort effort = effort_for(bytes);
-  entry_arena::allocation block = arena_.allocate(bytes);
-  while (block.outcome != status::ok) {
-    const std::size_t wanted =
-        block.outcome == status::range_full ? entry_arena::address_bytes_for(bytes) : block_bytes;
-    const bool refused = block.outcome == status::out_of_memory;
-    const bool may_fit =
-        refused ? make_room_after_refusal(wanted, room_maker::refused_for::entries, effort)
-                : make_room(wanted, effort);
-    if (may_fit) block = arena_.allocate(bytes, effort.reserved.bytes());
-    // What was freed is of other sizes. A block that is a little too large costs less than going
-    // on.
-    if (block.outcome != status::ok && (!may_fit || effort.asked >= asks_before_roomier)) {
-      const auto roomier = arena_.allocate_roomier(bytes, may_fit ? entry_arena::excess::small
-                                                                  : entry_arena::excess::large);
-      if (roomier.outcome == status::ok) {
-        block = roomier;
-        break;
-      }
-      if (evict_one_that_fits(bytes)) {
-        block = arena_.allocate(bytes);
-        if (block.outcome != status::ok) {
-          block = arena_.allocate_roomier(bytes, entry_arena::excess::small);
-        }
-        if (block.outcome == status::ok) break;
-      }
-    }
-    if (!may_fit) return refused ? put_outcome::out_of_memory : put_outcome::no_room;
-  }
+  room_effort effort = effort_for(request.shape.total_bytes());
+  const entry_arena::allocation block = allocate_block(request.shape.total_bytes(), effort);
+  if (block.outcome == status::out_of_memory) return put_outcome::out_of_memory;
+  if (block.outcome != status::ok) return put_outcome::no_room;
   effort.reserved.set(0);
   entry fresh = arena_.at(block.handle);
   fresh.write(request.key, request.value, request.expires_at);
@@ -318,29 +270,12 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
     handle = fresh;
     return entry_index::fate::keep;
   };
-  const auto insert = [&] { return index_.insert(request.hash, request.key, fresh, replace); };
-
   if (request.when == condition::if_equal) { // must not insert
     index_.visit(request.hash, request.key, replace);
     arena_.release(unused);
     return outcome_of(request.when, found);
   }
-  const auto can_retry = [&](entry_index::insertion refusal) {
-    const std::size_t wanted = index_.growth_step_bytes(request.hash);
-    switch (refusal) {
-    case entry_index::insertion::over_limit:
-      return make_room(wanted, effort);
-    case entry_index::insertion::out_of_memory:
-      return make_room_after_refusal(wanted, room_maker::refused_for::index, effort);
-    default:
-      return false;
-    }
-  };
-  entry_index::insertion outcome = insert();
-  while (can_retry(outcome)) {
-    effort.reserved.set(0); // the table is charged without one
-    outcome = insert();
-  }
+  const entry_index::insertion outcome = insert_into_index(request, fresh, replace, effort);
   switch (outcome) {
   case entry_index::insertion::inserted:
     entries_.add(1);
@@ -375,150 +310,23 @@ bool store::erase(std::string_view key) noexcept {
 }
 
 std::size_t store::clear() noexcept {
-  const std::lock_guard lock{maintenance_}; // merging would carry entries past the sweep
+  const std::lock_guard lock{maintenance_}; // a merge would move entries past the drain
   return index_.drain([&](entry_handle handle) { release_unlinked(handle); });
 }
 
-// Frees the block of an entry that the index has just given up: nobody else can reach it.
+// Frees the block of an entry that was just removed from the index: no other thread can reach it.
 void store::release_unlinked(entry_handle handle) noexcept {
   assert(arena_.at(handle).meta().live()); // pairs with entry_index::insert()
   arena_.release(handle);
   entries_.add(-1);
 }
 
-// ---- room -----------------------------------------------------------------------------
-
-// Before a new key: under the limit of entries, where there is one in reach. Who had to evict one
-// goes on without another look: what it freed may be taken by others meanwhile, again and again,
-// but each of them evicts for what is over then. So the limit is passed by one for each thread at
-// most.
-bool store::reserve_entry() noexcept {
-  if (!entries_limited_ && !index_.is_deepest()) return true;
-  const std::size_t entries = size();
-  if (entries < max_entries_) return true;
-  room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  return maker != nullptr && maker->make_room(0, entries + 1 - max_entries_);
-}
-
-store::room_effort store::effort_for(std::size_t bytes) noexcept {
-  return {.reserved = budget::reservation{budget_},
-          .asks = least_asks_per_write + bytes / bytes_for_another_ask,
-          .moves = least_moves_per_write + bytes / bytes_for_another_move};
-}
-
-// True if the write should try again; false once its effort is spent, or nothing can be evicted.
-bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
-  // What is missing in the budget; all of it if it is addresses that are.
-  const std::size_t wanted_pages = round_up_to_pages(wanted_bytes);
-  // Small writes find a freed block mostly; large ones gather pages while others write.
-  if (wanted_bytes > max_small_block_bytes) effort.reserved.set(wanted_pages);
-  const std::size_t missing_bytes = budget_.missing_for(wanted_pages, effort.reserved.bytes());
-  const std::size_t needed_bytes =
-      missing_bytes == 0 ? wanted_bytes : std::min(missing_bytes, wanted_bytes);
-  if (reclaim(needed_bytes, effort)) return true; // costs no entry, or few
-  room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  if (maker == nullptr || effort.asked == effort.asks || effort.moves == 0) return false;
-  const std::size_t share = slab_bytes << std::min<std::size_t>(effort.asked, 4);
-  const std::size_t asked =
-      effort.asked == 0 ? wanted_bytes
-                        : std::clamp(share, wanted_bytes, std::max(wanted_bytes, max_wanted_bytes));
-  ++effort.asked;
-  return maker->make_room(asked, 0);
-}
-
-// The same where the kernel has refused memory.
-bool store::make_room_after_refusal(std::size_t wanted_bytes, room_maker::refused_for what,
-                                    room_effort& effort) noexcept {
-  room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  if (maker == nullptr || effort.asked == effort.asks) return false;
-  ++effort.asked;
-  return maker->make_room_after_refusal(wanted_bytes, what);
-}
-
-// Where the limit has fallen, freed blocks are to go back to the kernel: the room_maker may evict
-// more than is taken, or writers would fill them as fast as eviction frees them.
-void store::shed_for(std::size_t taken_bytes) noexcept {
-  if (!budget_.over_limit()) return;
-  room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  if (maker != nullptr) maker->shed(taken_bytes);
-}
-
-// Gives whole slabs back that hold only, or mostly, free blocks; true if that made enough room.
-bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
-  const std::size_t before = budget_.held_bytes();
-  if (arena_.trim() && budget_.held_bytes() + wanted_bytes <= before) return true;
-  // While less is free than is wanted, moves would be spent on slabs that eviction may empty yet.
-  if (arena_.free_bytes() < wanted_bytes && effort.asked != effort.asks) return false;
-  // A small write has other ways to try; a large one needs whole slabs, and what else stands in its
-  // way goes as if it were old, if anything may.
-  const bool sparing = wanted_bytes <= slab_bytes && effort.asked != effort.asks;
-  const auto evict_unspared = [&](entry_ref ref) {
-    room_maker* maker = sparing ? nullptr : room_maker_.load(std::memory_order_acquire);
-    return maker != nullptr && maker->may_evict(as_if_old, wanted_bytes) &&
-           evict(ref, eviction_cause::lru, [](const entry_state&) { return true; }) != 0;
-  };
-  std::size_t gained = 0;
-  entry_arena::urgency how = entry_arena::urgency::pressing;
-  while (gained < wanted_bytes && effort.moves != 0) {
-    const compactor::result step =
-        how == entry_arena::urgency::clearing
-            ? compactor_.clear_slab(
-                  [&](entry_ref ref) { return evict_for_room(ref, wanted_bytes); }, evict_unspared)
-            : compactor_.step(how, effort.moves);
-    effort.moves -= std::min(effort.moves, step.moved);
-    if (step.outcome == compactor::progress::slab_given_back) {
-      gained += slab_bytes;
-      continue;
-    }
-    // As much is free as is wanted, but of many sizes, and no slab's worth of any. More evictions
-    // would free more of the same: now what has no place any more goes, slab by slab, as far as the
-    // room_maker allows. A small write is given one more chance to find a block.
-    const std::size_t asked_before = wanted_bytes > slab_bytes ? 1 : 2;
-    if (how == entry_arena::urgency::clearing || effort.asked < asked_before) break;
-    how = entry_arena::urgency::clearing;
-  }
-  return gained >= wanted_bytes;
-}
-
-// The room_maker picks by age, in the order of addresses, and a slab holds blocks of one size: many
-// evictions in a row may all be of another. Here one of the right size, or a little larger, goes
-// that the room_maker allows. False if there is none, or none was found soon.
-bool store::evict_one_that_fits(std::size_t bytes) noexcept {
-  if (bytes > max_small_block_bytes) return false;
-  walk_cursor cursor{.slab = next_fitting_slab_.load(std::memory_order_relaxed)};
-  std::array<entry_ref, entry_arena::walk_batch_slots> met;
-  for (unsigned batches = 0; batches < batches_for_one_that_fits; ++batches) {
-    std::size_t count = 0;
-    const std::uint32_t slab =
-        arena_.walk_fitting(cursor, bytes, hash_, [&](walked_entry& e) { met[count++] = e.ref(); });
-    if (slab == 0) return false;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (!evict_for_room(met[i], bytes)) continue;
-      next_fitting_slab_.store(slab, std::memory_order_relaxed);
-      return true;
-    }
-  }
-  next_fitting_slab_.store(cursor.slab, std::memory_order_relaxed);
-  return false;
-}
-
-// What lies in a slab is of any age, and the room_maker judges it. Expired entries always go.
-bool store::evict_for_room(entry_ref ref, std::size_t wanted_bytes) noexcept {
-  room_maker* maker = room_maker_.load(std::memory_order_acquire);
-  const epoch now_epoch = current_epoch();
-  const auto may_go = [&](const entry_state& e) {
-    if (e.expires_at != never && e.expires_at <= now()) return true;
-    return maker != nullptr && maker->may_evict(e.meta.age(now_epoch), wanted_bytes);
-  };
-  return evict(ref, eviction_cause::lru, may_go) != 0;
-}
-
 bool store::maintain(unsigned budget_us, bool urgently) noexcept {
   const std::unique_lock lock{maintenance_, std::try_to_lock};
-  if (!lock.owns_lock()) return false; // a clear() is under way: nothing to do until it is over
+  if (!lock.owns_lock()) return false; // a clear() is under way
   const std::uint64_t end_ns = thread_cpu_ns() + std::uint64_t{budget_us} * 1000;
   const auto time_left = [&] { return thread_cpu_ns() < end_ns; };
-  // Each look may replace a table, which takes longer than all else: one is a slice.
+  // Each call may replace a table, which takes longer than all else.
   const std::uint64_t shrinks_before = index_.shrinks();
   while (index_.maintain()) {
     if (!time_left() || index_.shrinks() != shrinks_before) return true;
@@ -569,7 +377,7 @@ std::size_t store::evict(entry_ref ref, eviction_cause cause,
   return bytes;
 }
 
-// What each entry of the batch needs of the index is fetched while the others are worked on.
+// The buckets that each entry of the batch needs are prefetched while the others are worked on.
 store::purge_progress store::purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
                                          function_ref<bool(const entry_state&)> goes) noexcept {
   struct found {

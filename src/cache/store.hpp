@@ -162,12 +162,16 @@ private:
     bool written = false; // … and the entry was overwritten where it lies
   };
 
-  // What one write may still do to gain room: see effort_for().
+  // What one write has spent on making room, and may still spend.
   struct room_effort {
-    budget::reservation reserved; // of what it needs, while it makes room
-    std::size_t asks = 0;         // of the room_maker
-    std::size_t asked = 0;        // so often it was
-    std::size_t moves = 0;        // of entries
+    budget::reservation reserved;  // of the budget, while room is being made
+    std::size_t requests_left = 0; // to the room_maker
+    std::size_t moves_left = 0;    // of entries
+    std::size_t requests = 0;      // so far
+    void count_request() noexcept {
+      --requests_left;
+      ++requests;
+    }
   };
 
   put_outcome write_if(write_request request) noexcept;
@@ -187,9 +191,14 @@ private:
   void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
   void count_eviction(eviction_cause cause) noexcept;
 
-  room_effort effort_for(std::size_t bytes) noexcept;
-
+  // ---- making room: store_room.cpp ------------------------------------------------------
   bool reserve_entry() noexcept;
+  room_effort effort_for(std::size_t bytes) noexcept;
+  entry_arena::allocation allocate_block(std::size_t bytes, room_effort& effort) noexcept;
+  entry_arena::allocation allocate_substitute(std::size_t bytes, bool may_fit_later) noexcept;
+  entry_index::insertion insert_into_index(const write_request& request, entry_handle fresh,
+                                           entry_index::edit if_present,
+                                           room_effort& effort) noexcept;
   bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
   bool make_room_after_refusal(std::size_t wanted_bytes, room_maker::refused_for what,

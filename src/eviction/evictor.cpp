@@ -52,6 +52,10 @@ constexpr std::size_t smallest_index_bytes = 64 << 10;
 // in which a busy neighbour gets from the emergency mark to the limit.
 constexpr std::chrono::milliseconds confirm_after{20};
 
+// The same where use is about to reach the limit: under a processor quota a longer pause may end
+// only in the next quota period.
+constexpr std::chrono::milliseconds confirm_near_limit_after{5};
+
 // What is done for one reading at most, in entries evicted and in time: a limit may rise meanwhile,
 // and others may grow. Where the processor is shared, time passes without work.
 constexpr std::size_t max_evictions_per_reading = 65'536;
@@ -63,6 +67,9 @@ constexpr std::uint64_t longest_reading_age_in_purge_ns = 10'000 * ns_per_us;
 // us.
 constexpr unsigned purge_steps_per_slice = 8;
 constexpr std::size_t purge_steps_per_put = 8;
+
+// Near the limit, requests do so many times as many steps: about 100 us each.
+constexpr std::size_t near_limit_factor = 8;
 
 // Accessed lately: in the last twelfth of a turnover (an epoch is 1/96 of one).
 constexpr epoch lately_epochs = 8;
@@ -144,8 +151,9 @@ void evictor::run() noexcept {
 
 void evictor::obey_law() {
   bool again = false;
-  std::optional<std::size_t> purging; // the level that a purge under way is for
-  std::uint64_t used_at_purge = 0;    // of that level, when it began
+  constexpr std::size_t no_level = SIZE_MAX;
+  std::size_t purging = no_level;  // the level that a purge under way is for
+  std::uint64_t used_at_purge = 0; // of that level, when it began
   do {
     const std::uint64_t held_before = store_.held_bytes();
     const std::uint64_t buffers = surroundings_.buffer_bytes ? surroundings_.buffer_bytes() : 0;
@@ -179,24 +187,26 @@ void evictor::obey_law() {
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
     }
     // A purge goes on to what is allowed by then, also when the worst is over before its end.
-    const std::uint64_t left_to_purge = purging && *purging < report.levels.size()
-                                            ? over_allowance(report.levels[*purging], own)
-                                            : 0;
+    const std::uint64_t left_to_purge =
+        purging < report.levels.size() ? over_allowance(report.levels[purging], own) : 0;
     const std::uint64_t wanted = std::max(decision.evict_bytes, left_to_purge);
     const bool urgent = decision.tier == pressure_tier::emergency || left_to_purge != 0;
     if (decision.purge && purging != verdict.decisive) {
       purging = verdict.decisive;
-      used_at_purge = report.levels[*purging].used_bytes;
+      used_at_purge = report.levels[purging].used_bytes;
     }
     const bool falls_behind =
-        left_to_purge != 0 && report.levels[*purging].used_bytes > used_at_purge;
-    const bool hurried = falls_behind || is_near_limit(report.levels[verdict.decisive]);
+        left_to_purge != 0 && report.levels[purging].used_bytes > used_at_purge;
+    const bool hurried = falls_behind || decision.nears_limit;
+    is_hurried_.store(hurried, std::memory_order_relaxed);
     const bool done = urgent ? purge(wanted, hurried) : evict(wanted);
-    if (done) purging.reset();
-    if (decision.confirm && !purging && surroundings_.pause) {
-      surroundings_.pause(std::min(confirm_after, std::chrono::milliseconds(options_.interval_ms)));
+    if (done) purging = no_level;
+    if (decision.confirm && purging == no_level && surroundings_.pause) {
+      surroundings_.pause(std::min(decision.nears_limit ? confirm_near_limit_after : confirm_after,
+                                   std::chrono::milliseconds(options_.interval_ms)));
     }
-    again = decision.confirm || purging || (!done && decision.tier == pressure_tier::emergency);
+    again = decision.confirm || purging != no_level ||
+            (!done && decision.tier == pressure_tier::emergency);
   } while (again);
 }
 
@@ -303,12 +313,6 @@ void evictor::in_slices(Work&& work) {
   while (in_slice(work)) std::this_thread::yield();
 }
 
-// More than half the way from the emergency mark to the limit.
-bool evictor::is_near_limit(const memory_reading& level) const noexcept {
-  const std::uint64_t percent = (options_.pressure.emergency_percent + 100U) / 2;
-  return level.used_bytes >= level.limit_bytes / 100 * percent;
-}
-
 // The index shrinks with the entries, a little later: what it will give must not be evicted twice.
 std::uint64_t evictor::blocks_of(std::uint64_t content) const noexcept {
   const auto live = static_cast<double>(store_.live_bytes());
@@ -407,7 +411,9 @@ bool evictor::make_room(std::size_t wanted_bytes, std::size_t entries_over) noex
 // The evictor may get too little of the processors, and the purge must keep up with what others
 // take meanwhile.
 void evictor::help(std::size_t steps) noexcept {
-  for (std::size_t done = 0; done < steps && purge_.step(); ++done) {
+  const bool hurried = is_hurried_.load(std::memory_order_relaxed);
+  const std::size_t most = hurried ? near_limit_factor * steps : steps;
+  for (std::size_t done = 0; done < most && purge_.step(); ++done) {
   }
 }
 

@@ -115,7 +115,6 @@ private:
   bool reading_is_older_than(std::uint64_t ns) const noexcept;
   bool is_next_reading_due() const noexcept;
   bool evict(std::uint64_t bytes) noexcept;
-  bool is_near_limit(const memory_reading& level) const noexcept;
   bool purge(std::uint64_t bytes, bool hurried) noexcept;
   std::size_t evict_least_recent() noexcept;
   bool lives_are_spared(std::size_t wanted_bytes) const noexcept;
@@ -144,6 +143,7 @@ private:
   slab_purge purge_;
   std::atomic<pressure_tier> tier_{pressure_tier::normal};
   std::atomic<bool> wants_help_{false};
+  std::atomic<bool> is_hurried_{false};   // the purge: no time is left
   std::atomic<bool> told_of_mark_{false}; // by a PUT, since the last reading
   // What growth_bounds says as of the last reading.
   std::atomic<std::uint64_t> content_unhurt_bytes_{0};

@@ -35,6 +35,10 @@ constexpr double stretch_share_pressed = 0.12;
 // … and up to where it may as long as content has not what it may have (90 %).
 constexpr double stretch_share_below_mark = 0.80;
 
+// How far ahead use is predicted: a common period of processor quotas, in which a daemon that has
+// used up its share gets nothing.
+constexpr std::uint64_t predicted_us = 100'000;
+
 // Free room is notable from this part of the limit on: less is what any store has.
 constexpr std::uint64_t notable_free_part = 64;
 
@@ -89,6 +93,18 @@ pressure_tier next_tier(const level& at, pressure_tier before, std::uint64_t hys
       (at.effective_use > less(at.pressure_mark, hysteresis) || at.use > at.pressure_mark);
   if (stays || at.effective_use > at.pressure_mark) return pressure_tier::pressure;
   return pressure_tier::normal;
+}
+
+// Whether use is closer to the limit than to the emergency mark, or soon will be at its present
+// rate. A rise within less than a step counts as one of a whole step.
+bool nears_limit(const level& at, const pressure_history& before,
+                 std::uint64_t elapsed_us) noexcept {
+  const bool measured = before.tier == pressure_tier::emergency;
+  const std::uint64_t rise = measured ? less(at.use, before.used_bytes) : 0;
+  const auto predicted = static_cast<double>(rise) * static_cast<double>(predicted_us) /
+                         static_cast<double>(std::max(elapsed_us, law_step_us));
+  return static_cast<double>(at.use) + predicted >=
+         static_cast<double>(at.emergency_mark + (at.limit - at.emergency_mark) / 2);
 }
 
 // What may be evicted in the elapsed time: more, the further through the band E is.
@@ -164,6 +180,9 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
   pressure_decision decision;
   decision.tier = next_tier(at, history.tier, percent_of(at.limit, hysteresis_percent));
   decision.history.tier = decision.tier;
+  decision.history.used_bytes = at.use;
+  decision.nears_limit =
+      decision.tier == pressure_tier::emergency && nears_limit(at, history, elapsed_us);
   if (decision.tier == pressure_tier::normal) return decision;
 
   // The excess is 0 up to 70 % and at the floor: then nothing goes, whatever the tier is called.
@@ -199,6 +218,7 @@ pressure_verdict decide_for_all(std::span<const memory_reading> levels, const ow
     all.evict_bytes = std::max(all.evict_bytes, here.evict_bytes);
     all.purge = all.purge || here.purge;
     all.confirm = all.confirm || here.confirm;
+    all.nears_limit = all.nears_limit || here.nears_limit;
     const auto severity_here = severity(i, here);
     if (severest && severity_here <= *severest) continue;
     severest = severity_here;

@@ -26,6 +26,10 @@
 // How much is evicted depends on the time since the last reading and not on the number of readings,
 // so the interval between readings does not change the rate.
 //
+// An emergency nears the limit when U is more than half of the way from the emergency mark to L, or
+// will be in 100 ms at the rate at which it rose since the last reading of the same emergency. The
+// jump that began it may be a spike, and predicts nothing.
+//
 // A is the byte target in every tier, so nothing can overshoot: what has been evicted is counted in
 // C at once, whether or not U has fallen. Where others hold the memory A falls under the floor,
 // content stops there, and no more is evicted however high U is.
@@ -68,6 +72,7 @@ struct own_bytes {
 struct pressure_history {
   pressure_tier tier = pressure_tier::normal;
   unsigned emergency_readings = 0; // in a row, and since the last purge
+  std::uint64_t used_bytes = 0;    // U of the last reading
 };
 
 struct pressure_decision {
@@ -75,6 +80,7 @@ struct pressure_decision {
   std::uint64_t evict_bytes = 0; // to evict before the next reading; 0 means none
   bool purge = false;            // evict_bytes is an emergency purge
   bool confirm = false;          // read again shortly: one more such reading is a purge
+  bool nears_limit = false;      // an emergency in which no time is left: see below
   pressure_history history;      // for the next call at the same level
 };
 

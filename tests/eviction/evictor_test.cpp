@@ -203,6 +203,18 @@ TEST(evictor, a_spike_that_ends_before_the_confirming_reading_purges_nothing) {
   EXPECT_LE(m.evicted(), number / 40); // the share of the first reading
 }
 
+TEST(evictor, confirms_an_emergency_sooner_near_the_limit) {
+  machine m(32 * mib);
+  m.tick();
+  std::size_t number = 0;
+  while (m.use_percent() < 65) put_number(m.entries, number++, 300);
+  m.tick();
+  m.others = 11 * mib; // to over 99 %
+  m.tick();
+  EXPECT_EQ(m.evict.status().purges, 1U);
+  EXPECT_EQ(m.paused.count(), 5);
+}
+
 TEST(evictor, an_emergency_is_confirmed_after_one_pause_and_purged_without_further_ones) {
   machine m(64 * mib);
   fill_with_small_entries(m);

@@ -123,6 +123,28 @@ TEST(pressure, each_purge_needs_two_new_readings) {
   EXPECT_EQ(purges, 5);
 }
 
+TEST(pressure, an_emergency_nears_the_limit_when_use_is_closer_to_it_than_to_the_mark) {
+  EXPECT_FALSE(decide_once(940 * mib, full_of(700 * mib)).nears_limit);
+  EXPECT_FALSE(decide_once(974 * mib, full_of(700 * mib)).nears_limit);
+  EXPECT_TRUE(decide_once(975 * mib, full_of(700 * mib)).nears_limit);
+}
+
+TEST(pressure, an_emergency_nears_the_limit_when_its_rise_predicts_that) {
+  const pressure_history before{.tier = pressure_tier::emergency, .used_bytes = 955 * mib};
+  const auto nears_limit = [&](std::uint64_t used, std::uint64_t elapsed_us) {
+    return decide(reading_of(used), full_of(700 * mib), defaults, before, elapsed_us).nears_limit;
+  };
+  EXPECT_TRUE(nears_limit(960 * mib, 20'000));   // 250 MiB a second: 985 in 100 ms
+  EXPECT_FALSE(nears_limit(960 * mib, 100'000)); // 50 MiB a second: 965
+  EXPECT_FALSE(nears_limit(955 * mib, 20'000));
+  EXPECT_FALSE(nears_limit(956 * mib, 1)); // noise of two readings at once
+}
+
+TEST(pressure, the_jump_into_an_emergency_predicts_nothing) {
+  const pressure_history before{.tier = pressure_tier::pressure, .used_bytes = 700 * mib};
+  EXPECT_FALSE(decide_once(955 * mib, full_of(700 * mib), before).nears_limit);
+}
+
 TEST(pressure, a_single_glitch_of_a_reading_purges_nothing) {
   auto decision = decide_once(990 * mib, full_of(600 * mib));
   decision = decide_once(600 * mib, full_of(600 * mib), decision.history);

@@ -129,21 +129,22 @@ protected:
     cache.others = cache.limit * 28 / 100;
   }
 
-  // The first reading and the second, which confirms it, begin the purge; between the third and the
-  // fourth the evictor gets no processor, and `serve` is done. Returns the bytes that went back.
-  std::size_t bytes_returned_by(const std::function<void()>& serve) {
+  // The second reading confirms the first and begins the purge. Then the evictor gets no
+  // processor time until `serve` has run, just before the given reading. Returns the bytes that
+  // were returned.
+  std::size_t bytes_returned_by(const std::function<void()>& serve, unsigned before_reading = 4) {
     unsigned readings = 0;
     std::size_t before = 0;
     std::size_t after = 0;
     cache.at_reading = [&] {
-      if (++readings != 4) return;
+      if (++readings != before_reading) return;
       before = entries.held_bytes();
       serve();
       after = entries.held_bytes();
     };
     evict.run();
     cache.at_reading = {};
-    EXPECT_GE(readings, 4U);
+    EXPECT_GE(readings, before_reading);
     return before > after ? before - after : 0;
   }
 
@@ -174,6 +175,24 @@ TEST_F(serving_in_an_emergency, threads_that_only_read_take_part_when_asked) {
   const std::size_t left = entries.size();
   evict.help(1000);
   EXPECT_EQ(entries.size(), left);
+}
+
+TEST_F(serving_in_an_emergency, requests_evict_more_near_the_limit) {
+  const auto evicted_by_one_step = [&](std::uint64_t others) {
+    cache.others = others;
+    std::size_t evicted = 0;
+    const auto help = [&] {
+      const std::size_t before = entries.size();
+      evict.help(1);
+      evicted = before - entries.size();
+    };
+    bytes_returned_by(help, 3);
+    return evicted;
+  };
+  begin_emergency();
+  EXPECT_LE(evicted_by_one_step(cache.limit * 26 / 100), 64U);
+  const std::uint64_t to_99_percent = cache.limit * 99 / 100 - entries.held_bytes();
+  EXPECT_GT(evicted_by_one_step(to_99_percent), 256U);
 }
 
 TEST_F(serving_in_an_emergency, leaves_no_slab_out_of_allocation) {
