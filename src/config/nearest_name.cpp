@@ -29,11 +29,11 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   constexpr std::size_t longest = 64; // longer than any option; the work is quadratic
   if (name.size() > longest) return {};
   std::string_view nearest;
-  std::size_t least = longest;
+  std::size_t smallest = longest;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(name, candidate);
-    if (distance < least && distance * 3 <= std::max(name.size(), candidate.size())) {
-      least = distance;
+    if (distance < smallest && distance * 3 <= std::max(name.size(), candidate.size())) {
+      smallest = distance;
       nearest = candidate;
     }
   }
