@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Shared by run and test: where we are, what the machine lacks, and how many compilers it can bear.
-# Sourced, never run. Everything here works as root or with sudo, and asks nothing.
+# Shared by the scripts: the checkout, missing packages, and the number of parallel compilers.
+# Sourced, never run. Everything here works as root or with sudo, without questions.
 
-# Physical, whatever link or CDPATH leads here: CMake builds anew where a checkout has another name.
+# The physical path, independent of links and CDPATH: CMake rebuilds if the path of a checkout changes.
 repo=$(readlink -f "${BASH_SOURCE[0]}")
 repo=${repo%/scripts/lib.sh}
 
@@ -16,7 +16,7 @@ as_root() {
   fi
 }
 
-# Debian 12 packs two Boosts and its default is too old; elsewhere the default is new enough.
+# Debian 12 has two versions of Boost, and its default is too old. Elsewhere the default is new enough.
 boost_package() {
   local id='' version=''
   id=$(. /etc/os-release && printf %s "${ID:-}")
@@ -30,27 +30,27 @@ build_packages() {
     libspdlog-dev libcli11-dev
 }
 
-# What the tests need besides: programs that the service is held against, and their tools.
+# Further packages of the tests: programs that the service is tested with, and their tools.
 test_packages() {
   echo ccache libgtest-dev libgmock-dev curl wrk python3 python3-yaml python3-jsonschema shellcheck prometheus haproxy \
     openssl systemd varnish nginx-light apache2
 }
 
-# What some tests need and not every release has; such a test says that it is skipped.
+# Packages of some tests that not every release has; without them such a test is skipped, and says so.
 # openapi-spec-validator: Debian 13 and later.
 optional_test_packages() { echo python3-openapi-spec-validator; }
 
-# Those of the named packages that this release has. REQUIRES: apt's lists are there.
+# Prints those of the named packages that this release has. REQUIRES: the lists of apt are present.
 available_packages() {
   local name policy
   for name in "$@"; do
-    # Read to its end, and then searched: with pipefail, a grep -q that is content early makes apt-cache fail.
+    # The output is read completely before the search: with pipefail, a grep -q that ends early makes apt-cache fail.
     policy=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null || true)
     if [[ $policy == *"  Candidate: "[0-9]* ]]; then echo "$name"; fi
   done
 }
 
-# Installs those of the named packages that are missing; touches nothing when all are there.
+# Installs those of the named packages that are missing; changes nothing if all are installed.
 install_packages() {
   local missing=() name
   for name in "$@"; do
@@ -60,13 +60,13 @@ install_packages() {
   command -v apt-get >/dev/null ||
     die "these packages are missing and this is no Debian or Ubuntu: ${missing[*]}"
   say "installing ${missing[*]}"
-  # A service that a package would start (a Prometheus for the tests, say) has no business here.
+  # Keeps packages from starting their services (such as Prometheus).
   local policy=/usr/sbin/policy-rc.d made=
   if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
     made=1
   fi
-  # A mirror that does not answer at once is asked again.
+  # Retries if a mirror does not respond.
   local status=0 patience=(-o Acquire::Retries=5)
   { as_root apt-get update -qq "${patience[@]}" &&
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
@@ -75,7 +75,7 @@ install_packages() {
   ((status == 0)) || die "apt-get could not install: ${missing[*]}"
 }
 
-# One compiler per core, but none without about 1.2 GB of memory to itself (a 2 GB machine builds too).
+# One compiler per core, and at most one per 1.2 GB of memory, so that a machine with 2 GB can build.
 build_jobs() {
   local cores available_kb by_memory
   cores=$(nproc)
@@ -87,7 +87,8 @@ build_jobs() {
 
 can_write_to() { mkdir -p "$1" 2>/dev/null && [[ -w $1 && (! -e $1/CMakeCache.txt || -w $1/CMakeCache.txt) ]]; }
 
-# build_directory PRESET: in the checkout, or where that is read-only or somebody else's, in the user's cache.
+# build_directory PRESET: in the checkout, or in the cache of the user if the checkout is not writable or belongs
+# to another user.
 build_directory() {
   local inside=$repo/build/$1 outside
   if can_write_to "$inside"; then echo "$inside"; return; fi
@@ -109,7 +110,7 @@ forget_moved_build() {
   [[ -z $made_in || $made_in == "$1" ]] || rm -rf "$cache" "$1/CMakeFiles"
 }
 
-# build PRESET [CMAKE-ARG...] [-- TARGET...]: configures and builds; silent where nothing changed.
+# build PRESET [CMAKE-ARG...] [-- TARGET...]: configures and builds; silent if nothing changed.
 build() {
   local preset=$1 args=() targets=() directory configured first='' plan
   shift

@@ -28,10 +28,10 @@ namespace {
 
 using namespace kvcache;
 
-enum exit_code : int { good = 0, failed = 1, wrong_option = 2 };
+enum exit_code : int { success = 0, failure = 1, invalid_option = 2 };
 
-// Writes without the log. A line without a reader is dropped, as in the log.
-void complain(std::string_view text) {
+// Writes to standard error without the log. A line without a reader is dropped, as in the log.
+void print_error(std::string_view text) {
   config::write_within(config::log_queue::drain_time, STDERR_FILENO, text);
 }
 
@@ -39,17 +39,17 @@ void complain(std::string_view text) {
 // closes early (`| head`) is no failure.
 int print(std::string_view text) {
   const std::error_code error = config::write_all(STDOUT_FILENO, text);
-  if (!error) return good;
+  if (!error) return success;
   if (error != std::errc::broken_pipe)
-    complain("keyvalue-cache: cannot write to standard output: " + error.message() + "\n");
-  return failed;
+    print_error("keyvalue-cache: cannot write to standard output: " + error.message() + "\n");
+  return failure;
 }
 
 int serve(const config::command_line& line) {
   config::signal_waiter signals; // before the first thread
-  config::grow_stack_ahead();
-  config::refuse_huge_pages();
-  config::give_large_blocks_back();
+  config::preallocate_stack();
+  config::disable_huge_pages();
+  config::return_large_blocks_to_kernel();
   const config::open_file_limit files = config::raise_open_file_limit();
   config::logging log{line.settings.level, line.settings.format};
   for (const std::string& warning : line.warnings) log.warn(warning);
@@ -62,16 +62,16 @@ int serve(const config::command_line& line) {
   try {
     std::make_unique<daemon::daemon>(settings, signals, log, revision)
         ->run(); // too large for a stack
-    return good;
+    return success;
   } catch (const daemon::unworkable_option& error) {
     log.error(config::name_origins(error.what(), line.origins));
-    return wrong_option;
+    return invalid_option;
   } catch (const daemon::stopped_early&) {
     log.info("stopped before it could serve");
-    return good;
+    return success;
   } catch (const std::exception& error) {
     log.error(daemon::explain_start_failure(error, line.settings.server.threads));
-    return failed;
+    return failure;
   }
 }
 
@@ -79,8 +79,8 @@ int check_health(const config::options& settings) {
   constexpr std::chrono::milliseconds time{2000};
   const config::health found =
       config::check_health(settings.server.bind_address, settings.server.port, time);
-  if (!found.healthy) complain("not healthy: " + found.fault + "\n");
-  return found.healthy ? good : failed;
+  if (!found.healthy) print_error("not healthy: " + found.fault + "\n");
+  return found.healthy ? success : failure;
 }
 
 int run(const config::command_line& line) {
@@ -96,10 +96,10 @@ int run(const config::command_line& line) {
   case config::command::print_text:
     return print(line.text);
   case config::command::refuse:
-    complain(line.text);
-    return wrong_option;
+    print_error(line.text);
+    return invalid_option;
   }
-  return failed; // not reached: all commands are above
+  return failure; // not reached: all commands are above
 }
 
 } // namespace
@@ -116,8 +116,8 @@ int main(int argc, char** argv) {
         line.settings, config::worker_count(config::processors_by_affinity(), read_cpu_quota("")));
     workers = line.settings.server.threads;
     return run(line);
-  } catch (const std::exception& error) { // before there was a log, or in making it
-    complain("keyvalue-cache: " + daemon::explain_start_failure(error, workers) + "\n");
-    return failed;
+  } catch (const std::exception& error) { // before or while the log is created
+    print_error("keyvalue-cache: " + daemon::explain_start_failure(error, workers) + "\n");
+    return failure;
   }
 }

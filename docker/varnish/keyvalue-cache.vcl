@@ -1,6 +1,6 @@
-# Varnish in front of the cache. Its built-in rules do the rest: what says no-store is not stored, and
-# the Host that the client sent is passed on, which the cache compares with Origin where a browser
-# sends no Sec-Fetch-Site. A rule that sets req.http.Host or bereq.http.Host breaks that.
+# Varnish in front of the cache. Its built-in rules do not store responses with no-store, and forward the
+# Host of the client, which the cache compares with Origin if a browser sends no Sec-Fetch-Site. A rule that
+# sets req.http.Host or bereq.http.Host breaks that.
 vcl 4.1;
 
 backend keyvalue_cache {
@@ -9,7 +9,7 @@ backend keyvalue_cache {
 }
 
 sub vcl_recv {
-    # The inside stays in: only the endpoints of applications.
+    # Exposes only the endpoints for applications.
     if (req.url !~ "^/(get|put|delete|openapi\.json)(\?|$)") {
         return (synth(404));
     }

@@ -4,27 +4,23 @@
 #include <limits>
 #include <system_error>
 
+#include "http/ascii.hpp"
+
 namespace kvcache::config {
 
 namespace {
 
 constexpr std::string_view unit_letters = "KMGT"; // each is 1024 times the one before
 
-constexpr char to_upper(char c) noexcept {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
 // The power of two that the unit multiplies by.
 std::optional<unsigned> unit_shift(std::string_view unit) noexcept {
-  if (unit.empty()) return 0;
-  if (unit.size() == 1 && to_upper(unit[0]) == 'B') return 0;
-  const auto position = unit_letters.find(to_upper(unit[0]));
-  if (position == std::string_view::npos) return std::nullopt;
+  using http::equal_ignoring_case;
+  if (unit.empty() || equal_ignoring_case(unit, "B")) return 0;
+  const auto position = std::string_view{"kmgt"}.find(http::to_lower(unit[0]));
   const std::string_view rest = unit.substr(1);
   const bool known_ending =
-      rest.empty() || (rest.size() == 1 && to_upper(rest[0]) == 'B') ||
-      (rest.size() == 2 && to_upper(rest[0]) == 'I' && to_upper(rest[1]) == 'B');
-  if (!known_ending) return std::nullopt;
+      rest.empty() || equal_ignoring_case(rest, "B") || equal_ignoring_case(rest, "IB");
+  if (position == std::string_view::npos || !known_ending) return std::nullopt;
   return static_cast<unsigned>(10 * (position + 1));
 }
 

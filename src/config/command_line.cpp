@@ -39,8 +39,8 @@ std::string help_of(const option_row& row) {
   return help;
 }
 
-// CLI11's part: which texts stand behind which flags. The rows themselves read the texts, so that a
-// value is judged alike whether it came as flag or from the environment.
+// CLI11 assigns texts to flags. The rows of the table parse the texts, so that a value is validated
+// alike from a flag and from the environment.
 struct flag_reader {
   CLI::App app{"An in-memory key-value cache that speaks HTTP and respects its memory limit.",
                std::string{program}};
@@ -54,12 +54,14 @@ struct flag_reader {
     app.set_version_flag("--version", std::string{program} + " " + std::string{version()},
                          "Print the version and exit");
     app.add_flag("--print-config", wants_config,
-                 "Print every option's value and where it came from, and exit");
-    app.add_flag("--health-check", wants_health,
-                 "Ask the server at --bind and --port for /healthz and exit: 0 healthy, 1 not");
+                 "Print the value and the source of every option, and exit");
+    app.add_flag(
+        "--health-check", wants_health,
+        "Request /healthz from the server at --bind and --port, and exit: 0 healthy, 1 not");
     app.allow_extras(); // CLI11 would list them in reverse
     app.get_formatter()->column_width(32);
-    app.footer("A flag goes before its environment variable; an empty variable counts as not set.");
+    app.footer("A flag takes precedence over its environment variable. An empty variable counts as "
+               "not set.");
     for (std::size_t i = 0; i < texts.size(); ++i)
       flags.push_back(add(option_table()[i], texts[i]));
   }
@@ -88,9 +90,8 @@ std::optional<std::string> find_given_twice(const flag_reader& reader) {
 }
 
 std::string with_hint(std::string_view message) {
-  std::string text{program};
-  text.append(": ").append(message).append(" (try '").append(program).append(" --help')\n");
-  return text;
+  const std::string name{program};
+  return name + ": " + std::string{message} + " (try '" + name + " --help')\n";
 }
 
 std::string with_suggestion(std::string message, std::string_view name,
@@ -100,8 +101,8 @@ std::string with_suggestion(std::string message, std::string_view name,
   return message;
 }
 
-// The first argument that is neither an option nor the value of one, and the nearest option, also
-// if only the dashes are missing.
+// The message for the first argument that is neither an option nor the value of one. It suggests
+// the nearest option, also if only the dashes are missing.
 std::string unknown_argument(std::string_view argument) {
   std::vector<std::string> flags{"--help", "--version", "--print-config", "--health-check"};
   for (const option_row& row : option_table()) flags.push_back(row.flag());
@@ -113,14 +114,14 @@ std::string unknown_argument(std::string_view argument) {
                          "--" + std::string{name}, flags, "--");
 }
 
-// How a value that is not valid is refused.
+// The message for an invalid value.
 std::string wrong_value(const std::string& name, std::string_view text,
                         const std::string& expected) {
   return name + ": '" + printable(text) + "' is not valid, " + expected + " is expected";
 }
 
-// CLI11 takes "--enable-flush=" for "--enable-flush", and with "--bind=" the next argument for the
-// address. A script whose variable is empty means neither.
+// CLI11 treats "--enable-flush=" as "--enable-flush", and the argument after "--bind=" as the
+// address. Such arguments come from scripts with an empty variable, so they are rejected.
 std::optional<std::string> find_empty_flag(const std::vector<std::string>& arguments) {
   for (const option_row& row : option_table()) {
     if (std::find(arguments.begin(), arguments.end(), row.flag() + "=") == arguments.end())
@@ -135,10 +136,10 @@ std::optional<std::string> find_empty_flag(const std::vector<std::string>& argum
 constexpr std::string_view origin_is_default = "default";
 constexpr std::string_view origin_is_environment = "environment ";
 
-// Reads one option's value from the flag, else from the environment. Returns the fault, if any.
-std::optional<std::string> settle(const option_row& row, const std::string* flag_text,
-                                  const environment& variables, options& settings,
-                                  std::string& origin) {
+// Reads one option's value from the flag, else from the environment. Returns the error, if any.
+std::optional<std::string> read_option(const option_row& row, const std::string* flag_text,
+                                       const environment& variables, options& settings,
+                                       std::string& origin) {
   const std::string variable = row.environment_variable();
   const auto set = variables.find(variable);
   const std::string* text = flag_text;
@@ -174,7 +175,7 @@ std::vector<std::string> empty_protections(const environment& variables,
 }
 
 // Variables set by Kubernetes cause no warning, unless one has the name of an option.
-std::vector<std::string> strange_variables(const environment& variables) {
+std::vector<std::string> unknown_variables(const environment& variables) {
   std::vector<std::string> ours;
   for (const option_row& row : option_table()) ours.push_back(row.environment_variable());
   std::vector<std::string> warnings;
@@ -187,8 +188,9 @@ std::vector<std::string> strange_variables(const environment& variables) {
               "', which Kubernetes sets for a Service of that name: ignored; "
               "set enableServiceLinks: false in the pod's specification"));
     else if (!known && !link)
-      warnings.push_back(with_suggestion("environment variable " + name + " is no option, ignored",
-                                         name, ours, environment_prefix));
+      warnings.push_back(
+          with_suggestion("environment variable " + name + " is not an option; ignored", name, ours,
+                          environment_prefix));
   }
   return warnings;
 }
@@ -236,13 +238,13 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
   result.origins.resize(option_table().size());
   for (std::size_t i = 0; i < option_table().size(); ++i) {
     const std::string* flag_text = reader.flags[i]->count() > 0 ? &reader.texts[i] : nullptr;
-    if (const auto fault =
-            settle(option_table()[i], flag_text, variables, result.settings, result.origins[i]))
+    if (const auto fault = read_option(option_table()[i], flag_text, variables, result.settings,
+                                       result.origins[i]))
       return refuse(*fault);
   }
   if (const auto fault = find_contradiction(result.settings))
     return refuse(name_origins(*fault, result.origins));
-  result.warnings = strange_variables(variables);
+  result.warnings = unknown_variables(variables);
   for (std::string& warning : empty_protections(variables, result.origins))
     result.warnings.push_back(std::move(warning));
   if (reader.wants_config)
@@ -253,14 +255,14 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
 }
 
 std::string name_origins(std::string message, const value_origins& origins) {
-  const auto goes_on = [](char c) { return c == '-' || (c >= 'a' && c <= 'z'); };
+  const auto continues = [](char c) { return c == '-' || (c >= 'a' && c <= 'z'); };
   for (std::size_t i = 0; i < origins.size(); ++i) {
     if (!origins[i].starts_with(origin_is_environment)) continue;
     const std::string flag = option_table()[i].flag();
     const std::string variable = option_table()[i].environment_variable();
     for (std::size_t at = 0; (at = message.find(flag, at)) != std::string::npos;) {
       const std::size_t end = at + flag.size();
-      const bool whole = end == message.size() || !goes_on(message[end]);
+      const bool whole = end == message.size() || !continues(message[end]);
       if (whole) message.replace(at, flag.size(), variable);
       at += whole ? variable.size() : flag.size();
     }

@@ -34,12 +34,12 @@ std::string_view nearest_name(std::string_view name, std::span<const std::string
   name.remove_prefix(prefix.size());
   if (name.size() > longest) return {};
   std::string_view nearest;
-  std::size_t least = longest;
+  std::size_t smallest = longest;
   for (const std::string& candidate : candidates) {
     const std::string_view rest = std::string_view{candidate}.substr(prefix.size());
     const std::size_t distance = edit_distance(name, rest);
-    if (distance < least && distance * 3 <= std::max(name.size(), rest.size())) {
-      least = distance;
+    if (distance < smallest && distance * 3 <= std::max(name.size(), rest.size())) {
+      smallest = distance;
       nearest = candidate;
     }
   }

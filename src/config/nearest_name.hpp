@@ -1,4 +1,4 @@
-// "Did you mean …?" for a name that does not exist. Pure.
+// Suggests a name for a misspelled one. Pure.
 #pragma once
 
 #include <cstddef>

@@ -163,8 +163,8 @@ constexpr option_value host_list{
         const std::string_view host = http::trimmed(text.substr(0, comma));
         if (!is_host_name(host)) {
           return "a comma-separated list of host names without port, such as "
-                 "cache.example,localhost,[::1] (and '" +
-                 printable(host) + "' is none),";
+                 "cache.example,localhost,[::1] ('" +
+                 printable(host) + "' is not one),";
         }
         hosts.emplace_back(host);
         if (more) text.remove_prefix(comma + 1);
@@ -193,7 +193,7 @@ constexpr std::array<choice<log_format>, 2> log_formats{
 constexpr std::uint64_t threads_most = 1024;
 constexpr std::uint64_t item_chars_most = 1'000'000;
 constexpr std::uint64_t entries_most = 1'000'000'000'000;
-// The empty server needs 12 MiB; below this there would be no room for a cache at all.
+// A lower limit would leave no memory for entries.
 constexpr std::uint64_t memory_limit_least_bytes = std::uint64_t{16} << 20;
 constexpr std::uint64_t request_bytes_least = 1024;
 constexpr std::uint64_t request_bytes_most = std::uint64_t{64} << 20;
@@ -205,7 +205,7 @@ constexpr std::uint64_t access_log_sample_most = 1'000'000;
 
 static_assert(http::http_limits{}.head_bytes == 16384 && http::http_limits{}.target_bytes == 8192 &&
                   http::http_limits{}.body_bytes == 16384,
-              "the help on --max-head-bytes, --max-target-bytes and --max-body-bytes tells them");
+              "the help on --max-head-bytes, --max-target-bytes and --max-body-bytes states them");
 
 // ---- the table --------------------------------------------------------------------------------
 

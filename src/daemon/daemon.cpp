@@ -22,18 +22,10 @@ namespace kvcache::daemon {
 namespace {
 
 // The interval at which the main thread publishes logs.
-constexpr std::chrono::milliseconds between_books{250};
+constexpr std::chrono::milliseconds publish_interval{250};
 
 memory_reading lowest_limit(const memory_report& report) {
-  return *std::min_element(report.levels.begin(), report.levels.end(),
-                           [](const memory_reading& a, const memory_reading& b) {
-                             return a.limit_bytes < b.limit_bytes;
-                           });
-}
-
-std::unique_ptr<config::access_lines> make_access_log(const config::options& settings) {
-  if (!settings.access_log) return nullptr;
-  return std::make_unique<config::access_lines>(settings.format);
+  return *std::ranges::min_element(report.levels, {}, &memory_reading::limit_bytes);
 }
 
 // "127.0.0.1:7171", "[::1]:7171"
@@ -51,7 +43,7 @@ std::unique_ptr<http::server> make_server(const http::server_options& options,
                                           counters);
   } catch (const boost::system::system_error& error) {
     if (error.code() == boost::system::errc::resource_unavailable_try_again)
-      throw; // a thread, since listening does not fail so
+      throw; // no thread could be created; listening does not fail with this error
     throw std::runtime_error{explain_listen_failure(
         address_text(options.bind_address, options.port), error.code().value())};
   }
@@ -73,12 +65,16 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       counters_(settings.server.threads, endpoints_.operations()),
       cache_(settings.cache, make_hooks()),
       limit_(lowest_limit(cache_.monitor().read(0))),
-      token_reader_(make_token_reader()),
+      token_reader_(settings.auth_token_file.empty()
+                        ? nullptr
+                        : std::make_unique<token_reader>(settings.auth_token_file,
+                                                         [this] { signals_.wake(); })),
       tokens_(make_authorizer()),
-      access_(make_access_log(settings)),
+      access_(settings.access_log ? std::make_unique<config::access_lines>(settings.format)
+                                  : nullptr),
       server_(make_server(make_server_options(settings, limit_.limit_bytes), endpoints_,
                           cache_.entries(), cache_.clock(), make_services(), counters_)) {
-  refuse_a_limit_that_leaves_no_room();
+  reject_memory_limit_below_own_use();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
   cache_.start();
 }
@@ -86,7 +82,7 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
 daemon::~daemon() {
   server_->stop();
   server_->wait();
-  cache_.stop(); // no PUT runs any more, and the hooks need the server
+  cache_.stop(); // after the last PUT, and before the server, which the hooks need
 }
 
 // On the eviction thread, after each reading.
@@ -96,9 +92,9 @@ void daemon::set_caps() noexcept {
       {.connections = server_->connection_count(), .buffer_bytes = server_->buffer_bytes()}));
 }
 
-void daemon::refuse_a_limit_that_leaves_no_room() {
+void daemon::reject_memory_limit_below_own_use() {
   const auto fault =
-      find_limit_too_small(cache_.monitor().read(0).levels, process_.look().resident_bytes,
+      find_limit_too_small(cache_.monitor().read(0).levels, process_.read().resident_bytes,
                            settings_.cache.eviction.pressure);
   if (fault) throw unworkable_option{*fault};
 }
@@ -119,23 +115,23 @@ http::server_services daemon::make_services() {
   return services;
 }
 
-// Once it has logged that it listens, only a signal may stop it: what fails for lack of memory is
-// skipped, and logged by messages that need no memory.
+// Once it has logged that it listens, only a signal may stop it. A step that fails for lack of
+// memory is skipped and logged with a message that needs no memory.
 void daemon::run() {
   server_->start([this] {
-    ended_ = true;
+    server_ended_ = true;
     signals_.wake();
   });
   log_started();
-  while (!ended_) {
-    switch (signals_.wait(between_books)) {
+  while (!server_ended_) {
+    switch (signals_.wait(publish_interval)) {
     case config::signal_waiter::event::stop:
       on_stop_signal();
       break;
     case config::signal_waiter::event::reload:
       reload_tokens();
       break;
-    case config::signal_waiter::event::woken: // by the end of the server or of a token file's read
+    case config::signal_waiter::event::woken: // the server ended, or the token file was read
     case config::signal_waiter::event::nothing:
       break;
     }
@@ -157,11 +153,11 @@ void daemon::log_started() {
   if (fewer) log_.warn(*fewer);
 }
 
-// With counts that clients can compare with their own.
+// Clients can compare the counts with their own.
 void daemon::log_stopped() noexcept {
   const observe::counters_snapshot counted = counters_.totals();
   try {
-    log_.info("stopped, having answered " + std::to_string(counted.gets()) + " GETs and " +
+    log_.info("stopped; responded to " + std::to_string(counted.gets()) + " GETs and " +
               std::to_string(counted.puts()) + " PUTs");
   } catch (const std::bad_alloc&) {
     log_.info("stopped");
@@ -172,48 +168,44 @@ void daemon::publish_logs() noexcept {
   counters_.tick(uptime());
   try {
     log_changes();
-  } catch (const std::bad_alloc&) { // next time
+  } catch (const std::bad_alloc&) { // retried at the next interval
   }
 }
 
-// A watch's state advances only if all its lines could be built.
+// The state of a log advances only if all its lines could be built.
 void daemon::log_changes() {
   const auto now = clock::now();
-  tier_watch tiers = tiers_;
-  const auto of_tiers = tiers.look(cache_.status(), now);
+  tier_log tiers = tiers_;
+  const auto of_tiers = tiers.new_lines(cache_.status(), now);
   tiers_ = tiers;
   for (const std::string& line : of_tiers) log_.info(line);
 
-  fault_watch faults = faults_;
+  fault_log faults = faults_;
   const auto of_faults =
-      faults.look(counters_.totals(), access_ ? access_->dropped_lines() : 0, now);
+      faults.new_lines(counters_.totals(), access_ ? access_->dropped_lines() : 0, now);
   faults_ = faults;
   for (const std::string& line : of_faults) log_.warn(line);
 }
 
 void daemon::on_stop_signal() noexcept {
   if (server_->draining()) {
-    log_.warn("told to stop again: ending at once");
+    log_.warn("second stop signal: closing all connections immediately");
     server_->stop();
     return;
   }
-  log_.info("stopping: answering what has been received");
-  faults_.stopping();
+  log_.info("stopping: responding to requests that have been received");
+  faults_.on_stopping();
   server_->begin_drain();
 }
 
-std::unique_ptr<token_reader> daemon::make_token_reader() {
-  if (settings_.auth_token_file.empty()) return nullptr;
-  return std::make_unique<token_reader>(settings_.auth_token_file, [this] { signals_.wake(); });
-}
-
-// Waits for the file without a bound, but returns on a stop signal.
+// Waits for the file without a bound, unless a stop signal arrives.
 std::unique_ptr<http::token_authorizer> daemon::make_authorizer() {
   if (!token_reader_) return nullptr;
   token_reader_->begin();
   std::optional<token_reader::result> read;
   while (!(read = token_reader_->take()))
-    if (signals_.wait(between_books) == config::signal_waiter::event::stop) throw stopped_early{};
+    if (signals_.wait(publish_interval) == config::signal_waiter::event::stop)
+      throw stopped_early{};
   if (const auto* fault = std::get_if<config::token_file_fault>(&*read)) {
     const std::string option = "--auth-token-file " + settings_.auth_token_file;
     if (fault->error == EMFILE || fault->error == ENFILE) // no fault of the option
@@ -232,15 +224,15 @@ void daemon::warn_of_token_file(const config::token_file& file) {
 
 void daemon::reload_tokens() noexcept {
   if (!token_reader_) {
-    log_.info("SIGHUP: there is no --auth-token-file to read again");
+    log_.info("SIGHUP ignored: --auth-token-file is not set");
     return;
   }
   try {
     if (!token_reader_->begin())
-      log_.warn("the token file is still being read since an earlier SIGHUP: does its file system "
-                "answer?");
+      log_.warn("an earlier read of the token file has not finished; check that its file system "
+                "responds");
   } catch (const std::exception&) {
-    log_.error("the tokens stay as they were: no thread or memory for reading them again");
+    log_.error("tokens unchanged: no thread or memory for reading the file");
   }
 }
 
@@ -250,14 +242,14 @@ void daemon::apply_reloaded_tokens() noexcept {
   try {
     if (auto read = token_reader_->take()) apply_tokens(*std::move(read));
   } catch (const std::bad_alloc&) {
-    log_.error("the tokens stay as they were: there is no memory for reading them again");
+    log_.error("tokens unchanged: no memory for reading the file");
   }
 }
 
-// Throws std::bad_alloc, and then has changed nothing.
+// Errors: throws std::bad_alloc, and has changed nothing then.
 void daemon::apply_tokens(token_reader::result read) {
   if (const auto* fault = std::get_if<config::token_file_fault>(&read)) {
-    log_.error("the tokens stay as they were: " + settings_.auth_token_file + ": " + fault->what);
+    log_.error("tokens unchanged: " + settings_.auth_token_file + ": " + fault->what);
     return;
   }
   const auto& file = std::get<config::token_file>(read);
@@ -273,22 +265,22 @@ observe::service_snapshot daemon::snapshot() const {
   config::options in_force = settings_;
   in_force.server.port = server_->local_endpoint().port();
   in_force.server.max_connections = server_->connections_most();
-  observe::service_snapshot shown;
-  shown.version = config::version();
-  shown.revision = revision_;
-  shown.state = server_->draining() ? service_state::draining : service_state::ready;
-  shown.configuration = config::settings_json(in_force);
-  shown.max_connections = in_force.server.max_connections;
-  shown.options = settings_.cache;
-  shown.process = process_.look();
-  shown.store = cache_.entries().stats();
-  shown.hold_limit_bytes = cache_.entries().hold_limit_bytes();
-  shown.buffer_bytes = server_->buffer_bytes();
-  shown.eviction = cache_.status();
-  shown.evictor_runs = cache_.runs();
-  shown.log_lines_dropped = log_.dropped_lines() + (access_ ? access_->dropped_lines() : 0);
-  shown.counters = counters_.report(uptime());
-  return shown;
+  observe::service_snapshot now;
+  now.version = config::version();
+  now.revision = revision_;
+  now.state = server_->draining() ? service_state::draining : service_state::ready;
+  now.configuration = config::settings_json(in_force);
+  now.max_connections = in_force.server.max_connections;
+  now.options = settings_.cache;
+  now.process = process_.read();
+  now.store = cache_.entries().stats();
+  now.hold_limit_bytes = cache_.entries().hold_limit_bytes();
+  now.buffer_bytes = server_->buffer_bytes();
+  now.eviction = cache_.status();
+  now.evictor_runs = cache_.runs();
+  now.log_lines_dropped = log_.dropped_lines() + (access_ ? access_->dropped_lines() : 0);
+  now.counters = counters_.report(uptime());
+  return now;
 }
 
 } // namespace kvcache::daemon

@@ -16,9 +16,9 @@
 
 #include "api/token_authorizer.hpp"
 #include "config/options.hpp"
-#include "daemon/fault_watch.hpp"
-#include "daemon/process_watch.hpp"
-#include "daemon/tier_watch.hpp"
+#include "daemon/fault_log.hpp"
+#include "daemon/process_monitor.hpp"
+#include "daemon/tier_log.hpp"
 #include "daemon/token_reader.hpp"
 #include "eviction/managed_cache.hpp"
 #include "kvcache/cache.hpp"
@@ -56,8 +56,8 @@ public:
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
 
-  // Serves. Returns when a signal has stopped it and the final response is sent. Throws only before
-  // it has logged that it listens.
+  // Serves. Returns when a signal has stopped it and the final response is sent.
+  // Errors: throws only before it has logged that it listens.
   void run();
 
 private:
@@ -65,14 +65,13 @@ private:
 
   managed_cache_hooks make_hooks();
   http::server_services make_services();
-  void refuse_a_limit_that_leaves_no_room();
+  void reject_memory_limit_below_own_use();
   void log_started();
   void log_stopped() noexcept;
   void publish_logs() noexcept;
   void log_changes();
   void set_caps() noexcept;
   void on_stop_signal() noexcept;
-  std::unique_ptr<token_reader> make_token_reader();
   std::unique_ptr<http::token_authorizer> make_authorizer();
   void warn_of_token_file(const config::token_file& file);
   void reload_tokens() noexcept;
@@ -89,21 +88,21 @@ private:
   config::logging& log_;
   const std::uint64_t started_ns_ = boot_time_now_ns();
 
-  const process_watch process_;
+  const process_monitor process_;
 
   // In dependency order; destroyed in reverse.
   const http::endpoint_table endpoints_{http::product_endpoints};
   observe::registry counters_;
-  managed_cache cache_;        // its monitor is the eviction thread's, once it is started
-  const memory_reading limit_; // the lowest one there was at start
-  const std::unique_ptr<token_reader> token_reader_; // null: no tokens are asked for
-  std::unique_ptr<http::token_authorizer> tokens_;   // null: likewise
-  std::unique_ptr<config::access_lines> access_;     // null: no access log is kept
+  managed_cache cache_;        // once started, its monitor belongs to the eviction thread
+  const memory_reading limit_; // the lowest memory limit at start
+  const std::unique_ptr<token_reader> token_reader_; // null: no tokens are required
+  std::unique_ptr<http::token_authorizer> tokens_;   // null: no tokens are required
+  std::unique_ptr<config::access_lines> access_;     // null: no access log
   std::unique_ptr<http::server> server_;
 
-  fault_watch faults_;
-  tier_watch tiers_;
-  std::atomic<bool> ended_{false}; // the server has
+  fault_log faults_;
+  tier_log tiers_;
+  std::atomic<bool> server_ended_{false};
 };
 
 } // namespace kvcache::daemon

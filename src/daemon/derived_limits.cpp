@@ -15,16 +15,16 @@ constexpr std::uint64_t bytes_per_connection = std::uint64_t{12} << 10;
 // The divisor of the memory limit that yields the cap on all buffers. Under a small limit the cap
 // is lower, so that the program and a few large entries fit below the pressure mark.
 constexpr std::uint64_t limit_per_buffer_byte = 4;
-constexpr std::uint64_t pressure_percent_usual = 70;
-constexpr std::uint64_t bytes_beside_buffers = std::uint64_t{9} << 20;
+constexpr std::uint64_t default_pressure_percent = 70;
+constexpr std::uint64_t bytes_outside_buffers = std::uint64_t{9} << 20;
 
 // The divisors that yield the kernel's buffers of one connection, of which it uses twice as much:
 // large enough for one send of a pipeline batch, and so small a part of the limit that hundreds of
 // peers that pipeline and read stay below the cap on all buffers.
 constexpr std::uint64_t limit_per_send_byte = 2048;
 constexpr std::uint64_t limit_per_receive_byte = 4096;
-constexpr std::uint64_t least_socket_buffer_bytes = std::uint64_t{4} << 10;
-constexpr std::uint64_t most_socket_buffer_bytes = std::uint64_t{256} << 10;
+constexpr std::uint64_t min_socket_buffer_bytes = std::uint64_t{4} << 10;
+constexpr std::uint64_t max_socket_buffer_bytes = std::uint64_t{256} << 10;
 
 // The part of each cap that is granted however little memory is free.
 constexpr std::uint64_t cap_per_minimum = 16;
@@ -38,14 +38,14 @@ constexpr std::uint64_t own_files = 64;
 
 // Connections over the limit that are rejected at the same time: a minimum, and one per this many
 // others.
-constexpr std::size_t least_refused_connections = 16;
+constexpr std::size_t min_refused_connections = 16;
 constexpr std::size_t connections_per_refused = 16;
 
 // The shortest frames around key and value: `/get?key=`, `{"key":"","value":""}`; and the head of a
 // plain client without the target.
-constexpr std::size_t least_target_bytes = 9;
-constexpr std::size_t least_body_bytes = 21;
-constexpr std::size_t usual_fields_bytes = 512;
+constexpr std::size_t shortest_target_bytes = 9;
+constexpr std::size_t shortest_body_bytes = 21;
+constexpr std::size_t typical_fields_bytes = 512;
 
 // Bytes that remain until one of the levels reaches the emergency mark.
 std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emergency_percent) {
@@ -59,15 +59,26 @@ std::uint64_t free_bytes(std::span<const memory_reading> levels, unsigned emerge
 
 std::uint64_t buffer_bytes_most(std::uint64_t memory_limit_bytes) {
   const std::uint64_t share = memory_limit_bytes / limit_per_buffer_byte;
-  const std::uint64_t below_mark = memory_limit_bytes / 100 * pressure_percent_usual;
+  const std::uint64_t below_mark = memory_limit_bytes / 100 * default_pressure_percent;
   const std::uint64_t left =
-      below_mark > bytes_beside_buffers ? below_mark - bytes_beside_buffers : 0;
+      below_mark > bytes_outside_buffers ? below_mark - bytes_outside_buffers : 0;
   return std::clamp(left, share / 4, share);
 }
 
 std::size_t socket_buffer_bytes(std::uint64_t memory_limit_bytes, std::uint64_t limit_per_byte) {
-  return std::clamp(memory_limit_bytes / limit_per_byte, least_socket_buffer_bytes,
-                    most_socket_buffer_bytes);
+  return std::clamp(memory_limit_bytes / limit_per_byte, min_socket_buffer_bytes,
+                    max_socket_buffer_bytes);
+}
+
+// Of the longest key and value, in their longest escaped form.
+std::size_t longest_body_bytes(const http::http_limits& limits) {
+  return shortest_body_bytes +
+         (limits.max_key_chars + limits.max_value_chars) * http::body_bytes_per_char;
+}
+
+// "--max-key-chars (256)"
+std::string named(const char* option, std::size_t value) {
+  return std::string{option} + " (" + std::to_string(value) + ")";
 }
 
 } // namespace
@@ -92,7 +103,7 @@ config::options resolve_automatic(config::options settings, unsigned threads) {
 config::options fit_to_open_files(config::options settings, std::uint64_t open_files) {
   if (open_files == 0) return settings;
   const std::uint64_t others =
-      own_files + http::server_options{}.health_connections + least_refused_connections;
+      own_files + http::server_options{}.health_connections + min_refused_connections;
   const std::uint64_t left = open_files > others ? open_files - others : 1;
   const std::uint64_t most = left - left / (connections_per_refused + 1);
   settings.server.max_connections = std::min<std::uint64_t>(settings.server.max_connections, most);
@@ -100,30 +111,25 @@ config::options fit_to_open_files(config::options settings, std::uint64_t open_f
 }
 
 std::vector<std::string> find_tight_limits(const config::options& settings) {
+  const http::http_limits& limits = settings.server.limits;
   const std::size_t target =
-      least_target_bytes + settings.server.limits.max_key_chars * http::target_bytes_per_char;
-  const std::size_t body = least_body_bytes + (settings.server.limits.max_key_chars +
-                                               settings.server.limits.max_value_chars) *
-                                                  http::body_bytes_per_char;
-  const auto named = [](const char* name, std::size_t value) {
-    return std::string{name} + " (" + std::to_string(value) + ")";
-  };
-  const std::string key = named("--max-key-chars", settings.server.limits.max_key_chars);
+      shortest_target_bytes + limits.max_key_chars * http::target_bytes_per_char;
+  const std::size_t body = longest_body_bytes(limits);
+  const std::string key = named("--max-key-chars", limits.max_key_chars);
   std::vector<std::string> warnings;
   const auto warn_of_get = [&](const char* name, std::size_t limit, std::size_t needed) {
     if (limit >= needed) return;
-    warnings.push_back(named(name, limit) + " is too small for every key that " + key +
-                       " lets in, escaped: what was put may be out of the reach of a GET; " +
-                       std::to_string(needed) + " would do");
+    warnings.push_back(named(name, limit) + " is too small for the longest escaped key that " +
+                       key + " allows: GET cannot read every stored key; set at least " +
+                       std::to_string(needed));
   };
-  warn_of_get("--max-target-bytes", settings.server.limits.target_bytes, target);
-  warn_of_get("--max-head-bytes", settings.server.limits.head_bytes, target + usual_fields_bytes);
-  if (settings.server.limits.body_bytes < body)
-    warnings.push_back(named("--max-body-bytes", settings.server.limits.body_bytes) +
-                       " is too small for every key and value that " + key + " and " +
-                       named("--max-value-chars", settings.server.limits.max_value_chars) +
-                       " let in, escaped: such a PUT is refused; " + std::to_string(body) +
-                       " would do");
+  warn_of_get("--max-target-bytes", limits.target_bytes, target);
+  warn_of_get("--max-head-bytes", limits.head_bytes, target + typical_fields_bytes);
+  if (limits.body_bytes < body)
+    warnings.push_back(named("--max-body-bytes", limits.body_bytes) +
+                       " is too small for the longest escaped key and value that " + key + " and " +
+                       named("--max-value-chars", limits.max_value_chars) +
+                       " allow: such a PUT is refused; set at least " + std::to_string(body));
   return warnings;
 }
 
@@ -136,24 +142,20 @@ std::optional<std::string> find_fewer_connections(const config::options& setting
                                                   std::uint64_t memory_limit_bytes) {
   const std::size_t most = connections_most(settings, memory_limit_bytes);
   if (most == settings.server.max_connections) return std::nullopt;
-  return "the memory limit allows " + std::to_string(most) +
-         " connections at a time, fewer than --max-connections (" +
-         std::to_string(settings.server.max_connections) + ")";
+  return "the memory limit allows only " + std::to_string(most) + " connections, fewer than " +
+         named("--max-connections", settings.server.max_connections);
 }
 
 std::optional<std::string> find_values_beyond_memory(const config::options& settings,
                                                      const memory_reading& limit) {
-  const std::size_t longest = least_body_bytes + (settings.server.limits.max_key_chars +
-                                                  settings.server.limits.max_value_chars) *
-                                                     http::body_bytes_per_char;
-  const std::size_t body = std::min(longest, settings.server.limits.body_bytes);
+  const http::http_limits& limits = settings.server.limits;
+  const std::size_t body = std::min(longest_body_bytes(limits), limits.body_bytes);
   const http::buffer_budget buffers{buffer_bytes_most(limit.limit_bytes)};
   if (body <= buffers.bytes_at_a_time_most()) return std::nullopt;
   return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
-         std::to_string(body) + " bytes, which --max-key-chars (" +
-         std::to_string(settings.server.limits.max_key_chars) + ") and --max-value-chars (" +
-         std::to_string(settings.server.limits.max_value_chars) +
-         ") allow: such a PUT gets 413; raise the limit or lower them";
+         std::to_string(body) + " bytes, which " + named("--max-key-chars", limits.max_key_chars) +
+         " and " + named("--max-value-chars", limits.max_value_chars) +
+         " allow: such a PUT gets 413; raise the limit or lower them";
 }
 
 std::string describe_limit(const memory_reading& limit) {
@@ -162,9 +164,8 @@ std::string describe_limit(const memory_reading& limit) {
 
 http::load_caps make_load_caps(const config::options& settings,
                                std::span<const memory_reading> levels, const load_now& now) {
-  std::uint64_t lowest_limit = UINT64_MAX;
-  for (const memory_reading& level : levels)
-    lowest_limit = std::min(lowest_limit, level.limit_bytes);
+  const std::uint64_t lowest_limit =
+      std::ranges::min_element(levels, {}, &memory_reading::limit_bytes)->limit_bytes;
   const std::uint64_t grant =
       free_bytes(levels, settings.cache.eviction.pressure.emergency_percent) / free_per_grant;
   const auto paced = [](std::uint64_t held, std::uint64_t more, std::uint64_t most) {
@@ -184,7 +185,7 @@ http::server_options make_server_options(const config::options& settings,
   http::server_options made = settings.server;
   made.max_connections = connections_most(settings, memory_limit_bytes);
   made.refused_connections = std::clamp(made.max_connections / connections_per_refused,
-                                        least_refused_connections, made.refused_connections);
+                                        min_refused_connections, made.refused_connections);
   made.max_buffer_bytes = buffer_bytes_most(memory_limit_bytes);
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);

@@ -55,6 +55,7 @@ struct load_now {
 // the lowest limit, and until the next reading no more than half of the free memory at any level.
 // So eviction frees memory as fast as peers take it, however many arrive at once. If other
 // processes use all memory, a few connections are still served.
+// REQUIRES: `levels` is not empty.
 http::load_caps make_load_caps(const config::options& settings,
                                std::span<const memory_reading> levels, const load_now& now);
 

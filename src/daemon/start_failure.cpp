@@ -13,7 +13,7 @@ namespace kvcache::daemon {
 
 namespace {
 
-// The first one, eviction, the clock, both logs, flushing, a read of the token file.
+// The main thread, and those of eviction, clock, both logs, flush and token file.
 constexpr unsigned threads_beside_workers = 7;
 
 std::optional<std::uint64_t> limit_of(decltype(RLIMIT_AS) resource) {
@@ -48,7 +48,7 @@ int error_of(const std::exception& failure) {
 }
 
 // The remedy for an error of listening; empty if unknown.
-std::string way_out(int error) {
+std::string remedy_for(int error) {
   switch (error) {
   case EADDRINUSE:
     return "another process has this port (ss -ltnp shows which); stop it or choose another --port";
@@ -70,13 +70,12 @@ std::string explain_listen_failure(const std::string& address, int error) {
   const std::string cause = std::generic_category().message(error);
   if (error == EMFILE || error == ENFILE) return explain_file_failure(text + cause);
   text += cause;
-  if (const std::string remedy = way_out(error); !remedy.empty()) text += ": " + remedy;
+  if (const std::string remedy = remedy_for(error); !remedy.empty()) text += ": " + remedy;
   return text;
 }
 
 std::string explain_thread_failure(const thread_limits& limits) {
-  const std::string begin =
-      "cannot start " + std::to_string(limits.needed) + " threads: "; // for which there is no room
+  const std::string begin = "cannot start " + std::to_string(limits.needed) + " threads: ";
   const std::string end = "; raise it or lower --threads";
   if (limits.group && limits.group->most < limits.group->present + limits.needed)
     return begin + "the limit of processes in " + limits.group->file + " is " +

@@ -1,4 +1,4 @@
-// Messages for the operator about a failed start: each names the thing, the cause and the way out.
+// Messages for the operator about a failed start: each names the thing, the cause and the remedy.
 #pragma once
 
 #include <cstdint>

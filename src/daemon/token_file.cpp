@@ -45,7 +45,7 @@ std::string open_to_others(mode_t mode) {
   std::snprintf(octal.data(), octal.size(), "%04o", static_cast<unsigned>(mode & 07777));
   return std::string{"every user of this machine may "} +
          ((mode & S_IWOTH) != 0 ? "change" : "read") + " it (mode " + octal.data() +
-         "): chmod o= it";
+         "); restrict it with chmod o=";
 }
 
 } // namespace
@@ -62,7 +62,7 @@ std::variant<token_list, token_file_fault> parse_token_file(std::string_view con
     }
     tokens.push_back(*std::move(token));
   }
-  if (tokens.empty()) return token_file_fault{"there is no token in it"};
+  if (tokens.empty()) return token_file_fault{"it contains no token"};
   return tokens;
 }
 

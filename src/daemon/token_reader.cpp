@@ -14,10 +14,10 @@ struct token_reader::state {
   // The thread's body.
   void run() noexcept {
     for (bool more = true; more;) {
-      result got = read_once();
+      result read_result = read_once();
       const std::lock_guard lock{mutex};
-      found = std::move(got);
-      more = std::exchange(again, false);
+      found = std::move(read_result);
+      more = std::exchange(repeat, false);
       reading = more;
       if (!more && done) done();
     }
@@ -37,7 +37,7 @@ struct token_reader::state {
   std::function<void()> done;
   std::optional<result> found;
   bool reading = false;
-  bool again = false;
+  bool repeat = false;
 };
 
 token_reader::token_reader(std::string path, std::function<void()> done, read_function read)
@@ -45,13 +45,13 @@ token_reader::token_reader(std::string path, std::function<void()> done, read_fu
 
 token_reader::~token_reader() {
   const std::lock_guard lock{state_->mutex};
-  state_->done = nullptr; // what it calls may be destroyed with this
+  state_->done = nullptr; // what it calls may be destroyed after this
 }
 
 bool token_reader::begin() {
   const std::lock_guard lock{state_->mutex};
   if (state_->reading) {
-    state_->again = true;
+    state_->repeat = true;
     return false;
   }
   std::thread{[shared = state_] { shared->run(); }}.detach();

@@ -47,7 +47,7 @@ latency_snapshot latency_snapshot::since(const latency_snapshot& earlier) const 
       difference.max_ns_ = std::min(latency_buckets::highest_ns(i), max_ns_);
   }
   difference.sum_ns_ = sum_ns_ - earlier.sum_ns_;
-  // A maximum that rose in this time was recorded in it: then it is exact.
+  // A maximum that has risen since was recorded since, so it is exact.
   if (max_ns_ > earlier.max_ns_) difference.max_ns_ = max_ns_;
   return difference;
 }

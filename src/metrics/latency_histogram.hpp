@@ -52,25 +52,25 @@ private:
   }
 };
 
-// A plain value: not thread-safe, freely copied.
+// A plain value. Thread-safety: none.
 class latency_snapshot {
 public:
-  // How many values were recorded, and how many of them were at most `bound_ns`. The second is
-  // exact where bound_ns is a power of two.
+  // The number of recorded values, and of those up to `bound_ns`. The second is exact if bound_ns
+  // is a power of two.
   std::uint64_t count() const noexcept;
   std::uint64_t count_up_to(std::uint64_t bound_ns) const noexcept;
 
   std::uint64_t sum_ns() const noexcept { return sum_ns_; }
   std::uint64_t max_ns() const noexcept { return max_ns_; }
 
-  // The value that a share `quantile` (clamped to 0…1) of all values does not exceed, by nearest
-  // rank, rounded up to the end of its bucket but never above max_ns(); 0 when there are no values.
+  // The quantile (clamped to 0…1) by nearest rank, rounded up to the end of its bucket but never
+  // above max_ns(); 0 without values.
   std::uint64_t quantile_ns(double quantile) const noexcept;
 
   latency_snapshot& operator+=(const latency_snapshot& other) noexcept;
 
-  // What was recorded after `earlier`, a snapshot of the same histograms. The maximum of that time
-  // is exact if it is one of all time, else known to its bucket.
+  // The values recorded after `earlier`, a snapshot of the same histograms. Their maximum is exact
+  // if it is the maximum of all time; otherwise it is the end of its bucket.
   latency_snapshot since(const latency_snapshot& earlier) const noexcept;
 
 private:
@@ -87,7 +87,7 @@ class latency_histogram {
 public:
   void record(std::uint64_t value_ns) noexcept { record_n(value_ns, 1); }
 
-  // `times` values of the same length: one clock reading for a whole batch of requests.
+  // `times` values of the same length: one clock reading for a whole pipeline batch.
   void record_n(std::uint64_t value_ns, std::uint64_t times) noexcept {
     buckets_[latency_buckets::index_of(value_ns)].add(times);
     sum_ns_.add(value_ns * times);

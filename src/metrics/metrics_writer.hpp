@@ -23,7 +23,8 @@ class metrics_writer {
 public:
   struct label {
     std::string_view name;
-    std::string_view value; // any bytes: what the format or UTF-8 forbid is replaced
+    std::string_view
+        value; // any bytes; those that the format or UTF-8 forbid are escaped or replaced
   };
   using labels = std::initializer_list<label>;
 

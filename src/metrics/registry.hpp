@@ -42,7 +42,7 @@ public:
 
   std::size_t worker_count() const noexcept { return worker_count_; }
 
-  // REQUIRES: index < worker_count(). The reference is good as long as the registry.
+  // REQUIRES: index < worker_count(). The reference is valid for the lifetime of the registry.
   worker_counters& worker(std::size_t index) noexcept { return workers_[index]; }
 
   // The sum over all workers at this moment.

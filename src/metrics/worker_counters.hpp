@@ -4,12 +4,12 @@
 // Thread-safety: one writer (the worker), any readers. Counters read together may be inconsistent
 // by the requests in progress; each of them only rises.
 //
-// What is counted where:
+// Rules of counting:
 //   - Each final response is counted exactly once, by operation and status, in count_response().
 //     All counters of requests are sums of these, so they add up to the responses sent.
 //   - A stored PUT counts in the slot of 200 if it inserted its key, and in replaced_slot if it
 //     replaced a value. Any other outcome of a PUT is one put_… event in addition to its response:
-//     a PUT for which no memory is found is a put_no_room and a response 503.
+//     a PUT that finds no memory is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
 #pragma once
 
@@ -124,7 +124,7 @@ struct counters_snapshot {
   std::uint64_t puts() const noexcept; // those that stored a value: inserted and replaced
   std::uint64_t connections_now() const noexcept;
 
-  // What was counted after `earlier`, a snapshot of the same blocks.
+  // The counts after `earlier`, a snapshot of the same blocks.
   counters_snapshot since(const counters_snapshot& earlier) const noexcept;
 };
 
@@ -144,7 +144,7 @@ public:
   latency_histogram& get_latency() noexcept { return get_latency_; }
   latency_histogram& put_latency() noexcept { return put_latency_; }
 
-  // Adds what has been counted so far to `sum`, whose operations are those of the service.
+  // Adds the counts so far to `sum`, whose operations are those of the service.
   void add_to(counters_snapshot& sum) const noexcept;
 
 private:

@@ -21,14 +21,11 @@ constexpr std::string_view json_pattern =
 
 using line = fmt::basic_memory_buffer<char, 256>; // longer than any line: no allocation
 
-double in_us(std::chrono::nanoseconds time) noexcept {
-  return static_cast<double>(time.count()) / 1000;
-}
-
 void append_duration(line& to, const http::access_record& record, std::string_view unit,
                      std::string_view unknown) {
   if (record.took)
-    fmt::format_to(fmt::appender(to), "{:.1f}{}", in_us(*record.took), unit);
+    fmt::format_to(fmt::appender(to), "{:.1f}{}", static_cast<double>(record.took->count()) / 1000,
+                   unit);
   else
     to.append(unknown);
 }

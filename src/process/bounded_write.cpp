@@ -13,9 +13,10 @@ namespace kvcache::config {
 
 namespace {
 
-// `goes_on` is called whenever a signal has interrupted the write.
+// Calls `may_continue` whenever a signal has interrupted the write.
 template <class Predicate>
-std::error_code write_while(int descriptor, std::string_view text, Predicate goes_on) noexcept {
+std::error_code write_while(int descriptor, std::string_view text,
+                            Predicate may_continue) noexcept {
   while (!text.empty()) {
     const ssize_t written = ::write(descriptor, text.data(), text.size());
     if (written >= 0) {
@@ -27,13 +28,13 @@ std::error_code write_while(int descriptor, std::string_view text, Predicate goe
       if (::poll(&writable, 1, -1) >= 0) continue;
     }
     if (errno != EINTR) return {errno, std::generic_category()};
-    if (!goes_on()) return std::make_error_code(std::errc::timed_out);
+    if (!may_continue()) return std::make_error_code(std::errc::timed_out);
   }
   return {};
 }
 
-// While one is there, system calls of this thread are interrupted from a time on, again and again:
-// a signal that comes before the call begins is missed by it.
+// Interrupts system calls of this thread by a signal, repeatedly from `after` until destruction: a
+// single signal could arrive just before a call begins, and would not interrupt it.
 class interrupting_timer {
 public:
   explicit interrupting_timer(std::chrono::milliseconds after) noexcept {

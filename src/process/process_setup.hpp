@@ -41,16 +41,16 @@ void reap_children() noexcept;
 // that, the process ends with SIGSEGV. A stack limit (`ulimit -s`) that is too low is raised if the
 // kernel permits; otherwise all it allows is allocated. Other threads get at least as much. Errors:
 // throws std::runtime_error with a message for the operator if the limit is too low to serve.
-inline constexpr std::size_t stack_ahead_bytes = 256 << 10; // the whole service uses 120 KiB
-void grow_stack_ahead();
+inline constexpr std::size_t preallocated_stack_bytes = 256 << 10; // more than the thread ever uses
+void preallocate_stack();
 
 // Disables transparent huge pages, which would make 2 MiB resident where 4 KiB are used, and keep
 // them resident after pages are returned. False if the kernel refuses.
-bool refuse_huge_pages() noexcept;
+bool disable_huge_pages() noexcept;
 
 // Makes glibc return large blocks (the buffers of a large body) to the kernel when they are freed.
 // By default glibc raises that threshold with each such block, and then retains tens of megabytes
 // in each thread's heap, which malloc_trim() does not reach.
-void give_large_blocks_back() noexcept;
+void return_large_blocks_to_kernel() noexcept;
 
 } // namespace kvcache::config

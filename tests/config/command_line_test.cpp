@@ -11,7 +11,7 @@
 namespace kvcache::config {
 namespace {
 
-// For each option a value that is not its default, and one that it must refuse.
+// For each option a valid value that is not its default, and an invalid one.
 struct sample {
   const char* name;
   const char* good;
@@ -66,12 +66,12 @@ std::string origin(const command_line& line, const option_row& row) {
   return line.origins.at(static_cast<std::size_t>(&row - option_table().data()));
 }
 
-TEST(command_line, has_a_sample_here_for_every_option) {
+TEST(command_line, is_tested_with_a_sample_of_every_option) {
   EXPECT_EQ(std::size(samples), option_table().size());
   for (const sample& s : samples) EXPECT_NE(row_of(s.name), nullptr) << s.name;
 }
 
-TEST(command_line, serves_with_defaults_when_told_nothing) {
+TEST(command_line, serves_with_defaults_without_arguments) {
   const command_line line = parse_command_line({}, {});
   EXPECT_EQ(line.what, command::serve);
   for (const option_row& row : option_table()) {
@@ -80,7 +80,7 @@ TEST(command_line, serves_with_defaults_when_told_nothing) {
   }
 }
 
-TEST(command_line, takes_every_option_as_a_flag) {
+TEST(command_line, accepts_every_option_as_a_flag) {
   for (const sample& s : samples) {
     const option_row& row = *row_of(s.name);
     const command_line line = parse_command_line({row.flag() + "=" + s.good}, {});
@@ -92,7 +92,7 @@ TEST(command_line, takes_every_option_as_a_flag) {
   }
 }
 
-TEST(command_line, takes_every_option_from_the_environment) {
+TEST(command_line, accepts_every_option_from_the_environment) {
   for (const sample& s : samples) {
     const option_row& row = *row_of(s.name);
     const command_line line = parse_command_line({}, {{row.environment_variable(), s.good}});
@@ -103,17 +103,17 @@ TEST(command_line, takes_every_option_from_the_environment) {
   }
 }
 
-TEST(command_line, lets_every_flag_win_over_the_environment) {
+TEST(command_line, prefers_every_flag_to_its_environment_variable) {
   for (const sample& s : samples) {
     const option_row& row = *row_of(s.name);
-    const command_line line = // the variable is not even looked at
+    const command_line line = // the variable is not read
         parse_command_line({row.flag() + "=" + s.good}, {{row.environment_variable(), s.bad}});
     EXPECT_EQ(line.what, command::serve) << line.text;
     EXPECT_EQ(shown(line, row), s.good);
   }
 }
 
-TEST(command_line, refuses_every_invalid_flag_by_its_name) {
+TEST(command_line, names_every_flag_with_an_invalid_value) {
   for (const sample& s : samples) {
     const option_row& row = *row_of(s.name);
     const command_line line = parse_command_line({row.flag() + "=" + s.bad}, {});
@@ -123,7 +123,7 @@ TEST(command_line, refuses_every_invalid_flag_by_its_name) {
   }
 }
 
-TEST(command_line, refuses_every_invalid_variable_by_its_name) {
+TEST(command_line, names_every_variable_with_an_invalid_value) {
   for (const sample& s : samples) {
     if (*s.bad == '\0') continue; // not set
     const option_row& row = *row_of(s.name);
@@ -135,14 +135,14 @@ TEST(command_line, refuses_every_invalid_variable_by_its_name) {
   }
 }
 
-TEST(command_line, takes_an_empty_variable_as_not_set) {
+TEST(command_line, treats_an_empty_variable_as_not_set) {
   const command_line line = parse_command_line({}, {{"KVCACHE_PORT", ""}});
   EXPECT_EQ(line.what, command::serve);
   EXPECT_EQ(line.settings.server.port, 7171);
 }
 
-// For some of them it would mean a server that is open by mistake.
-TEST(command_line, takes_no_empty_text_for_any_flag) {
+// For some flags, accepting it would leave the server open by mistake.
+TEST(command_line, rejects_an_empty_value_of_any_flag) {
   for (const option_row& row : option_table()) {
     for (const std::vector<std::string>& arguments :
          {std::vector<std::string>{row.flag() + "="}, {row.flag(), ""}, {row.flag() + "=", "::1"}})
@@ -164,7 +164,7 @@ TEST(command_line, warns_of_empty_variables_that_leave_the_server_open) {
   EXPECT_TRUE(parse_command_line({}, {{"KVCACHE_PORT", ""}}).warnings.empty());
 }
 
-TEST(command_line, names_the_item_that_is_no_host) {
+TEST(command_line, names_the_item_that_is_not_a_host) {
   struct {
     const char *list, *item;
   } const wrong[] = {{"a,localhost:7171", "localhost:7171"},
@@ -177,17 +177,17 @@ TEST(command_line, names_the_item_that_is_no_host) {
   for (const auto& each : wrong) {
     const command_line line = parse_command_line({std::string{"--allowed-hosts="} + each.list}, {});
     EXPECT_EQ(line.what, command::refuse) << each.list;
-    EXPECT_NE(line.text.find("(and '" + std::string{each.item} + "' is none)"), std::string::npos)
+    EXPECT_NE(line.text.find("('" + std::string{each.item} + "' is not one)"), std::string::npos)
         << line.text;
   }
 }
 
-TEST(command_line, takes_hosts_without_the_blanks_around_them) {
+TEST(command_line, trims_blanks_around_hosts) {
   const command_line line = parse_command_line({"--allowed-hosts", " a.example ,\t[::1]"}, {});
   EXPECT_EQ(line.settings.server.allowed_hosts, (std::vector<std::string>{"a.example", "[::1]"}));
 }
 
-TEST(command_line, takes_a_flag_with_its_value_apart_and_a_switch_without_one) {
+TEST(command_line, accepts_a_value_as_the_next_argument_and_a_switch_without_value) {
   const command_line line =
       parse_command_line({"--port", "0", "--enable-flush", "--threads", "auto"}, {});
   EXPECT_EQ(line.what, command::serve) << line.text;
@@ -196,13 +196,13 @@ TEST(command_line, takes_a_flag_with_its_value_apart_and_a_switch_without_one) {
   EXPECT_EQ(line.settings.server.threads, 0U);
 }
 
-TEST(command_line, lets_a_switch_be_taken_back) {
+TEST(command_line, accepts_false_for_a_switch) {
   const command_line line =
       parse_command_line({"--enable-flush=false"}, {{"KVCACHE_ENABLE_FLUSH", "1"}});
   EXPECT_FALSE(line.settings.server.enable_flush);
 }
 
-TEST(command_line, reads_a_negative_number_as_a_wrong_value_not_as_a_flag) {
+TEST(command_line, treats_a_negative_number_as_an_invalid_value_not_as_a_flag) {
   const command_line line = parse_command_line({"--port", "-5"}, {});
   EXPECT_EQ(line.what, command::refuse);
   EXPECT_NE(line.text.find("--port: '-5' is not valid, a whole number from 0 to 65535 is expected"),
@@ -210,7 +210,7 @@ TEST(command_line, reads_a_negative_number_as_a_wrong_value_not_as_a_flag) {
       << line.text;
 }
 
-TEST(command_line, refuses_what_it_does_not_know) {
+TEST(command_line, rejects_unknown_arguments) {
   for (const char* argument : {"--prot", "-x", "serve", "--port2=1"}) {
     const command_line line = parse_command_line({argument}, {});
     EXPECT_EQ(line.what, command::refuse);
@@ -218,7 +218,7 @@ TEST(command_line, refuses_what_it_does_not_know) {
   }
 }
 
-TEST(command_line, suggests_the_nearest_option_for_the_first_argument_that_is_none) {
+TEST(command_line, suggests_the_nearest_option_for_the_first_unknown_argument) {
   struct {
     std::vector<std::string> arguments;
     const char* text;
@@ -242,7 +242,7 @@ TEST(command_line, suggests_the_nearest_option_for_the_first_argument_that_is_no
   }
 }
 
-TEST(command_line, refuses_in_one_line) {
+TEST(command_line, writes_one_line_per_error) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--prot"}, {"--port"}, {"--port=x"}, {"--port="}, {"a\nb"}}) {
     const std::string text = parse_command_line(arguments, {}).text;
@@ -250,7 +250,7 @@ TEST(command_line, refuses_in_one_line) {
   }
 }
 
-TEST(command_line, refuses_a_flag_without_value_and_one_given_twice) {
+TEST(command_line, rejects_a_flag_without_value_and_a_repeated_flag) {
   for (const std::vector<std::string>& arguments :
        {std::vector<std::string>{"--port"}, {"--port", "1", "--port", "2"}}) {
     const command_line line = parse_command_line(arguments, {});
@@ -262,7 +262,7 @@ TEST(command_line, refuses_a_flag_without_value_and_one_given_twice) {
   }
 }
 
-TEST(command_line, names_variables_in_contradictions_that_they_make) {
+TEST(command_line, names_the_variable_that_causes_a_contradiction) {
   const command_line line =
       parse_command_line({"--emergency-percent=80"}, {{"KVCACHE_PRESSURE_PERCENT", "85"}});
   EXPECT_EQ(line.what, command::refuse);
@@ -271,34 +271,34 @@ TEST(command_line, names_variables_in_contradictions_that_they_make) {
   EXPECT_EQ(line.text.find("--pressure-percent"), std::string::npos) << line.text;
 }
 
-TEST(command_line, names_each_option_by_where_it_came_from_and_only_whole_names) {
+TEST(command_line, names_each_option_by_its_source_and_replaces_whole_names_only) {
   const command_line line = parse_command_line({"--bind=::"}, {{"KVCACHE_PORT", "1"}});
   EXPECT_EQ(name_origins("--port: --portal --bind --port", line.origins),
             "KVCACHE_PORT: --portal --bind KVCACHE_PORT");
 }
 
-TEST(command_line, refuses_options_that_contradict_each_other) {
+TEST(command_line, rejects_contradictory_options) {
   const command_line line =
       parse_command_line({"--pressure-percent=96", "--emergency-percent=96"}, {});
   EXPECT_EQ(line.what, command::refuse);
   EXPECT_NE(line.text.find("--pressure-percent"), std::string::npos) << line.text;
 }
 
-TEST(command_line, shows_foreign_bytes_in_its_messages_escaped) {
+TEST(command_line, escapes_untrusted_bytes_in_its_messages) {
   const command_line line = parse_command_line({"--port=\x1b[2J"}, {});
   EXPECT_NE(line.text.find("'\\x1b[2J'"), std::string::npos) << line.text;
 }
 
-TEST(command_line, warns_of_variables_that_are_no_options) {
+TEST(command_line, warns_of_unknown_variables) {
   const command_line line = parse_command_line({}, {{"KVCACHE_PROT", "1"}});
   EXPECT_EQ(line.what, command::serve);
   ASSERT_EQ(line.warnings.size(), 1U);
   EXPECT_EQ(
       line.warnings[0],
-      "environment variable KVCACHE_PROT is no option, ignored; did you mean 'KVCACHE_PORT'?");
+      "environment variable KVCACHE_PROT is not an option; ignored; did you mean 'KVCACHE_PORT'?");
 }
 
-TEST(command_line, passes_over_what_kubernetes_sets_for_a_service) {
+TEST(command_line, ignores_the_variables_of_a_kubernetes_service) {
   const command_line line =
       parse_command_line({}, {{"KVCACHE_SERVICE_HOST", "10.0.0.7"},
                               {"KVCACHE_SERVICE_PORT", "80"},
@@ -307,7 +307,7 @@ TEST(command_line, passes_over_what_kubernetes_sets_for_a_service) {
   EXPECT_TRUE(line.warnings.empty()) << line.warnings.front();
 }
 
-TEST(command_line, ignores_the_port_of_a_service_with_a_warning_and_the_way_out) {
+TEST(command_line, warns_of_the_port_variable_of_a_kubernetes_service_and_names_the_remedy) {
   const environment linked{{"KVCACHE_PORT", "tcp://10.0.0.7:7171"}};
   const command_line line = parse_command_line({}, linked);
   EXPECT_EQ(line.what, command::serve) << line.text;
@@ -320,19 +320,19 @@ TEST(command_line, ignores_the_port_of_a_service_with_a_warning_and_the_way_out)
   EXPECT_EQ(parse_command_line({"--port=80"}, linked).settings.server.port, 80);
 }
 
-TEST(command_line, leaves_the_escaping_of_its_warnings_to_the_log) {
+TEST(command_line, does_not_escape_its_warnings) {
   const command_line line = parse_command_line({}, {{"KVCACHE_A\\\n", "1"}});
   ASSERT_EQ(line.warnings.size(), 1U);
   EXPECT_NE(line.warnings[0].find("KVCACHE_A\\\n "), std::string::npos) << line.warnings[0];
 }
 
-TEST(command_line, reads_only_its_own_variables_of_the_environment) {
+TEST(command_line, reads_only_variables_with_its_own_prefix) {
   const std::array<const char*, 5> all{"PATH=/bin", "KVCACHE_PORT=1=2", "KVCACHE_BROKEN",
                                        "XKVCACHE_PORT=3", nullptr};
   EXPECT_EQ(read_environment(all.data()), (environment{{"KVCACHE_PORT", "1=2"}}));
 }
 
-TEST(command_line, helps_with_every_flag_its_default_and_its_variable) {
+TEST(command_line, describes_every_flag_with_default_and_variable_in_help) {
   for (const char* flag : {"--help", "-h"}) {
     const command_line line = parse_command_line({flag}, {});
     EXPECT_EQ(line.what, command::print_text);
@@ -347,13 +347,13 @@ TEST(command_line, helps_with_every_flag_its_default_and_its_variable) {
   }
 }
 
-TEST(command_line, tells_its_version) {
+TEST(command_line, prints_its_version) {
   const command_line line = parse_command_line({"--version"}, {});
   EXPECT_EQ(line.what, command::print_text);
   EXPECT_EQ(line.text, "keyvalue-cache " + std::string{version()} + "\n");
 }
 
-TEST(command_line, prints_the_configuration_with_its_origins) {
+TEST(command_line, prints_the_configuration_with_its_sources) {
   const command_line line = parse_command_line(
       {"--print-config", "--port=80", "--memory-limit", "1024M"}, {{"KVCACHE_THREADS", "2"}});
   EXPECT_EQ(line.what, command::print_config);
@@ -366,7 +366,7 @@ TEST(command_line, prints_the_configuration_with_its_origins) {
   EXPECT_NE(text.find("bind=127.0.0.1 # default\n"), std::string::npos) << text;
 }
 
-TEST(command_line, asks_for_health_with_the_options_given) {
+TEST(command_line, checks_health_at_the_given_address) {
   const command_line line = parse_command_line({"--health-check", "--port=80"}, {});
   EXPECT_EQ(line.what, command::check_health);
   EXPECT_EQ(line.settings.server.port, 80);

@@ -20,7 +20,7 @@ std::string read_document(const std::string& name) {
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
-// How a row of the table has to be written: | `--port` | `7171` | help text | `KVCACHE_PORT` |
+// The expected row of the table: | `--port` | `7171` | help text | `KVCACHE_PORT` |
 std::string documented_row(const option_row& row) {
   const std::string preset = row.value.write(options{});
   std::string help{row.help};
@@ -28,7 +28,7 @@ std::string documented_row(const option_row& row) {
          help + " | `" + row.environment_variable() + "` |\n";
 }
 
-TEST(option_documentation, lists_every_option_as_help_describes_it) {
+TEST(option_documentation, lists_every_option_with_the_text_of_help) {
   const std::string page = read_document("src/config/README.md");
   for (const option_row& row : option_table()) {
     EXPECT_NE(page.find(documented_row(row)), std::string::npos)

@@ -19,7 +19,7 @@ TEST(nearest_name, counts_insertions_deletions_replacements_and_swaps) {
   EXPECT_EQ(edit_distance("threads", "thread-count"), 6U);
 }
 
-TEST(nearest_name, is_the_one_with_the_fewest_changes) {
+TEST(nearest_name, is_the_candidate_with_the_fewest_changes) {
   const std::vector<std::string> names{"--port", "--max-key-chars", "--max-value-chars"};
   EXPECT_EQ(nearest_name("--prot", names, "--"), "--port");
   EXPECT_EQ(nearest_name("--max-keychars", names, "--"), "--max-key-chars");
@@ -34,7 +34,7 @@ TEST(nearest_name, ignores_the_prefix_and_the_case_of_letters) {
   EXPECT_EQ(nearest_name("KVCACHE_", names, "KVCACHE_"), "");
 }
 
-TEST(nearest_name, is_none_where_nothing_is_near) {
+TEST(nearest_name, is_empty_if_no_candidate_is_near) {
   const std::vector<std::string> names{"--port", "--bind"};
   EXPECT_EQ(nearest_name("--replication", names, "--"), "");
   EXPECT_EQ(nearest_name(std::string(100'000, '-'), names, "--"), "");

@@ -9,7 +9,7 @@
 namespace kvcache::config {
 namespace {
 
-TEST(option_table, has_each_name_once) {
+TEST(option_table, contains_each_name_once) {
   std::set<std::string_view> names;
   for (const option_row& row : option_table())
     EXPECT_TRUE(names.insert(row.name).second) << row.name;
@@ -21,7 +21,7 @@ TEST(option_table, derives_flag_and_variable_from_the_name) {
   EXPECT_EQ(row.environment_variable(), "KVCACHE_MAX_KEY_CHARS");
 }
 
-TEST(option_table, reads_back_each_default_that_it_writes) {
+TEST(option_table, parses_each_default_that_it_writes) {
   for (const option_row& row : option_table()) {
     const std::string preset = row.value.write(options{});
     if (preset.empty()) continue; // texts and lists that are not set
@@ -31,7 +31,7 @@ TEST(option_table, reads_back_each_default_that_it_writes) {
   }
 }
 
-TEST(option_table, leaves_the_options_alone_when_it_refuses) {
+TEST(option_table, leaves_the_options_unchanged_after_an_invalid_value) {
   for (const option_row& row : option_table()) {
     options settings;
     const std::string before = row.value.write(settings);
@@ -45,7 +45,7 @@ TEST(option_table, finds_no_contradiction_in_the_defaults) {
   EXPECT_EQ(find_contradiction(options{}), std::nullopt);
 }
 
-TEST(option_table, finds_thresholds_out_of_order) {
+TEST(option_table, rejects_thresholds_out_of_order) {
   options settings;
   settings.cache.eviction.pressure.emergency_percent =
       settings.cache.eviction.pressure.pressure_percent;
@@ -60,7 +60,7 @@ TEST(option_table, finds_thresholds_out_of_order) {
   EXPECT_TRUE(find_contradiction(settings));
 }
 
-TEST(option_table, finds_a_delay_that_leaves_no_time_to_drain) {
+TEST(option_table, rejects_a_drain_delay_that_leaves_no_time_to_drain) {
   options settings;
   settings.server.drain_delay_ms = settings.server.drain_timeout_ms;
   EXPECT_TRUE(find_contradiction(settings));

@@ -27,7 +27,7 @@ TEST(service_link, is_every_variable_that_kubernetes_sets_for_a_service) {
   for (const auto& each : set) EXPECT_TRUE(is_service_link(each.name, each.value)) << each.name;
 }
 
-TEST(service_link, is_no_option_of_ours_and_no_misspelled_one) {
+TEST(service_link, is_not_an_option_nor_a_misspelled_one) {
   struct {
     const char *name, *value;
   } const set[] = {
@@ -38,7 +38,7 @@ TEST(service_link, is_no_option_of_ours_and_no_misspelled_one) {
   for (const auto& each : set) EXPECT_FALSE(is_service_link(each.name, each.value)) << each.name;
 }
 
-TEST(service_link, takes_values_of_any_length) {
+TEST(service_link, accepts_values_of_any_length) {
   EXPECT_FALSE(is_service_link("KVCACHE_PORT", "tcp://" + std::string(1 << 20, 'x')));
 }
 

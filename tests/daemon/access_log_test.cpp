@@ -1,4 +1,4 @@
-// The real program's access log: what is in it, and what never is.
+// The access log of the real program, and that it contains no key.
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -18,7 +18,7 @@ using test::post_request;
 using test::put_request;
 using test::raw_client;
 
-// Sends the requests, each on a connection of its own, and returns all that the program then says.
+// Sends each request on its own connection, and returns the log of the program.
 std::string log_of(const std::vector<std::string>& options,
                    const std::vector<std::string>& requests) {
   std::vector<std::string> arguments{"--port=0", "--threads=1", "--enable-flush"};
@@ -39,8 +39,8 @@ std::size_t count(const std::string& text, const std::string& part) {
 
 const std::string hosted = " HTTP/1.1\r\nHost: localhost\r\n";
 
-// Requests that have a key or a value, spelled s3cr3t, in every place where a client may put one,
-// rightly or not.
+// Requests with a key or a value, s3cr3t, in every place where a client may put one, correctly or
+// not.
 std::vector<std::string> telling_requests() {
   return {
       put_request("s3cr3t", "s3cr3t"),
@@ -70,7 +70,7 @@ std::vector<std::string> telling_requests() {
   };
 }
 
-TEST(access_log, never_has_a_key_or_a_value_in_it) {
+TEST(access_log, never_contains_a_key_or_a_value) {
   const auto requests = telling_requests();
   for (const std::string format : {"text", "json"}) {
     const std::string log =
@@ -80,7 +80,7 @@ TEST(access_log, never_has_a_key_or_a_value_in_it) {
   }
 }
 
-TEST(access_log, is_printable_lines_whatever_was_sent) {
+TEST(access_log, consists_of_printable_lines_for_any_request) {
   const std::string nasty = "\x1b[2J\x07\xff\n\"\\";
   const std::string log = log_of({"--access-log", "--log-format=json"},
                                  {get_request("/" + nasty), nasty + " /put" + hosted + "\r\n",
@@ -94,11 +94,11 @@ TEST(access_log, is_printable_lines_whatever_was_sent) {
   EXPECT_EQ(accesses, 3U);
 }
 
-TEST(access_log, is_off_unless_asked_for) {
+TEST(access_log, is_off_by_default) {
   EXPECT_EQ(log_of({}, {get_request("/healthz")}).find("access"), std::string::npos);
 }
 
-TEST(access_log, has_one_in_so_many_requests_if_told_so) {
+TEST(access_log, contains_a_sample_of_requests_if_configured) {
   const std::vector<std::string> requests(10, get_request("/get?key=a"));
   const std::string log = log_of({"--access-log", "--access-log-sample=5"}, requests);
   EXPECT_EQ(count(log, " GET /get 404 "), 2U) << log;

@@ -69,7 +69,7 @@ TEST(derived_limits, raise_the_request_limits_with_the_character_limits) {
   EXPECT_EQ(limits.chunk_overhead_bytes, http::chunk_overhead_for(limits.body_bytes));
 }
 
-TEST(derived_limits, let_chunks_follow_a_body_limit_that_was_set) {
+TEST(derived_limits, derive_chunk_overhead_from_a_configured_body_limit) {
   config::options settings;
   settings.server.limits.body_bytes = 32 * mib;
   const http::http_limits limits = make_server_options(resolved(settings), 1024 * mib).limits;
@@ -77,7 +77,7 @@ TEST(derived_limits, let_chunks_follow_a_body_limit_that_was_set) {
   EXPECT_GT(limits.chunk_overhead_bytes, http::http_limits{}.chunk_overhead_bytes);
 }
 
-TEST(derived_limits, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_set) {
+TEST(derived_limits, fit_the_head_to_a_configured_target_limit) {
   config::options settings;
   settings.server.limits.target_bytes = 20'000;
   EXPECT_EQ(resolved(settings).server.limits.head_bytes, 20'000 + http::head_frame_bytes);
@@ -85,7 +85,7 @@ TEST(derived_limits, let_the_head_be_as_long_as_a_target_of_the_limit_that_was_s
   EXPECT_EQ(resolved(settings).server.limits.head_bytes, 16384U);
 }
 
-TEST(derived_limits, leave_a_large_body_room_for_its_framing_in_chunks) {
+TEST(derived_limits, allow_the_framing_of_a_large_body_in_small_chunks) {
   EXPECT_EQ(make_server_options(resolved(), 1024 * mib).limits.chunk_overhead_bytes, 16384U);
   config::options settings;
   settings.server.limits.max_value_chars = 1'000'000;
@@ -95,7 +95,7 @@ TEST(derived_limits, leave_a_large_body_room_for_its_framing_in_chunks) {
             limits.body_bytes / chunk_bytes * std::string_view{"80\r\n\r\n"}.size());
 }
 
-TEST(derived_limits, find_no_tight_limit_in_what_is_automatic) {
+TEST(derived_limits, cause_no_warning_if_they_are_automatic) {
   EXPECT_TRUE(find_tight_limits(resolved()).empty());
   config::options settings;
   settings.server.limits.max_key_chars = 1'000'000;
@@ -103,37 +103,38 @@ TEST(derived_limits, find_no_tight_limit_in_what_is_automatic) {
   EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
-TEST(derived_limits, tell_of_keys_that_can_be_put_and_not_be_got) {
+TEST(derived_limits, warn_of_keys_that_put_accepts_and_get_cannot_read) {
   config::options settings;
   settings.server.limits.max_key_chars = 3000;
   settings.server.limits.target_bytes = 8192;
   settings.server.limits.head_bytes = 20'000;
   const auto warnings = find_tight_limits(resolved(settings));
   ASSERT_EQ(warnings.size(), 2U);
-  EXPECT_EQ(warnings[0],
-            "--max-target-bytes (8192) is too small for every key that --max-key-chars (3000) lets "
-            "in, escaped: what was put may be out of the reach of a GET; 36009 would do");
+  EXPECT_EQ(
+      warnings[0],
+      "--max-target-bytes (8192) is too small for the longest escaped key that --max-key-chars "
+      "(3000) allows: GET cannot read every stored key; set at least 36009");
   EXPECT_TRUE(warnings[1].starts_with("--max-head-bytes (20000) is too small")) << warnings[1];
   EXPECT_NE(warnings[1].find("--max-key-chars (3000)"), std::string::npos) << warnings[1];
 }
 
-TEST(derived_limits, tell_of_keys_and_values_that_cannot_be_put_in_every_spelling) {
+TEST(derived_limits, warn_of_keys_and_values_that_put_rejects_in_their_longest_escaped_form) {
   config::options settings;
   settings.server.limits.max_key_chars = 100;
   settings.server.limits.max_value_chars = 1000;
   settings.server.limits.body_bytes = 1100 * 12 + 20;
   const auto warnings = find_tight_limits(resolved(settings));
   ASSERT_EQ(warnings.size(), 1U);
-  EXPECT_EQ(
-      warnings[0],
-      "--max-body-bytes (13220) is too small for every key and value that --max-key-chars "
-      "(100) and --max-value-chars (1000) let in, escaped: such a PUT is refused; 13221 would "
-      "do");
+  EXPECT_EQ(warnings[0],
+            "--max-body-bytes (13220) is too small for the longest escaped key and value that "
+            "--max-key-chars (100) and --max-value-chars (1000) allow: such a PUT is refused; set "
+            "at least "
+            "13221");
   settings.server.limits.body_bytes += 1;
   EXPECT_TRUE(find_tight_limits(resolved(settings)).empty());
 }
 
-TEST(derived_limits, take_a_request_limit_that_was_set_as_it_is) {
+TEST(derived_limits, leave_configured_request_limits_unchanged) {
   config::options settings;
   settings.server.limits.head_bytes = 1024;
   settings.server.limits.target_bytes = 1025;
@@ -144,7 +145,7 @@ TEST(derived_limits, take_a_request_limit_that_was_set_as_it_is) {
   EXPECT_EQ(limits.body_bytes, 1026U);
 }
 
-TEST(derived_limits, leave_a_number_of_threads_that_was_set) {
+TEST(derived_limits, leave_a_configured_number_of_threads_unchanged) {
   config::options settings;
   settings.server.threads = 7;
   EXPECT_EQ(resolved(settings).server.threads, 7U);
@@ -153,14 +154,14 @@ TEST(derived_limits, leave_a_number_of_threads_that_was_set) {
   EXPECT_EQ(resolved().cache.eviction.threads, threads);
 }
 
-TEST(derived_limits, let_connections_have_a_part_of_the_memory_limit_only) {
+TEST(derived_limits, grant_connections_a_part_of_the_memory_limit) {
   const config::options settings = resolved();
   EXPECT_EQ(make_server_options(settings, 2048 * mib).max_connections, 10'000U);
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_connections, 5'461U);
   EXPECT_EQ(make_server_options(settings, 64 * mib).max_buffer_bytes, 16 * mib);
 }
 
-TEST(derived_limits, let_the_kernel_hold_less_for_a_connection_where_memory_is_small) {
+TEST(derived_limits, shrink_socket_buffers_with_the_memory_limit) {
   constexpr std::size_t kib = 1024;
   const config::options settings = resolved();
   const auto sends = [&](std::uint64_t limit) {
@@ -179,16 +180,16 @@ TEST(derived_limits, let_the_kernel_hold_less_for_a_connection_where_memory_is_s
   EXPECT_EQ(receives(2048 * mib), 256 * kib);
 }
 
-TEST(derived_limits, tell_when_the_memory_limit_allows_fewer_connections_than_asked_for) {
+TEST(derived_limits, warn_if_the_memory_limit_allows_fewer_connections_than_configured) {
   const config::options settings = resolved();
   EXPECT_EQ(find_fewer_connections(settings, 2048 * mib), std::nullopt);
   EXPECT_EQ(connections_most(settings, 64 * mib), 5'461U);
   EXPECT_EQ(find_fewer_connections(settings, 64 * mib),
-            "the memory limit allows 5461 connections at a time, fewer than --max-connections "
+            "the memory limit allows only 5461 connections, fewer than --max-connections "
             "(10000)");
 }
 
-TEST(derived_limits, leave_descriptors_to_what_is_opened_beside_the_connections_served) {
+TEST(derived_limits, reserve_descriptors_for_everything_but_served_connections) {
   EXPECT_EQ(fit_to_open_files(resolved(), 1'048'576).server.max_connections, 10'000U);
   EXPECT_EQ(fit_to_open_files(resolved(), 0).server.max_connections, 10'000U); // not known
   EXPECT_EQ(fit_to_open_files(resolved(), 20).server.max_connections, 1U);
@@ -202,7 +203,7 @@ TEST(derived_limits, leave_descriptors_to_what_is_opened_beside_the_connections_
   EXPECT_GT(fit_to_open_files(resolved(), 1024).server.max_connections, 800U);
 }
 
-TEST(derived_limits, let_a_refused_body_be_discarded_as_long_as_one_may_take_to_come) {
+TEST(derived_limits, discard_a_rejected_body_for_at_least_the_body_timeout) {
   config::options settings = resolved();
   EXPECT_EQ(make_server_options(settings, 1024 * mib).timeouts.linger_total_ms, 30'000U);
   settings.server.timeouts.body_timeout_ms = 40'000;
@@ -223,7 +224,7 @@ TEST(load_caps, follow_the_lowest_limit) {
   EXPECT_EQ(lots.connections_most, 10'000U);
 }
 
-TEST(load_caps, grant_a_part_of_what_is_free_at_the_fullest_level) {
+TEST(load_caps, grant_a_part_of_the_free_memory_at_the_fullest_level) {
   // 95 % of 100 MiB less 75 MiB are 20 MiB, of which a quarter is granted.
   const std::vector<memory_reading> levels{level(75, 100), level(0, 100)};
   const load_now now{.connections = 1000, .buffer_bytes = 2 * mib};
@@ -240,13 +241,13 @@ TEST(load_caps, never_grant_more_than_their_share_of_the_limit) {
   EXPECT_EQ(caps.buffer_bytes, 16 * mib);
 }
 
-TEST(load_caps, leave_a_minimum_where_others_have_taken_everything) {
+TEST(load_caps, grant_a_minimum_if_other_processes_use_all_memory) {
   const http::load_caps caps = make_load_caps(resolved(), std::vector{level(64, 64)}, {});
   EXPECT_EQ(caps.connections_now, 5'461U / 16);
   EXPECT_EQ(caps.buffer_bytes, mib);
 }
 
-TEST(derived_limits, warn_of_values_that_need_more_memory_than_a_request_is_ever_left) {
+TEST(derived_limits, warn_of_values_that_need_more_memory_than_one_request_can_get) {
   config::options settings;
   settings.server.limits.max_value_chars =
       1'000'000; // 12 million bytes, escaped; three sixteenths are left

@@ -1,5 +1,5 @@
-// Whoever has been let in gets an answer: the real program is told to stop while requests wait in
-// every place there is, by clients that speak through plain sockets and count.
+// Each accepted request gets a response: the real program is stopped while requests wait in every
+// place, sent by clients that use plain sockets and count.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -20,8 +20,8 @@ using test::http_reply;
 using test::put_request;
 using test::raw_client;
 
-// Keeps the program from doing anything until it goes out of scope, when it is told to stop first:
-// so it finds the signal, and whatever was sent to it meanwhile, at the same time.
+// Suspends the program until it goes out of scope, and sends a stop signal before it resumes. So
+// the program finds the signal and the data sent meanwhile at the same time.
 class standstill {
 public:
   explicit standstill(const running_program& program) : program_(program) {
@@ -39,7 +39,7 @@ private:
   const running_program& program_;
 };
 
-TEST(drain, answers_connections_that_nobody_had_accepted_yet) {
+TEST(drain, responds_to_connections_in_the_accept_queue) {
   running_program program{{"--port=0", "--threads=2"}};
   const std::uint16_t port = program.wait_for_port();
   constexpr int waiting = 500;
@@ -47,7 +47,7 @@ TEST(drain, answers_connections_that_nobody_had_accepted_yet) {
   {
     const standstill until_told_to_stop{program};
     for (int i = 0; i < waiting; ++i) {
-      clients.emplace_back(port); // the kernel lets it in
+      clients.emplace_back(port); // the kernel accepts it
       clients.back().send(get_request("/get?key=a"));
     }
   }
@@ -63,7 +63,7 @@ TEST(drain, answers_connections_that_nobody_had_accepted_yet) {
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
-TEST(drain, answers_all_that_was_received_in_order_and_says_close_in_no_reply_but_the_last) {
+TEST(drain, responds_to_received_requests_in_order_and_announces_the_close_in_the_final_response) {
   running_program program{{"--port=0", "--threads=2"}};
   const std::uint16_t port = program.wait_for_port();
   constexpr int connections = 32;
@@ -90,7 +90,7 @@ TEST(drain, answers_all_that_was_received_in_order_and_says_close_in_no_reply_bu
     for (int i = 0; i < pipelined; ++i) {
       const http_reply reply = client.read_reply();
       EXPECT_NE(reply.body.find("\"key" + std::to_string(i) + "\""), std::string::npos);
-      if (i < pipelined - 1) { // which may be out before the signal is noticed
+      if (i < pipelined - 1) { // it may be sent before the signal is noticed
         EXPECT_FALSE(reply.has("connection")) << i;
       }
     }
@@ -100,7 +100,7 @@ TEST(drain, answers_all_that_was_received_in_order_and_says_close_in_no_reply_bu
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
-TEST(drain, sends_all_replies_to_a_peer_that_reads_slowly) {
+TEST(drain, sends_all_responses_to_a_slow_reader) {
   running_program program{{"--port=0", "--threads=1"}};
   const std::uint16_t port = program.wait_for_port();
   constexpr int pipelined = 200;
@@ -109,15 +109,15 @@ TEST(drain, sends_all_replies_to_a_peer_that_reads_slowly) {
   std::string requests;
   for (int i = 0; i < pipelined; ++i) requests += get_request("/get?key=a");
   client.send(requests);
-  http_reply reply = client.read_reply(); // by now the rest is made, and more than can be sent
+  http_reply reply = client.read_reply(); // the rest is ready now, and exceeds the socket buffers
   program.send_signal(SIGTERM);
   EXPECT_NE(program.wait_for_line("stopping"), "");
   for (int i = 1; i < pipelined; ++i) reply = client.read_reply();
   EXPECT_EQ(reply.status, 200U);
 }
 
-// Clients that connect anew for each request, until nobody listens any more.
-TEST(drain, lets_nobody_in_whom_it_does_not_answer) {
+// Clients that open a connection for each request until the server stops listening.
+TEST(drain, responds_on_every_connection_it_accepts) {
   running_program program{{"--port=0", "--threads=2"}};
   const std::uint16_t port = program.wait_for_port();
   constexpr int clients = 8;
@@ -137,7 +137,7 @@ TEST(drain, lets_nobody_in_whom_it_does_not_answer) {
             ++dropped;
           }
         } catch (const std::system_error&) {
-          return; // nobody listens
+          return; // the server has stopped listening
         }
       }
     });

@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""A stop under wrk's full load drops no request: wrk and the daemon count the same.
+"""A stop under full load drops no request: wrk and the daemon report the same number.
 
     drain_under_wrk_test.py KEYVALUE_CACHE
 
-Sends SIGTERM to the daemon while 64 connections of wrk keep it as busy as it can be. What the daemon says at its
-end to have answered must be what wrk has read to its end, and no reply may have failed or been late. That wrk
-finds nobody when it connects anew afterwards is as it should be: it counts its first write there as an error. That
-it had none before is seen from the connections, since after each it would have made another. Needs Debian's
-package wrk.
+Sends SIGTERM to the daemon while 64 connections of wrk saturate it. The number of responses that the daemon logs at
+its end must equal the number that wrk has received, and no response may have failed or timed out. Afterwards wrk
+cannot reconnect and counts its first write as an error, as expected. It had no error before if it opened no further
+connection, since it opens one after each error. Needs Debian's package wrk.
 """
 
 import http.client
@@ -26,10 +25,10 @@ from running import daemon, until
 
 CONNECTIONS = 64
 REQUESTS_BEFORE = 20_000
-FOR_EVER = "600s"  # it is told to stop
+DURATION = "600s"  # it is stopped before
 
 
-class Onlooker:
+class StatsClient:
     """Reads /stats, over one connection."""
 
     def __init__(self, port):
@@ -51,27 +50,27 @@ class Drain(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             log = pathlib.Path(folder) / "cache.log"
             with daemon(self.program, log) as cache:
-                onlooker = Onlooker(cache.port)
-                wrk = subprocess.Popen(["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{FOR_EVER}", "--timeout=60s",
+                stats_client = StatsClient(cache.port)
+                wrk = subprocess.Popen(["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{DURATION}", "--timeout=60s",
                                         f"http://127.0.0.1:{cache.port}/get?key=none"],
                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                 try:
-                    until("the load is on",
-                          lambda: onlooker.stats()["since_start"]["gets"] >= REQUESTS_BEFORE)
-                    before = onlooker.stats()["connections"]
-                    onlooker.close()
+                    until("the load has begun",
+                          lambda: stats_client.stats()["since_start"]["gets"] >= REQUESTS_BEFORE)
+                    before = stats_client.stats()["connections"]
+                    stats_client.close()
                     cache.process.send_signal(signal.SIGTERM)
                     self.assertEqual(cache.process.wait(timeout=60), 0)
                 finally:
-                    wrk.send_signal(signal.SIGINT)  # it sums up
+                    wrk.send_signal(signal.SIGINT)  # it prints its summary
                     report = wrk.communicate(timeout=60)[0]
-            last_words = log.read_text()
-        # Those of wrk, the onlooker's, and one with which wrk tries the address and which it closes.
+            log_text = log.read_text()
+        # Those of wrk, that of the statistics, and one with which wrk probes the address and which it closes.
         self.assertEqual((before["now"], before["total"]), (CONNECTIONS + 1, CONNECTIONS + 2), report)
         read = int(re.search(r"(\d+) requests in", report)[1])
-        answered = int(re.search(r"stopped, having answered (\d+) GETs", last_words)[1])
+        responded = int(re.search(r"stopped; responded to (\d+) GETs", log_text)[1])
         self.assertGreaterEqual(read, REQUESTS_BEFORE)
-        self.assertEqual(read, answered, report)
+        self.assertEqual(read, responded, report)
         errors = dict(re.findall(r"(\w+) (\d+)", re.search(r"Socket errors: (.*)|$", report)[1] or ""))
         for kind in ("connect", "read", "timeout"):
             self.assertEqual(errors.get(kind, "0"), "0", report)

@@ -1,5 +1,5 @@
-// The API document and the server's own tables say the same: of routes, and of refusals. (That the
-// server keeps to the document on the wire is tests/api/openapi_contract_test.py's part.)
+// The API document lists the routes and errors of the server's tables. (Whether the server follows
+// the document on the wire is checked by tests/api/openapi_contract_test.py.)
 #include "api/endpoint_table.hpp"
 
 #include <gtest/gtest.h>
@@ -29,7 +29,7 @@ json resolved(const json& part) {
   return resolved(document().at(json::json_pointer{part["$ref"].get<std::string>().substr(1)}));
 }
 
-// "post /put", and what it takes to be let in.
+// "post /put", and the permission it needs.
 using operation = std::pair<std::string, http::permission>;
 
 http::permission documented_permission(const json& described) {
@@ -38,7 +38,7 @@ http::permission documented_permission(const json& described) {
   return answers.contains("403") ? http::permission::write : http::permission::read;
 }
 
-TEST(openapi, documents_the_routes_of_the_router_no_more_no_less) {
+TEST(openapi, documents_exactly_the_routes_of_the_router) {
   std::set<operation> documented;
   for (const auto& [path, operations] : document()["paths"].items())
     for (const auto& [method, described] : operations.items())
@@ -54,11 +54,10 @@ TEST(openapi, documents_the_routes_of_the_router_no_more_no_less) {
   EXPECT_EQ(documented, routed);
 }
 
-// Status and message.
-using told = std::pair<unsigned, std::string>;
+using status_and_message = std::pair<unsigned, std::string>;
 
-std::set<told> documented_refusals() {
-  std::set<told> all;
+std::set<status_and_message> documented_refusals() {
+  std::set<status_and_message> all;
   for (const auto& [path, operations] : document()["paths"].items())
     for (const auto& [method, described] : operations.items())
       for (const auto& [status, answer] : described["responses"].items()) {
@@ -73,18 +72,18 @@ std::set<told> documented_refusals() {
   return all;
 }
 
-// What no documented operation can answer: nothing else may be missing in the document.
+// Errors that no documented operation returns. All others must be in the document.
 constexpr http::fault never_documented[] = {
-    http::fault::unknown_path,        // belongs to no path; the document's description tells it
+    http::fault::unknown_path, // belongs to no path; the description of the document states it
     http::fault::precondition_failed, // of conditional writes, which no endpoint offers
-    // The limits on requests end far below what the cache can hold, and what it can take in.
+    // The limits on requests are far below the limits of the cache.
     http::fault::entry_too_large,
     http::fault::beyond_memory,
 };
 
-std::set<told> possible_refusals() {
+std::set<status_and_message> possible_refusals() {
   const http::fault_table faults{http::http_limits{}};
-  std::set<told> all;
+  std::set<status_and_message> all;
   for (std::size_t i = 1; i < http::fault_count; ++i) {
     const auto code = static_cast<http::fault>(i);
     if (std::ranges::find(never_documented, code) != std::end(never_documented)) continue;
@@ -93,18 +92,18 @@ std::set<told> possible_refusals() {
   return all;
 }
 
-TEST(openapi, documents_every_refusal_that_can_be_and_no_other) {
-  const std::set<told> possible = possible_refusals();
-  const std::set<told> documented = documented_refusals();
+TEST(openapi, documents_exactly_the_possible_errors) {
+  const std::set<status_and_message> possible = possible_refusals();
+  const std::set<status_and_message> documented = documented_refusals();
   for (const auto& [status, message] : possible)
     EXPECT_TRUE(documented.contains({status, message})) << "missing: " << status << ' ' << message;
   for (const auto& [status, message] : documented)
     EXPECT_TRUE(possible.contains({status, message})) << "impossible: " << status << ' ' << message;
 }
 
-TEST(openapi, tells_that_a_path_it_does_not_list_is_not_found) {
+TEST(openapi, states_that_an_unlisted_path_is_not_found) {
   const auto description = document()["info"]["description"].get<std::string>();
-  EXPECT_NE(description.find("a path that is not listed here is answered with 404"),
+  EXPECT_NE(description.find("The response to a path that is not listed here is 404"),
             std::string::npos);
 }
 

@@ -1,4 +1,4 @@
-// The real program's life: exit codes, streams, signals, the start-up line.
+// The real program as a process: exit codes, streams, signals, the start-up line.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -22,7 +22,7 @@ using kvcache::tests::running_program;
 
 struct outcome {
   int exit_code = -1;
-  std::string output; // standard output, or standard error, as asked for in the command
+  std::string output; // standard output or standard error, as the command redirects
 };
 
 outcome run(const std::string& prefix, const std::string& arguments) {
@@ -61,14 +61,14 @@ TEST(program, prints_help_version_and_configuration_to_standard_output_and_ends_
   EXPECT_NE(config.output.find("threads=7 # environment KVCACHE_THREADS\n"), std::string::npos);
 }
 
-TEST(program, shows_in_the_configuration_what_auto_comes_to) {
+TEST(program, prints_the_resolved_values_of_auto) {
   const outcome config = run("", "--print-config");
   EXPECT_EQ(config.output.find("threads=auto"), std::string::npos) << config.output;
   EXPECT_NE(config.output.find("max-body-bytes=16384 # default\n"), std::string::npos)
       << config.output;
 }
 
-// Sends one request and returns all that comes back until the server closes.
+// Sends one request and returns all output until the server closes.
 std::string ask(std::uint16_t port, const std::string& request) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -91,7 +91,7 @@ std::string get(const std::string& path, const std::string& fields = "") {
   return "GET " + path + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + fields + "\r\n";
 }
 
-TEST(program, tells_address_threads_and_memory_limit_with_its_source_in_one_line_at_start) {
+TEST(program, logs_address_threads_and_memory_limit_with_its_source_at_start) {
   running_program program{{"--port=0", "--threads=3", "--memory-limit=64M"}};
   const std::string line = program.wait_for_line("listening on 127.0.0.1:");
   EXPECT_EQ(line.find(":0 "), std::string::npos) << line;
@@ -101,7 +101,7 @@ TEST(program, tells_address_threads_and_memory_limit_with_its_source_in_one_line
 
 #ifndef KVCACHE_SANITIZED // an instrumented program needs more memory, and more descriptors, than
                           // these
-TEST(program, serves_within_the_least_memory_limit_there_can_be) {
+TEST(program, serves_within_the_lowest_permitted_memory_limit) {
   running_program program{{"--port=0", "--memory-limit=16M"}};
   const std::uint16_t port = program.wait_for_port();
   const std::string body = R"({"key":"a","value":"b"})";
@@ -124,28 +124,28 @@ TEST(program, ends_with_0_on_sigterm_and_on_sigint) {
   }
 }
 
-TEST(program, says_at_its_end_how_much_it_has_answered) {
+TEST(program, logs_the_number_of_responses_at_its_end) {
   running_program program{{"--port=0"}};
   const std::uint16_t port = program.wait_for_port();
   for (int i = 0; i < 3; ++i) ask(port, get("/get?key=a"));
   ask(port, get("/healthz"));
   program.send_signal(SIGTERM);
-  EXPECT_NE(program.wait_for_line("stopped, having answered 3 GETs and 0 PUTs"), "");
+  EXPECT_NE(program.wait_for_line("stopped; responded to 3 GETs and 0 PUTs"), "");
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
-TEST(program, ends_at_once_on_a_second_signal) {
-  // The drain would wait for an hour.
+TEST(program, ends_immediately_on_a_second_signal) {
+  // The drain would last an hour.
   running_program program{{"--port=0", "--drain-delay-ms=3600000", "--drain-timeout-ms=3600001"}};
   ASSERT_NE(program.wait_for_port(), 0);
   program.send_signal(SIGTERM);
   ASSERT_NE(program.wait_for_line("stopping"), "");
   program.send_signal(SIGTERM);
-  EXPECT_NE(program.wait_for_line("ending at once"), "");
+  EXPECT_NE(program.wait_for_line("second stop signal"), "");
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
-TEST(program, logs_json_lines_if_told_so) {
+TEST(program, logs_json_lines_if_configured) {
   running_program program{{"--port=0", "--log-format=json"}};
   const std::string line = program.wait_for_line("listening on");
   EXPECT_EQ(line.find("{\"time\":\""), 0U) << line;
@@ -153,7 +153,7 @@ TEST(program, logs_json_lines_if_told_so) {
       << line;
 }
 
-TEST(program, ends_with_1_and_says_so_where_the_port_is_in_use) {
+TEST(program, ends_with_1_and_a_message_if_the_port_is_in_use) {
   running_program first{{"--port=0"}};
   const std::uint16_t port = first.wait_for_port();
   ASSERT_NE(port, 0);
@@ -164,13 +164,13 @@ TEST(program, ends_with_1_and_says_so_where_the_port_is_in_use) {
   EXPECT_EQ(second.wait_for_end(), 1);
 }
 
-TEST(program, ends_with_2_where_there_is_no_token_file) {
+TEST(program, ends_with_2_if_the_token_file_does_not_exist) {
   running_program program{{"--port=0", "--auth-token-file=/nonexistent/tokens"}};
   EXPECT_NE(program.wait_for_line("--auth-token-file /nonexistent/tokens: No such file"), "");
   EXPECT_EQ(program.wait_for_end(), 2);
 }
 
-TEST(program, names_the_variable_where_that_named_the_token_file) {
+TEST(program, names_the_variable_that_named_the_token_file) {
   const outcome wrong = run("KVCACHE_AUTH_TOKEN_FILE=/nonexistent/tokens", "--port=0 2>&1");
   EXPECT_EQ(wrong.exit_code, 2);
   EXPECT_NE(wrong.output.find("KVCACHE_AUTH_TOKEN_FILE /nonexistent/tokens: No such file"),
@@ -179,7 +179,7 @@ TEST(program, names_the_variable_where_that_named_the_token_file) {
 }
 
 #ifndef KVCACHE_SANITIZED // see above
-TEST(program, ends_with_1_and_a_message_where_it_cannot_even_begin) {
+TEST(program, ends_with_1_and_a_message_without_descriptors) {
   // There is one descriptor besides the standard ones, and the signals alone take two.
   const outcome wrong = run("exec 2>&1 3>&-; ulimit -n 4;", "--port=0");
   EXPECT_EQ(wrong.exit_code, 1);
@@ -187,7 +187,7 @@ TEST(program, ends_with_1_and_a_message_where_it_cannot_even_begin) {
 }
 #endif
 
-TEST(program, warns_of_a_variable_that_is_no_option) {
+TEST(program, warns_of_an_unknown_variable) {
   ASSERT_EQ(setenv("KVCACHE_PROT", "1", 1),
             0); // NOLINT(concurrency-mt-unsafe): the test has one thread
   running_program program{{"--port=0"}};
@@ -195,7 +195,7 @@ TEST(program, warns_of_a_variable_that_is_no_option) {
   EXPECT_NE(program.wait_for_line("KVCACHE_PROT"), "");
 }
 
-TEST(program, is_found_healthy_by_its_own_health_check_and_not_once_it_is_gone) {
+TEST(program, passes_its_own_health_check_until_it_ends) {
   running_program program{{"--port=0"}};
   const std::string port = std::to_string(program.wait_for_port());
   EXPECT_EQ(run("", "--health-check --port=" + port + " 2>&1").exit_code, 0);
@@ -206,7 +206,7 @@ TEST(program, is_found_healthy_by_its_own_health_check_and_not_once_it_is_gone) 
   EXPECT_NE(gone.output.find("Connection refused"), std::string::npos) << gone.output;
 }
 
-TEST(program, reads_its_tokens_again_on_sighup_and_keeps_them_if_they_are_wrong) {
+TEST(program, reloads_its_tokens_on_sighup_and_keeps_them_if_the_file_is_invalid) {
   std::string path = testing::TempDir() + "/tokensXXXXXX";
   const int descriptor = mkstemp(path.data());
   ASSERT_GE(descriptor, 0);
@@ -230,7 +230,7 @@ TEST(program, reads_its_tokens_again_on_sighup_and_keeps_them_if_they_are_wrong)
 
   std::ofstream{path} << "nonsense-secret\n";
   program.send_signal(SIGHUP);
-  const std::string line = program.wait_for_line("the tokens stay as they were");
+  const std::string line = program.wait_for_line("tokens unchanged");
   EXPECT_NE(line.find("line 1"), std::string::npos) << line;
   EXPECT_EQ(line.find("nonsense"), std::string::npos) << line;
   EXPECT_EQ(ask(port, get("/get?key=a", "Authorization: Bearer second\r\n")).substr(0, 12),
@@ -238,10 +238,10 @@ TEST(program, reads_its_tokens_again_on_sighup_and_keeps_them_if_they_are_wrong)
   unlink(path.c_str());
 }
 
-TEST(program, tells_how_many_connections_the_memory_limit_allows) {
+TEST(program, warns_of_the_number_of_connections_that_the_memory_limit_allows) {
   running_program program{{"--port=0", "--memory-limit=64M"}};
   const std::uint16_t port = program.wait_for_port();
-  EXPECT_NE(program.wait_for_line("5461 connections at a time"), "");
+  EXPECT_NE(program.wait_for_line("only 5461 connections"), "");
   EXPECT_NE(ask(port, get("/stats")).find("\"max_connections\":5461"), std::string::npos);
 }
 

@@ -1,5 +1,5 @@
-// Every example with curl in README.md and src/api/README.md, run against the real program: the
-// responses are as printed.
+// Runs every curl example of README.md and src/api/README.md against the real program and compares
+// the responses.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -96,25 +96,25 @@ void expect_responses_with_tokens(const document& shown) {
   expect_responses(shown.token_examples, {"--auth-token-file=" + tokens.path()});
 }
 
-TEST(readme, shows_the_responses_of_the_program) {
+TEST(readme, shows_the_actual_responses) {
   const document readme = read_document("README.md");
   EXPECT_GE(readme.examples.size(), 7U);
   expect_responses(readme.examples, {"--enable-flush"}); // as the text requires
 }
 
-TEST(readme, shows_the_responses_to_requests_with_tokens) {
+TEST(readme, shows_the_actual_responses_to_requests_with_tokens) {
   const document readme = read_document("README.md");
   EXPECT_GE(readme.token_examples.size(), 1U);
   expect_responses_with_tokens(readme);
 }
 
-TEST(api_documentation, shows_the_responses_of_the_program) {
+TEST(api_documentation, shows_the_actual_responses) {
   const document page = read_document("src/api/README.md");
   EXPECT_GE(page.examples.size(), 8U);
   expect_responses(page.examples, {});
 }
 
-TEST(api_documentation, shows_the_responses_to_requests_with_tokens) {
+TEST(api_documentation, shows_the_actual_responses_to_requests_with_tokens) {
   const document page = read_document("src/api/README.md");
   EXPECT_GE(page.token_examples.size(), 3U);
   expect_responses_with_tokens(page);

@@ -1,5 +1,5 @@
-// The real program as a child process: what it says on standard error, line by line, and how it
-// ends. Not thread-safe. The destructor kills what still runs.
+// The real program as a child process: its standard error, line by line, and its exit code. The
+// destructor kills it if it still runs. Thread-safety: none.
 #pragma once
 
 #include <sys/types.h>
@@ -21,13 +21,14 @@ public:
   running_program(const running_program&) = delete;
   running_program& operator=(const running_program&) = delete;
 
-  // Reads standard error until a line holds `text`; that line, or "" if the program ends before.
+  // Reads standard error until a line holds `text`; returns that line, or "" if the program ends
+  // before.
   std::string wait_for_line(const std::string& text);
 
-  // The port of its start-up line; 0 if it did not get there.
+  // The port of its start-up line; 0 if it ended before.
   std::uint16_t wait_for_port();
 
-  // What it still says, up to its end.
+  // The rest of its standard error, up to its end.
   std::string read_to_end();
 
   void send_signal(int signal) const;

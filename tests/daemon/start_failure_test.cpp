@@ -17,7 +17,7 @@ bool holds(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-TEST(start_failure, of_listening_names_the_address_the_cause_and_the_way_out) {
+TEST(start_failure, of_listening_names_address_cause_and_remedy) {
   struct {
     int error;
     const char *cause, *way_out;
@@ -38,7 +38,7 @@ TEST(start_failure, of_listening_names_the_address_the_cause_and_the_way_out) {
   EXPECT_EQ(explain_listen_failure("a", ENOBUFS), "cannot listen on a: No buffer space available");
 }
 
-TEST(start_failure, of_a_thread_names_the_limit_that_is_reached) {
+TEST(start_failure, of_a_thread_names_the_limit_reached) {
   thread_limits limits{.needed = 9};
   EXPECT_TRUE(holds(explain_thread_failure(limits), "kernel.threads-max"));
   limits.memory = std::uint64_t{64} << 20;
@@ -53,7 +53,7 @@ TEST(start_failure, of_a_thread_names_the_limit_that_is_reached) {
   EXPECT_TRUE(holds(explain_thread_failure(limits), "(ulimit -u)"));
 }
 
-TEST(start_failure, is_recognised_by_its_code_whichever_library_reports_it) {
+TEST(start_failure, is_recognised_by_the_error_code_of_either_library) {
   const std::system_error standard{EAGAIN, std::generic_category()};
   const boost::system::system_error boost{
       boost::system::error_code{EAGAIN, boost::system::system_category()}, "thread"};

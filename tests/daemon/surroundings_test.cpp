@@ -1,5 +1,5 @@
-// The real program in surroundings that are not as it would like: readers that do not read, closed
-// descriptors, limits, file systems that do not answer, children it has not started.
+// The real program in adverse environments: readers that do not read, closed descriptors, limits,
+// file systems that do not respond, inherited children.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <pty.h>
@@ -38,7 +38,7 @@ using test::get_request;
 using test::put_request;
 using test::raw_client;
 
-// Another user than root, who may not read much and has no other process.
+// An unprivileged user without other processes.
 constexpr uid_t nobody_else = 64'321;
 
 std::function<void()> with_standard_error(int descriptor) {
@@ -50,9 +50,9 @@ std::string text_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-// Until it holds: false if that takes longer than anything on a machine that works.
+// Waits for the condition. False after a time that a working machine never needs.
 template <class Condition>
-bool comes_true(Condition condition) {
+bool becomes_true(Condition condition) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{60};
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;
@@ -65,7 +65,7 @@ bool comes_true(Condition condition) {
 std::uint16_t wait_for_port_in(const fs::path& log) {
   const std::string before = "listening on 127.0.0.1:";
   std::string text;
-  comes_true([&] {
+  becomes_true([&] {
     text = text_of(log);
     const auto at = text.find(before);
     return at != std::string::npos && text.find('\n', at) != std::string::npos;
@@ -102,7 +102,7 @@ private:
   std::string path_ = testing::TempDir() + "/surroundingsXXXXXX";
 };
 
-// ---- a log that nobody reads --------------------------------------------------------------------
+// ---- a log without reader ----------------------------------------------------------------------
 
 TEST(program_with_a_stuck_log_reader, serves_and_ends_with_0_on_sigterm) {
   for (const bool access_log : {false, true}) {
@@ -111,7 +111,7 @@ TEST(program_with_a_stuck_log_reader, serves_and_ends_with_0_on_sigterm) {
     running_program program{arguments};
     const std::uint16_t port = program.wait_for_port();
     ASSERT_NE(port, 0);
-    // The pipe that was read until now is full from here on.
+    // From here on the pipe is full.
     const int filled = open(("/proc/" + std::to_string(program.pid()) + "/fd/2").c_str(),
                             O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     ASSERT_GE(filled, 0);
@@ -144,7 +144,7 @@ TEST(program_with_a_stuck_log_reader, ends_with_0_on_sigterm_at_a_stopped_termin
   close(user);
 }
 
-TEST(program_with_a_stuck_log_reader, ends_with_1_where_the_port_is_in_use) {
+TEST(program_with_a_stuck_log_reader, ends_with_1_if_the_port_is_in_use) {
   running_program first{{"--port=0"}};
   const std::string port = std::to_string(first.wait_for_port());
   for (const char* access_log : {"--access-log=false", "--access-log"}) {
@@ -154,13 +154,13 @@ TEST(program_with_a_stuck_log_reader, ends_with_1_where_the_port_is_in_use) {
   }
 }
 
-TEST(program_with_a_stuck_log_reader, ends_with_2_for_a_wrong_option) {
+TEST(program_with_a_stuck_log_reader, ends_with_2_for_an_invalid_option) {
   const full_pipe pipe;
   running_program program{{"--prot=1"}, with_standard_error(pipe.writing_end())};
   EXPECT_EQ(program.wait_for_end(), 2);
 }
 
-TEST(program_with_a_stuck_log_reader, ends_with_1_as_a_health_check_that_fails) {
+TEST(program_with_a_stuck_log_reader, ends_with_1_as_a_failed_health_check) {
   const full_pipe pipe;
   running_program program{{"--health-check", "--port=0"}, with_standard_error(pipe.writing_end())};
   EXPECT_EQ(program.wait_for_end(), 1);
@@ -177,7 +177,7 @@ TEST(program, serves_and_ends_with_0_without_standard_descriptors) {
     std::error_code error;
     return fs::read_symlink(files / name, error).string();
   };
-  ASSERT_TRUE(comes_true([&] { // it listens
+  ASSERT_TRUE(becomes_true([&] { // it listens
     for (int descriptor = 0; descriptor < 64; ++descriptor)
       if (target(std::to_string(descriptor)).starts_with("socket:")) return true;
     return false;
@@ -187,7 +187,7 @@ TEST(program, serves_and_ends_with_0_without_standard_descriptors) {
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
-TEST(program, ends_with_1_where_what_it_is_asked_to_print_cannot_be_written) {
+TEST(program, ends_with_1_if_its_output_cannot_be_written) {
   for (const char* what : {"--help", "--version", "--print-config"}) {
     running_program full{{what}, [] {
                            const int device = open("/dev/full", O_WRONLY | O_CLOEXEC);
@@ -200,7 +200,7 @@ TEST(program, ends_with_1_where_what_it_is_asked_to_print_cannot_be_written) {
   }
 }
 
-TEST(program, goes_on_serving_when_its_log_file_may_not_grow) {
+TEST(program, continues_to_serve_at_the_size_limit_of_its_log_file) {
   const temporary_directory directory;
   const fs::path log = directory / "log";
   running_program program{{"--port=0", "--access-log"}, [&log] {
@@ -220,7 +220,7 @@ TEST(program, goes_on_serving_when_its_log_file_may_not_grow) {
 
 // ---- token files --------------------------------------------------------------------------------
 
-TEST(program_with_a_token_file, obeys_sigterm_after_a_sighup_that_finds_a_fifo) {
+TEST(program_with_a_token_file, ends_on_sigterm_after_a_sighup_that_finds_a_fifo) {
   const temporary_directory directory;
   const fs::path tokens = directory / "tokens";
   std::ofstream{tokens} << "read-only first\n";
@@ -229,13 +229,13 @@ TEST(program_with_a_token_file, obeys_sigterm_after_a_sighup_that_finds_a_fifo) 
   fs::remove(tokens);
   ASSERT_EQ(mkfifo(tokens.c_str(), 0600), 0);
   program.send_signal(SIGHUP);
-  const std::string line = program.wait_for_line("the tokens stay as they were");
+  const std::string line = program.wait_for_line("tokens unchanged");
   EXPECT_NE(line.find("it is not a regular file"), std::string::npos) << line;
   program.send_signal(SIGTERM);
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
-TEST(program_with_a_token_file, does_not_start_with_a_fifo_and_ends_with_2) {
+TEST(program_with_a_token_file, ends_with_2_if_the_file_is_a_fifo) {
   const temporary_directory directory;
   const fs::path tokens = directory / "tokens";
   ASSERT_EQ(mkfifo(tokens.c_str(), 0600), 0);
@@ -244,7 +244,7 @@ TEST(program_with_a_token_file, does_not_start_with_a_fifo_and_ends_with_2) {
   EXPECT_EQ(program.wait_for_end(), 2);
 }
 
-TEST(program_with_a_token_file, warns_at_start_and_at_sighup_where_everybody_may_read_it) {
+TEST(program_with_a_token_file, warns_at_start_and_on_sighup_if_every_user_may_read_it) {
   const temporary_directory directory;
   const fs::path tokens = directory / "tokens";
   std::ofstream{tokens} << "read-only first\n";
@@ -256,8 +256,8 @@ TEST(program_with_a_token_file, warns_at_start_and_at_sighup_where_everybody_may
   EXPECT_NE(program.wait_for_line("every user of this machine may read it (mode 0644)"), "");
 }
 
-// A file system whose server never answers: every access blocks, as on a network mount whose server
-// is gone. Not thread-safe.
+// A file system whose server never responds: every access blocks, as on a network mount without its
+// server. Thread-safety: none.
 class dead_mount {
 public:
   explicit dead_mount(fs::path where) : where_(std::move(where)) {
@@ -284,7 +284,7 @@ private:
   int error_ = 0;
 };
 
-TEST(program_with_a_token_file, obeys_sigterm_while_its_file_system_does_not_answer) {
+TEST(program_with_a_token_file, ends_on_sigterm_while_its_file_system_does_not_respond) {
 #ifdef KVCACHE_SANITIZED
   GTEST_SKIP() << "a leak check stops all threads first, which this one's file system prevents";
 #endif
@@ -305,9 +305,10 @@ TEST(program_with_a_token_file, obeys_sigterm_while_its_file_system_does_not_ans
   fs::remove(tokens);
   fs::create_symlink(dead / "tokens", tokens);
   running.send_signal(SIGHUP);
-  ASSERT_TRUE(comes_true([&] { return signals_of(running, "ShdPnd") == 0; })); // it has been taken
+  ASSERT_TRUE(
+      becomes_true([&] { return signals_of(running, "ShdPnd") == 0; })); // it has been delivered
   running.send_signal(SIGHUP);
-  EXPECT_NE(running.wait_for_line("does its file system answer?"), "");
+  EXPECT_NE(running.wait_for_line("check that its file system"), "");
   EXPECT_EQ(
       raw_client{port}.ask(get_request("/get?key=a", "Authorization: Bearer first\r\n")).status,
       404U);
@@ -315,9 +316,9 @@ TEST(program_with_a_token_file, obeys_sigterm_while_its_file_system_does_not_ans
   EXPECT_EQ(running.wait_for_end(), 0);
 
   running_program starting{{"--port=0", "--auth-token-file=" + tokens.string()}};
-  // From then on the signal is no longer deadly.
+  // From then on the signal does not kill it.
   ASSERT_TRUE(
-      comes_true([&] { return (signals_of(starting, "SigBlk") >> (SIGTERM - 1) & 1U) != 0; }));
+      becomes_true([&] { return (signals_of(starting, "SigBlk") >> (SIGTERM - 1) & 1U) != 0; }));
   starting.send_signal(SIGTERM);
   EXPECT_NE(starting.wait_for_line("stopped before it could serve"), "");
   EXPECT_EQ(starting.wait_for_end(), 0);
@@ -325,9 +326,9 @@ TEST(program_with_a_token_file, obeys_sigterm_while_its_file_system_does_not_ans
 
 // ---- limits -------------------------------------------------------------------------------------
 
-#ifndef KVCACHE_SANITIZED // an instrumented program has threads of its own, and larger frames
+#ifndef KVCACHE_SANITIZED // an instrumented program has more threads and larger frames
 
-// A control group for processes, removed at the end. Not thread-safe.
+// A cgroup for processes, removed at the end. Thread-safety: none.
 class process_group {
 public:
   explicit process_group(unsigned most) {
@@ -342,7 +343,7 @@ public:
     made_ = limit.good();
   }
   ~process_group() {
-    comes_true([this] { return rmdir(path_.c_str()) == 0 || errno != EBUSY; });
+    becomes_true([this] { return rmdir(path_.c_str()) == 0 || errno != EBUSY; });
   }
   process_group(const process_group&) = delete;
   process_group& operator=(const process_group&) = delete;
@@ -355,7 +356,7 @@ private:
   bool made_ = false;
 };
 
-TEST(program, names_the_process_limit_of_its_control_group_where_that_keeps_it_from_starting) {
+TEST(program, names_the_process_limit_of_its_cgroup_if_that_prevents_its_start) {
   for (const unsigned most : {1U, 2U, 3U, 4U, 5U}) { // at each thread that it starts
     const process_group group{most};
     if (!group.made()) GTEST_SKIP() << "no control group for processes can be made here";
@@ -369,7 +370,7 @@ TEST(program, names_the_process_limit_of_its_control_group_where_that_keeps_it_f
   }
 }
 
-TEST(program, names_the_process_limit_of_its_user_where_that_keeps_it_from_starting) {
+TEST(program, names_the_process_limit_of_its_user_if_that_prevents_its_start) {
   running_program program{{"--port=0"}, [] {
                             const rlimit one{1, 1};
                             setrlimit(RLIMIT_NPROC, &one);
@@ -379,7 +380,7 @@ TEST(program, names_the_process_limit_of_its_user_where_that_keeps_it_from_start
   EXPECT_EQ(program.wait_for_end(), 1);
 }
 
-TEST(program, names_the_limit_of_open_files_where_that_keeps_it_from_starting) {
+TEST(program, names_the_limit_of_open_files_if_that_prevents_its_start) {
   for (const rlim_t most : {6U, 8U, 10U, 12U}) {
     running_program program{{"--port=0", "--threads=2"}, [most] {
                               const rlimit few{most, most};
@@ -410,12 +411,12 @@ TEST(program, names_the_limit_of_open_files_where_its_token_file_cannot_be_opene
   }
 }
 
-TEST(program, says_that_an_address_is_not_there_and_a_port_not_allowed) {
+TEST(program, names_an_unavailable_address_and_a_privileged_port) {
   running_program elsewhere{{"--port=0", "--bind=192.0.2.1"}};
   EXPECT_NE(elsewhere.wait_for_line("no interface of this machine has this address"), "");
   EXPECT_EQ(elsewhere.wait_for_end(), 1);
   if (text_of("/proc/sys/net/ipv4/ip_unprivileged_port_start") == "0\n")
-    return; // every user may have every port here
+    return; // every user may use every port here
   running_program low{{"--port=1"}, [] {
                         if (geteuid() == 0 && setuid(nobody_else) != 0) _exit(126);
                       }};
@@ -427,7 +428,7 @@ std::function<void()> with_stack_kib(rlim_t kib) {
   return [kib] {
     const rlimit bytes{kib << 10, kib << 10};
     setrlimit(RLIMIT_STACK, &bytes);
-    if (geteuid() == 0 && setuid(nobody_else) != 0) _exit(126); // who may not raise it
+    if (geteuid() == 0 && setuid(nobody_else) != 0) _exit(126); // a user who may not raise it
   };
 }
 
@@ -444,7 +445,7 @@ TEST(program, serves_with_a_small_stack) {
   }
 }
 
-TEST(program, says_where_the_stack_is_too_small) {
+TEST(program, ends_with_a_message_if_the_stack_is_too_small) {
   running_program program{{"--port=0"}, with_stack_kib(160)};
   EXPECT_NE(program.wait_for_line("the stack limit (ulimit -s) leaves"), "");
   EXPECT_EQ(program.wait_for_end(), 1);
@@ -452,10 +453,11 @@ TEST(program, says_where_the_stack_is_too_small) {
 
 #endif
 
-// ---- children it has not started ----------------------------------------------------------------
+// ---- inherited children
+// --------------------------------------------------------------------------
 
-// Starts a process whose parent ends at once, and that ends itself when `pipe` is closed. Its
-// number is written to `told`.
+// Starts a process whose parent ends immediately, and that ends when `pipe` is closed. Its number
+// is written to `told`.
 void leave_an_orphan(int pipe, int told) {
   if (fork() != 0) return;
   if (fork() != 0) _exit(0);
@@ -466,14 +468,14 @@ void leave_an_orphan(int pipe, int told) {
   _exit(0);
 }
 
-TEST(program, leaves_no_zombies_of_orphans_that_become_its_children) {
+TEST(program, reaps_adopted_orphans) {
   std::array<int, 2> life{};
   std::array<int, 2> number{};
   ASSERT_EQ(pipe2(life.data(), O_CLOEXEC), 0);
   ASSERT_EQ(pipe2(number.data(), O_CLOEXEC), 0);
   running_program program{{"--port=0"}, [&] {
                             close(life[1]);
-                            prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); // orphans go to it
+                            prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); // it adopts orphans
                             leave_an_orphan(life[0], number[1]);
                           }};
   ASSERT_NE(program.wait_for_port(), 0);
@@ -481,9 +483,9 @@ TEST(program, leaves_no_zombies_of_orphans_that_become_its_children) {
   ASSERT_EQ(read(number[0], &orphan, sizeof(orphan)), static_cast<ssize_t>(sizeof(orphan)));
   const std::string parent = "PPid:\t" + std::to_string(program.pid()) + "\n";
   const fs::path status = "/proc/" + std::to_string(orphan) + "/status";
-  ASSERT_TRUE(comes_true([&] { return text_of(status).find(parent) != std::string::npos; }));
+  ASSERT_TRUE(becomes_true([&] { return text_of(status).find(parent) != std::string::npos; }));
   close(life[1]); // it ends
-  EXPECT_TRUE(comes_true([&] { return kill(orphan, 0) != 0 && errno == ESRCH; }))
+  EXPECT_TRUE(becomes_true([&] { return kill(orphan, 0) != 0 && errno == ESRCH; }))
       << text_of(status);
   program.send_signal(SIGTERM);
   EXPECT_EQ(program.wait_for_end(), 0);
@@ -492,7 +494,7 @@ TEST(program, leaves_no_zombies_of_orphans_that_become_its_children) {
 
 // ---- options ------------------------------------------------------------------------------------
 
-TEST(program, shows_in_the_configuration_the_memory_limit_in_force_and_its_source) {
+TEST(program, prints_the_memory_limit_in_force_and_its_source) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
   running_program program{{"--print-config", "--memory-limit=64M"},
@@ -511,7 +513,7 @@ TEST(program, shows_in_the_configuration_the_memory_limit_in_force_and_its_sourc
 }
 
 #ifndef KVCACHE_SANITIZED // an instrumented program does not start within 32 MiB
-TEST(program, warns_at_start_where_the_memory_limit_is_too_small_for_the_longest_value) {
+TEST(program, warns_at_start_if_the_memory_limit_is_too_small_for_the_longest_value) {
   running_program program{{"--port=0", "--memory-limit=32M", "--max-value-chars=1000000"}};
   EXPECT_NE(program.wait_for_line("warn  the memory limit, 32 MiB (--memory-limit), is too small"),
             "");

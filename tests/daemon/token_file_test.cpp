@@ -19,7 +19,7 @@ std::string fault_of(std::string_view text) {
   return fault == nullptr ? "" : fault->what;
 }
 
-TEST(token_file, reads_tokens_with_what_they_allow) {
+TEST(token_file, parses_tokens_with_their_permissions) {
   const auto parsed =
       parse_token_file("# dashboards\nread-only  abc.DEF-1_2~3+4/5==\n\n  read-write\tsecret \r\n");
   const auto* tokens = std::get_if<token_list>(&parsed);
@@ -31,7 +31,7 @@ TEST(token_file, reads_tokens_with_what_they_allow) {
   EXPECT_EQ((*tokens)[1].grants, permission::write);
 }
 
-TEST(token_file, names_the_line_of_a_fault_and_never_its_content) {
+TEST(token_file, names_the_line_of_a_fault_but_never_its_content) {
   for (const char* line :
        {"read-write", "read-write \n", "secret", "write secret", "read-only two secrets",
         "read-only s\xc3\xa9", "read-only ===", "read-only a=b", "Read-Only secret"}) {
@@ -40,12 +40,12 @@ TEST(token_file, names_the_line_of_a_fault_and_never_its_content) {
   }
 }
 
-TEST(token_file, refuses_a_file_without_tokens) {
-  EXPECT_EQ(fault_of(""), "there is no token in it");
-  EXPECT_EQ(fault_of("# nothing\n\n"), "there is no token in it");
+TEST(token_file, rejects_a_file_without_tokens) {
+  EXPECT_EQ(fault_of(""), "it contains no token");
+  EXPECT_EQ(fault_of("# nothing\n\n"), "it contains no token");
 }
 
-TEST(token_file, says_why_it_cannot_be_read) {
+TEST(token_file, reports_why_it_cannot_be_read) {
   const auto parsed = read_token_file("/nonexistent/tokens");
   ASSERT_TRUE(std::holds_alternative<token_file_fault>(parsed));
   EXPECT_EQ(std::get<token_file_fault>(parsed).what, "No such file or directory");
@@ -54,7 +54,7 @@ TEST(token_file, says_why_it_cannot_be_read) {
             "it is not a regular file");
 }
 
-// A file that is there while a test runs.
+// A file that exists during a test.
 class file_of_test {
 public:
   explicit file_of_test(const std::string& text) {
@@ -89,7 +89,7 @@ TEST(token_file, reads_no_more_than_64_kib) {
             "it is larger than 64 KiB");
 }
 
-TEST(token_file, warns_where_every_user_may_read_or_write_it_and_only_there) {
+TEST(token_file, warns_only_if_every_user_may_read_or_write_it) {
   const file_of_test file{"read-only abc\n"};
   const auto warning = [&](mode_t mode) {
     chmod(file.path().c_str(), mode);
@@ -97,8 +97,10 @@ TEST(token_file, warns_where_every_user_may_read_or_write_it_and_only_there) {
   };
   EXPECT_EQ(warning(0600), "");
   EXPECT_EQ(warning(0640), "");
-  EXPECT_EQ(warning(0644), "every user of this machine may read it (mode 0644): chmod o= it");
-  EXPECT_EQ(warning(0602), "every user of this machine may change it (mode 0602): chmod o= it");
+  EXPECT_EQ(warning(0644),
+            "every user of this machine may read it (mode 0644); restrict it with chmod o=");
+  EXPECT_EQ(warning(0602),
+            "every user of this machine may change it (mode 0602); restrict it with chmod o=");
 }
 
 TEST(token_file, reads_a_file) {

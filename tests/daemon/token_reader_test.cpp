@@ -15,7 +15,7 @@ config::token_file file_with(const std::string& secret) {
   return {{{secret, http::permission::read}}, {}};
 }
 
-TEST(token_reader, reads_on_another_thread_and_hands_out_once) {
+TEST(token_reader, reads_on_another_thread_and_returns_the_result_once) {
   std::promise<void> done;
   token_reader reader{"path", [&done] { done.set_value(); },
                       [](const std::string& path) { return file_with(path); }};
@@ -28,14 +28,14 @@ TEST(token_reader, reads_on_another_thread_and_hands_out_once) {
   EXPECT_FALSE(reader.take());
 }
 
-// Outlives the reader, as a read does that a dead file system blocks.
+// Outlives the reader, like a read that a file system blocks.
 struct blocked_read {
   std::latch begun{1};
   std::promise<void> open;
   std::promise<void> over;
 };
 
-TEST(token_reader, ends_while_a_read_is_blocked_and_calls_nobody_later) {
+TEST(token_reader, is_destroyed_during_a_blocked_read_and_makes_no_call_afterwards) {
   const auto blocked = std::make_shared<blocked_read>();
   {
     token_reader reader{"", [blocked] { ADD_FAILURE() << "called after its end"; },
@@ -53,11 +53,11 @@ TEST(token_reader, ends_while_a_read_is_blocked_and_calls_nobody_later) {
   blocked->over.get_future().wait();
 }
 
-TEST(token_reader, reads_once_more_where_it_is_asked_during_a_read) {
+TEST(token_reader, reads_again_after_a_request_during_a_read) {
   std::latch begun{1};
   std::promise<void> open;
   std::promise<void> done;
-  int reads = 0; // the reading thread's, until it is done
+  int reads = 0; // of the reading thread, until it is done
   token_reader reader{"", [&done] { done.set_value(); },
                       [&](const std::string&) {
                         if (reads++ == 0) {

@@ -4,9 +4,9 @@
     dashboard_test.py KEYVALUE_CACHE
 
 Starts the daemon and Debian's prometheus on free ports of 127.0.0.1, sends traffic, lets Prometheus
-scrape it with the rules of docker/, and asks it each query. A dashboard query must give at least one
-series, and only finite numbers; an alert's expression must have data to decide on (asked with the
-modifier bool, which gives 0 or 1 where the alert would filter).
+scrape it with the rules of docker/, and evaluates each query. A dashboard query must return at least
+one series, and only finite numbers. The expression of an alert must have data: evaluated with the
+modifier bool, it returns 0 or 1 instead of filtering.
 """
 
 import http.client
@@ -46,7 +46,7 @@ class Cache:
     def __init__(self, port):
         self.port = port
 
-    def ask(self, method, target, body=None):
+    def request(self, method, target, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request(method, target, body)
@@ -56,18 +56,18 @@ class Cache:
 
     def is_ready(self):
         try:
-            return self.ask("GET", "/readyz") == 200
+            return self.request("GET", "/readyz") == 200
         except OSError:
             return False
 
     def send_traffic(self):
-        """Some of everything that is counted."""
+        """Requests of every kind that is counted."""
         put = json.dumps({"key": "a", "value": "b"})
-        assert self.ask("POST", "/put", put) == 200
-        assert self.ask("GET", "/get?key=a") == 200
-        assert self.ask("GET", "/get?key=never-stored") == 404
-        assert self.ask("POST", "/delete", json.dumps({"key": "a"})) == 200
-        assert self.ask("POST", "/put", "no JSON") == 400
+        assert self.request("POST", "/put", put) == 200
+        assert self.request("GET", "/get?key=a") == 200
+        assert self.request("GET", "/get?key=never-stored") == 404
+        assert self.request("POST", "/delete", json.dumps({"key": "a"})) == 200
+        assert self.request("POST", "/put", "no JSON") == 400
 
 
 class PrometheusServer:
@@ -108,7 +108,7 @@ def dashboard_queries():
 
 
 def filled_in(query):
-    """The query with Grafana's variables replaced by what Grafana would put there."""
+    """The query with the variables of Grafana replaced by values."""
     return query.replace("$__rate_interval", "30s").replace("$instance", ".*")
 
 
@@ -145,11 +145,11 @@ class Dashboard(unittest.TestCase):
 
         until(f"{SCRAPES_NEEDED} scrapes succeed", scraped_enough)
 
-    def test_prometheus_takes_every_line(self):
+    def test_prometheus_accepts_every_line(self):
         target, = self.prometheus.get("/api/v1/targets")["data"]["activeTargets"]
         self.assertEqual((target["health"], target["lastError"]), ("up", ""))
 
-    def test_every_dashboard_query_gives_numbers(self):
+    def test_every_dashboard_query_returns_numbers(self):
         for title, query in dashboard_queries():
             with self.subTest(panel=title, query=query):
                 series = self.prometheus.query(filled_in(query))
@@ -157,7 +157,7 @@ class Dashboard(unittest.TestCase):
                 for one in series:
                     self.assertTrue(math.isfinite(float(one["value"][1])), one)
 
-    def test_every_alert_has_data_to_decide_on(self):
+    def test_every_alert_has_data(self):
         rules = list(self.prometheus.alerting_rules())
         self.assertTrue(rules)
         for rule in rules:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The files in docker/ are valid, by the judgement of the tools that will read them.
+"""The files in docker/ are valid for the tools that read them.
 
     deployment_files_test.py PRINT_SAMPLE_METRICS
 
-PRINT_SAMPLE_METRICS prints a /metrics body: every metric that the dashboard and the alerts ask for must
-be in it. Needs Debian's packages prometheus (promtool), haproxy, openssl, systemd, python3-yaml; a
+PRINT_SAMPLE_METRICS prints a body of /metrics, which must contain every metric of the dashboard and the
+alerts. Needs Debian's packages prometheus (promtool), haproxy, openssl, systemd, python3-yaml; a
 missing one is a failure, not a skip.
 """
 
@@ -28,7 +28,7 @@ METRIC = re.compile(r"\b(?:keyvalue_cache|process)_[a-z_]+")
 
 
 def run(*command, **more):
-    """Runs a command; gives its whole output, and fails the test if the command fails or is missing."""
+    """Runs a command and returns its output; fails the test if the command fails or is missing."""
     if shutil.which(command[0]) is None:
         raise AssertionError(f"{command[0]} is missing: see the packages named in {__file__}")
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -39,7 +39,7 @@ def run(*command, **more):
 
 
 def threads_at_most():
-    """What --threads takes at most, and the other threads with room to spare."""
+    """The maximum of --threads, and a reserve for the other threads."""
     return 32 + int(re.search(r"threads_most = (\d+);",
                               (ROOT / "src/config/option_table.cpp").read_text())[1])
 
@@ -59,14 +59,14 @@ class Prometheus(unittest.TestCase):
     def test_configuration_and_rules_are_valid(self):
         run("promtool", "check", "config", str(DOCKER / "prometheus/prometheus.yml"))
 
-    def test_each_alert_fires_when_it_should_and_only_then(self):
+    def test_each_alert_fires_exactly_when_it_should(self):
         test = pathlib.Path(__file__).with_name("alert_rules_test.yml")
         run("promtool", "test", "rules", str(test))
         tested = test.read_text()
         for alert in alerts():
             self.assertIn(alert["alert"], tested)
 
-    def test_each_alert_says_how_bad_it_is_and_what_it_means(self):
+    def test_each_alert_has_a_severity_and_a_description(self):
         page = (DOCKER / "README.md").read_text()
         for alert in alerts():
             self.assertIn(alert["labels"]["severity"], {"critical", "warning", "info"})
@@ -81,13 +81,13 @@ class Metrics(unittest.TestCase):
     def names(self):
         return set(re.findall(r"^(\w+)", self.exposed, re.MULTILINE))
 
-    def test_dashboard_and_alerts_ask_only_for_metrics_that_exist(self):
+    def test_dashboard_and_alerts_use_only_existing_metrics(self):
         for where, query in [*dashboard_queries(), *((a["alert"], a["expr"]) for a in alerts())]:
             asked = set(METRIC.findall(query))
             self.assertTrue(asked or "up{" in query, where)
             self.assertLessEqual(asked, self.names(), where)
 
-    def test_each_metric_is_explained_to_the_operator(self):
+    def test_each_metric_is_documented(self):
         families = set(re.findall(r"^# TYPE (\w+)", self.exposed, re.MULTILINE))
         explained = set(METRIC.findall((DOCKER / "README.md").read_text()))
         self.assertEqual(families - explained, set())
@@ -104,7 +104,7 @@ class Grafana(unittest.TestCase):
         self.assertEqual(len(cells), len(set(cells)))
         self.assertLess(max(x for x, _ in cells), 24)
 
-    def test_dashboard_shows_memory_beside_the_marks_in_force(self):
+    def test_dashboard_shows_memory_and_the_marks_in_force(self):
         marks = {f"keyvalue_cache_{name}_threshold_ratio" for name in ("pressure", "emergency")}
         shown = [p for p in json.loads(DASHBOARD.read_text())["panels"]
                  if any("memory_used_bytes" in t["expr"] for t in p["targets"])]
@@ -114,7 +114,7 @@ class Grafana(unittest.TestCase):
             self.assertLessEqual(marks, asked, panel["title"])
             self.assertNotIn("thresholds", panel["fieldConfig"]["defaults"], panel["title"])
 
-    def test_dashboard_asks_for_the_processes_of_the_cache_only(self):
+    def test_dashboard_selects_only_processes_of_the_cache(self):
         for title, query in dashboard_queries():
             for selector in re.findall(r"\bprocess_[a-z_]+(\{[^}]*\}|)", query):
                 self.assertIn('job="keyvalue-cache"', selector, title)
@@ -125,7 +125,7 @@ class Grafana(unittest.TestCase):
         used = set(re.findall(r'"type": "prometheus",\s*"uid": "([^"]*)"', DASHBOARD.read_text()))
         self.assertEqual(used, uids)
 
-    def test_compose_mounts_what_the_provisioning_refers_to(self):
+    def test_compose_mounts_the_files_of_the_provisioning(self):
         provider = yaml.safe_load(
             (DOCKER / "grafana/provisioning/dashboards/keyvalue-cache.yaml").read_text())
         path = provider["providers"][0]["options"]["path"]
@@ -140,7 +140,7 @@ class Compose(unittest.TestCase):
     def setUp(self):
         self.services = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]
 
-    def test_every_service_is_confined(self):
+    def test_every_service_is_sandboxed(self):
         for name, service in self.services.items():
             self.assertTrue(service["read_only"], name)
             self.assertEqual(service["cap_drop"], ["ALL"], name)
@@ -158,10 +158,10 @@ class Compose(unittest.TestCase):
                          ["CMD", "keyvalue-cache", "--health-check"])
         self.assertEqual(cache["mem_limit"], cache["memswap_limit"])
 
-    def test_the_cache_may_have_as_many_threads_as_its_options_allow(self):
+    def test_the_cache_may_create_as_many_threads_as_its_options_allow(self):
         self.assertGreaterEqual(self.services["cache"]["pids_limit"], threads_at_most())
 
-    def test_prometheus_scrapes_the_cache_where_compose_has_it(self):
+    def test_prometheus_scrapes_the_address_of_the_cache_in_compose(self):
         config = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text())
         targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
         self.assertEqual(targets, ["cache:7171"])
@@ -183,7 +183,7 @@ class Haproxy(unittest.TestCase):
 
 class Systemd(unittest.TestCase):
     def setUp(self):
-        # The unit is judged on a machine where nothing is installed: another program stands in.
+        # The program is not installed on this machine: the unit is checked with another one.
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.unit = f"{folder.name}/keyvalue-cache.service"
@@ -210,25 +210,25 @@ class Systemd(unittest.TestCase):
         self.add_drop_in()
         self.assert_valid()
 
-    def test_a_mistake_in_the_drop_in_would_be_noticed(self):
+    def test_a_mistake_in_the_drop_in_is_found(self):
         self.add_drop_in()
         pathlib.Path(f"{self.unit}.d/worse.conf").write_text("[Service]\nSupplementaryGroup=x\n")
         with self.assertRaises(AssertionError):
             self.assert_valid()
 
     def test_unit_is_sandboxed(self):
-        # systemd's own score, times ten: from 0 (sealed) to 100 (open); it calls up to 20 "OK".
+        # The score of systemd, times ten: from 0 (sandboxed) to 100 (open); up to 20 is "OK".
         run("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20",
             self.unit)
 
-    def test_unit_is_never_given_up(self):
+    def test_unit_is_always_restarted(self):
         self.assertEqual(self.set_to("StartLimitIntervalSec"), ["0"])
         self.assertEqual(self.set_to("RestartPreventExitStatus"), ["2"])
 
-    def test_unit_may_have_as_many_threads_as_its_options_allow(self):
+    def test_unit_may_create_as_many_threads_as_its_options_allow(self):
         self.assertGreaterEqual(int(self.set_to("TasksMax")[0]), threads_at_most())
 
-    def test_a_token_file_that_no_credential_copies_can_be_read_again(self):
+    def test_the_token_file_is_not_a_credential_and_can_be_reloaded(self):
         text = (DOCKER / "systemd/tokens.conf").read_text()
         path = re.search(r"^Environment=KVCACHE_AUTH_TOKEN_FILE=(\S+)$", text, re.MULTILINE)[1]
         group = re.search(r"^SupplementaryGroups=(\S+)$", text, re.MULTILINE)[1]

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""No request makes the cache and HAProxy in front of it disagree about where a request ends.
+"""No request makes the cache and HAProxy in front of it disagree about the end of a request.
 
     haproxy_desync_test.py KEYVALUE_CACHE
 
 HAProxy sends the requests of all clients over one connection to the cache. An attacker sends each
-vector of a table; after it, other clients must get the replies to what they asked for, and nothing
-else. HAProxy is run as it is by default, and told to let invalid requests through as well, so that
-it is the cache that has to refuse them.
+vector of a table; after it, other clients must get the responses to their own requests. HAProxy runs
+with its defaults, and configured to forward invalid requests, so that the cache must reject them.
 
 Needs Debian's package haproxy.
 """
@@ -26,7 +25,7 @@ from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
 CONFIG = """
 global
     # With more threads, releases before 2024's may forget a client that queues for a full server just
-    # as its last request ends: a wait for "timeout queue" and a 503, which says nothing of the cache.
+    # as its last request ends: it gets a 503 after "timeout queue", which is unrelated to the cache.
     nbthread 1
     maxconn 200
     log stdout format raw local0 info
@@ -40,7 +39,7 @@ defaults
     timeout http-request 20s
     timeout queue 20s
     retries 3
-    # The cache has closed the shared connection after a refusal: that is no desynchronisation.
+    # The cache has closed the shared connection after an error: no desynchronisation.
     retry-on conn-failure empty-response
 frontend clients
     bind 127.0.0.1:{port}
@@ -52,11 +51,11 @@ backend cache
     server cache1 127.0.0.1:{backend} maxconn 1
 """
 
-VICTIMS = 3  # in turn, so that each has another key than the one before
+VICTIMS = 3  # in turn, each with another key
 
 # ---- the vectors -----------------------------------------------------------------------------
 
-HIDDEN = b"GET /get?key=hidden HTTP/1.1\r\nHost: a\r\n\r\n"  # what is to be smuggled
+HIDDEN = b"GET /get?key=hidden HTTP/1.1\r\nHost: a\r\n\r\n"  # the request to smuggle
 PUT_BODY = b'{"key":"a","value":"b"}'
 CHUNKED = b"Transfer-Encoding: chunked"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -74,7 +73,7 @@ def length(number):
     return b"Content-Length: %d" % number
 
 
-# Fields that one of the two may take for "Transfer-Encoding: chunked" and the other not.
+# Fields that only one of the two may treat as "Transfer-Encoding: chunked".
 NEARLY_CHUNKED = [
     b"Transfer-Encoding: xchunked", b"Transfer-Encoding: chunked, identity",
     b"Transfer-Encoding: identity, chunked", b"Transfer-Encoding: gzip, chunked",
@@ -90,7 +89,7 @@ NEARLY_CHUNKED = [
     b"Transfer-Encoding:\r\nTransfer-Encoding: chunked", b"Transfer-Encoding: ,chunked,",
 ]
 
-# Lengths that one of the two may read otherwise than the other; %d is that of what follows.
+# Lengths that the two may parse differently; %d is the length of the following bytes.
 NEARLY_LENGTHS = [
     b"Content-Length: 0\r\nContent-Length: %d", b"Content-Length: %d\r\nContent-Length: 0",
     b"Content-Length: 0, %d", b"Content-Length: %d, %d", b"Content-Length: +%d",
@@ -128,7 +127,7 @@ def vectors():
     for body in CHUNKED_BODIES:
         yield post(CHUNKED, body + HIDDEN)
     whole = length(len(HIDDEN))
-    # Bodies where none is looked for, refusals before one is read, upgrades, hop-by-hop lengths.
+    # Bodies where none is expected, errors before one is read, upgrades, hop-by-hop lengths.
     yield get(whole, HIDDEN)
     yield get(whole, HIDDEN, b"/nowhere")
     yield get(CHUNKED, both)
@@ -159,12 +158,12 @@ def vectors():
 # ---- a server that reads no bodies ------------------------------------------------------------
 
 
-def serve_gullibly(listening):
-    """Takes a body for the next request; answers that once another request has come."""
+def serve_without_bodies(listening):
+    """Treats a body as the next request, and responds to that after another request."""
     while True:
         try:
             peer, _ = listening.accept()
-        except OSError:  # the test is over
+        except OSError:  # the test has ended
             return
         with peer:
             unanswered = b""
@@ -183,7 +182,7 @@ def serve_gullibly(listening):
 
 
 def exchange(port, request):
-    """Sends it, ends sending, and gives all that comes back; a reset is an end, too."""
+    """Sends the request, shuts down the write side, and returns all bytes until close or reset."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client:
         got = b""
         try:
@@ -207,7 +206,7 @@ class Desync(unittest.TestCase):
             self.put(f"victim{number}", f"value{number}")
         self.put("hidden", "HIDDEN")
 
-    def ask_cache(self, method, target, body=None):
+    def request_of_cache(self, method, target, body=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.backend.port, timeout=PATIENCE_S)
         try:
             connection.request(method, target, body)
@@ -218,10 +217,10 @@ class Desync(unittest.TestCase):
 
     def put(self, key, value):
         self.assertEqual(
-            self.ask_cache("POST", "/put", f'{{"key":"{key}","value":"{value}"}}')[0], 200)
+            self.request_of_cache("POST", "/put", f'{{"key":"{key}","value":"{value}"}}')[0], 200)
 
     def metric(self, name):
-        line, = [line for line in self.ask_cache("GET", "/metrics")[1].splitlines()
+        line, = [line for line in self.request_of_cache("GET", "/metrics")[1].splitlines()
                  if line.startswith(name + " ")]
         return float(line.split()[1])
 
@@ -257,20 +256,20 @@ class Desync(unittest.TestCase):
         sent = 0
         for sent, vector in enumerate(vectors(), 1):
             exchange(port, vector)
-            for victim in range(2):  # the second may be hit where the first is not
+            for victim in range(2):  # the second may be affected if the first is not
                 self.expect_own_reply(port, (sent + victim) % VICTIMS, vector[:200])
         self.assertGreater(sent, 100)
         self.assertIsNone(self.backend.process.poll(), "the cache has ended")
 
-    def test_clients_behind_haproxy_get_their_own_replies(self):
+    def test_clients_behind_haproxy_get_their_own_responses(self):
         self.expect_no_desync("")
 
-    def test_nor_are_others_replies_got_where_haproxy_lets_invalid_requests_through(self):
+    def test_clients_get_their_own_responses_if_haproxy_forwards_invalid_requests(self):
         self.expect_no_desync("option accept-invalid-http-request")
 
-    def test_a_server_that_can_be_desynchronised_would_be_found(self):
+    def test_a_server_that_can_be_desynchronised_is_found(self):
         with socket.create_server(("127.0.0.1", 0)) as gullible:
-            serving = threading.Thread(target=serve_gullibly, args=(gullible,), daemon=True)
+            serving = threading.Thread(target=serve_without_bodies, args=(gullible,), daemon=True)
             serving.start()
             port = self.start_proxy("", gullible.getsockname()[1])
             self.expect_own_reply(port, 1, "nothing")
@@ -279,13 +278,13 @@ class Desync(unittest.TestCase):
                 self.expect_own_reply(port, 1, "a hidden request")
             self.assertIn("hidden", str(failure.exception))
 
-    def test_victims_share_the_connection_that_an_attacker_has_used(self):
+    def test_victims_share_the_connection_of_the_attacker(self):
         port = self.start_proxy("")
         before = self.metric("keyvalue_cache_connections_opened_total")
         for number in range(20):
             exchange(port, post(length(len(PUT_BODY)), PUT_BODY))
             self.expect_own_reply(port, number % VICTIMS, "a PUT")
-        # One for the shared connection at most; the others are this test's own.
+        # At most one is the shared connection; the others belong to this test.
         self.assertLessEqual(self.metric("keyvalue_cache_connections_opened_total") - before, 2)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The HAProxy example serves the cache over TLS, keeps the inside in, answers JSON, and notices a drain.
+"""The HAProxy example serves the cache over TLS, hides internal endpoints, responds with JSON, and follows a drain.
 
     haproxy_test.py KEYVALUE_CACHE
 
@@ -23,9 +23,9 @@ from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "docker/haproxy/haproxy.cfg"
 
-DRAIN_DELAY_MS = "3000"  # as the example asks for
+DRAIN_DELAY_MS = "3000"  # as the example requires
 
-# Every status of HAProxy's own answers (its manual, "http-error").
+# Every status that HAProxy itself returns (its manual, "http-error").
 OWN_STATUSES = (400, 401, 403, 404, 405, 407, 408, 410, 413, 425, 429, 500, 501, 502, 503, 504)
 
 
@@ -52,7 +52,7 @@ class Proxy(unittest.TestCase):
         environment = {**os.environ, "KVCACHE_TLS_PEM": str(both),
                        "KVCACHE_TLS_BIND": f"127.0.0.1:{self.port}",
                        "KVCACHE_BACKEND": f"127.0.0.1:{self.backend.port}"}
-        # The example's defaults hold for this frontend, too: it answers /503 by HAProxy's own 503.
+        # The defaults of the example also apply to this frontend: it responds to /503 with HAProxy's own 503.
         own = folder / "own.cfg"
         own.write_text(f"frontend own\n    bind 127.0.0.1:{self.own_port}\n" + "".join(
             f"    http-request deny deny_status {status} if {{ path /{status} }}\n" for status in OWN_STATUSES))
@@ -65,7 +65,7 @@ class Proxy(unittest.TestCase):
 
         until("the proxy has found the cache ready", in_service)
 
-    def ask(self, method, target, body=None, headers=None):
+    def request(self, method, target, body=None, headers=None):
         connection = http.client.HTTPSConnection("localhost", self.port, timeout=10,
                                                  context=self.tls)
         try:
@@ -77,14 +77,14 @@ class Proxy(unittest.TestCase):
 
     def status(self, target):
         try:
-            return self.ask("GET", target)[0]
+            return self.request("GET", target)[0]
         except (ConnectionError, socket.timeout):
             return None
 
     def test_puts_and_gets_over_tls(self):
         put = json.dumps({"key": "päth", "value": "a \"b\" \u0000 😀"})
-        self.assertEqual(self.ask("POST", "/put", put)[0], 200)
-        status, body, answer = self.ask("GET", "/get?key=p%C3%A4th")
+        self.assertEqual(self.request("POST", "/put", put)[0], 200)
+        status, body, answer = self.request("GET", "/get?key=p%C3%A4th")
         self.assertEqual(status, 200)
         self.assertEqual(json.loads(body)["value"], "a \"b\" \u0000 😀")
         self.assertIn("max-age", answer.getheader("Strict-Transport-Security"))
@@ -92,65 +92,65 @@ class Proxy(unittest.TestCase):
     def test_a_page_of_the_same_origin_may_write_and_another_may_not(self):
         put = json.dumps({"key": "a", "value": "b"})
         own = {"Origin": f"https://localhost:{self.port}"}
-        self.assertEqual(self.ask("POST", "/put", put, own)[0], 200)
+        self.assertEqual(self.request("POST", "/put", put, own)[0], 200)
         other = {"Origin": "https://elsewhere.example"}
-        self.assertEqual(self.ask("POST", "/put", put, other)[0], 403)
+        self.assertEqual(self.request("POST", "/put", put, other)[0], 403)
 
-    def test_keeps_the_inside_in(self):
+    def test_hides_the_internal_endpoints(self):
         for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush"):
             with self.subTest(target):
-                status, body, _ = self.ask("GET", target)
+                status, body, _ = self.request("GET", target)
                 self.assertEqual((status, json.loads(body)["status"]), (404, "ERROR"))
 
-    def assert_refusal_of_its_own(self, status, body, answer):
+    def assert_own_error(self, status, body, answer):
         shown = json.loads(body)
         self.assertEqual((shown["status"], set(shown)), ("ERROR", {"status", "message"}))
         self.assertEqual(answer.getheader("Content-Type"), "application/json")
         self.assertEqual(answer.getheader("Cache-Control"), "no-store")
         self.assertEqual(answer.getheader("Retry-After"), "1" if status == 503 else None)
 
-    def test_answers_json_for_every_status_of_its_own(self):
+    def test_responds_with_json_for_every_status_of_its_own(self):
         for status in OWN_STATUSES:
             with self.subTest(status):
                 connection = http.client.HTTPConnection("localhost", self.own_port, timeout=PATIENCE_S)
                 connection.request("GET", f"/{status}")
                 answer = connection.getresponse()
                 self.assertEqual(answer.status, status)
-                self.assert_refusal_of_its_own(status, answer.read(), answer)
+                self.assert_own_error(status, answer.read(), answer)
                 connection.close()
 
-    def test_refuses_what_it_cannot_parse_before_the_configuration_applies(self):
+    def test_rejects_unparsable_requests_with_its_built_in_message(self):
         with socket.create_connection(("localhost", self.port), timeout=PATIENCE_S) as plain, \
                 self.tls.wrap_socket(plain, server_hostname="localhost") as client:
             client.sendall(b"GET /get?key=a HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
-            # HAProxy's parser has this one message, which no configuration replaces.
+            # The parser of HAProxy has a fixed message, which no configuration replaces.
             self.assertIn(b" 400 ", client.recv(4096).split(b"\r\n")[0])
 
-    def test_lets_no_body_that_does_not_come_reach_the_cache(self):
+    def test_does_not_forward_a_body_that_does_not_arrive(self):
         with socket.create_connection(("localhost", self.port), timeout=PATIENCE_S) as plain, \
                 self.tls.wrap_socket(plain, server_hostname="localhost") as client:
             client.sendall(b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n\r\n{")
             answer = http.client.HTTPResponse(client)
             answer.begin()
             self.assertEqual(answer.status, 408)
-            self.assert_refusal_of_its_own(408, answer.read(), answer)
-        # The cache would have refused it, too, and counted that.
+            self.assert_own_error(408, answer.read(), answer)
+        # The cache would also have rejected it, and counted that.
         figures = http.client.HTTPConnection("localhost", self.backend.port, timeout=PATIENCE_S)
         figures.request("GET", "/stats")
         stats = json.loads(figures.getresponse().read())
         figures.close()
         self.assertEqual(stats["since_start"]["refused"], {})
 
-    def test_sends_nothing_to_a_cache_that_drains(self):
+    def test_sends_no_request_to_a_draining_cache(self):
         self.backend.process.terminate()
         until("the proxy answers 503 by itself", lambda: self.status("/get?key=none") == 503)
-        self.assert_refusal_of_its_own(*self.ask("GET", "/get?key=none"))
+        self.assert_own_error(*self.request("GET", "/get?key=none"))
         self.assertIsNone(self.backend.process.poll(), "the cache still accepted meanwhile")
 
-    def test_answers_json_while_the_cache_is_down(self):
+    def test_responds_with_json_while_the_cache_is_down(self):
         self.backend.process.kill()
         until("the proxy answers 503 by itself", lambda: self.status("/get?key=none") == 503)
-        self.assert_refusal_of_its_own(*self.ask("GET", "/get?key=none"))
+        self.assert_own_error(*self.request("GET", "/get?key=none"))
 
 
 if __name__ == "__main__":

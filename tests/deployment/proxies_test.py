@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Behind common proxies, the cache serves nothing stale and lets a browser's own page write.
+"""Behind common proxies, no response is stale, and pages of the same origin may write.
 
     proxies_test.py KEYVALUE_CACHE nginx|apache|varnish
 
-Runs the real proxy, with the snippet of docker/ and without any configuration but the cache's address.
-Ends with 77 where the proxy is not installed (Debian's packages nginx-light, apache2, varnish).
+Runs the real proxy, with the snippet of docker/ and with the address of the cache only.
+Ends with 77 if the proxy is not installed (Debian's packages nginx-light, apache2, varnish).
 """
 
 import http.client
@@ -23,7 +23,7 @@ APACHE_MODULES = pathlib.Path("/usr/lib/apache2/modules")
 
 
 def snippet(path, port, cache_port):
-    """The shipped file, with this test's ports in the place of 8080 and 7171."""
+    """The shipped file, with the ports of this test instead of 8080 and 7171."""
     text = (DOCKER / path).read_text()
     assert "7171" in text, path
     return text.replace("8080", f"127.0.0.1:{port}" if "nginx" in path else str(port)).replace("7171", str(cache_port))
@@ -47,7 +47,7 @@ class Nginx:
 
     @staticmethod
     def unconfigured(folder, port, cache_port):
-        """It even stores what it may."""
+        """With a cache of the proxy."""
         return Nginx.command(folder, f"""
             proxy_cache_path {folder}/stored keys_zone=stored:1m;
             server {{
@@ -80,7 +80,7 @@ class Apache:
 
     @staticmethod
     def unconfigured(folder, port, cache_port):
-        """It even stores what it may."""
+        """With a cache of the proxy."""
         return Apache.command(folder, f"""
             Listen 127.0.0.1:{port}
             CacheRoot {folder}/stored
@@ -105,7 +105,7 @@ class Varnish:
 
     @staticmethod
     def unconfigured(folder, port, cache_port):
-        """It stores what it may: for two minutes, where an answer does not forbid it."""
+        """Stores responses for two minutes, unless they forbid it."""
         return Varnish.command(folder, port, "-b", f"127.0.0.1:{cache_port}")
 
 
@@ -113,16 +113,16 @@ PROXIES = {"nginx": Nginx, "apache": Apache, "varnish": Varnish}
 
 
 class BehindProxy:
-    """What holds with the snippet and without."""
+    """Tests that hold with and without the snippet."""
 
     program = ""  # set by main
-    proxy = None  # likewise
+    proxy = None  # set by the subclass
 
     @classmethod
     def setUpClass(cls):
         """One proxy for all tests of a class: Varnish compiles its rules at each start."""
         folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        folder.chmod(0o755)  # Apache's children are another user's
+        folder.chmod(0o755)  # the children of Apache run as another user
         cache = cls.enterClassContext(daemon(cls.program, folder / "cache.log"))
         cls.port = free_port()
         log = folder / "proxy.log"
@@ -131,14 +131,14 @@ class BehindProxy:
         def in_service():
             assert running.poll() is None, log.read_text()
             try:
-                return cls.ask("GET", "/get?key=none")[0] == 404
+                return cls.request("GET", "/get?key=none")[0] == 404
             except (OSError, http.client.HTTPException):
                 return False
 
         until("the proxy serves the cache", in_service)
 
     @classmethod
-    def ask(cls, method, target, body=None, headers=None):
+    def request(cls, method, target, body=None, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", cls.port, timeout=PATIENCE_S)
         try:
             connection.request(method, target, body, headers or {})
@@ -149,29 +149,29 @@ class BehindProxy:
 
     def put(self, key, value, **headers):
         fields = {name.replace("_", "-"): text for name, text in headers.items()}
-        return self.ask("POST", "/put", json.dumps({"key": key, "value": value}), fields)[0]
+        return self.request("POST", "/put", json.dumps({"key": key, "value": value}), fields)[0]
 
     def get(self, key):
-        status, body, _ = self.ask("GET", f"/get?key={key}")
+        status, body, _ = self.request("GET", f"/get?key={key}")
         return json.loads(body)["value"] if status == 200 else status
 
     def own_origin(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def test_gets_what_was_put_last(self):
+    def test_returns_the_last_value(self):
         self.assertEqual(self.put("a", "1"), 200)
         self.assertEqual(self.get("a"), "1")
         self.assertEqual(self.put("a", "2"), 200)
         self.assertEqual(self.get("a"), "2")
-        self.assertEqual(self.ask("POST", "/delete", '{"key":"a"}')[0], 200)
+        self.assertEqual(self.request("POST", "/delete", '{"key":"a"}')[0], 200)
         self.assertEqual(self.get("a"), 404)
 
-    def test_gets_what_was_not_there_before(self):
+    def test_returns_a_value_after_a_miss(self):
         self.assertEqual(self.get("new"), 404)
         self.assertEqual(self.put("new", "1"), 200)
         self.assertEqual(self.get("new"), "1")
 
-    def test_a_browser_that_names_the_site_is_believed(self):
+    def test_sec_fetch_site_is_accepted(self):
         own = {"Origin": self.own_origin(), "Sec_Fetch_Site": "same-origin"}
         self.assertEqual(self.put("a", "1", **own), 200)
         self.assertEqual(self.put("a", "1", **{**own, "Sec_Fetch_Site": "cross-site"}), 403)
@@ -185,22 +185,22 @@ class Configured(BehindProxy, unittest.TestCase):
     def command(cls, *places):
         return cls.proxy.configured(*places)
 
-    def test_a_page_of_the_same_origin_may_write_where_the_browser_does_not_name_the_site(self):
+    def test_a_page_of_the_same_origin_may_write_without_sec_fetch_site(self):
         self.assertEqual(self.put("a", "1", Origin=self.own_origin()), 200)
         self.assertEqual(self.put("a", "1", Origin="http://127.0.0.1:1"), 403)
 
-    def test_may_keep_the_document_and_ask_whether_it_is_the_same(self):
-        status, whole, answer = self.ask("GET", "/openapi.json")
+    def test_the_document_can_be_stored_and_revalidated(self):
+        status, whole, answer = self.request("GET", "/openapi.json")
         tag = answer.getheader("ETag")
         self.assertEqual((status, tag is None), (200, False))
-        status, body, answer = self.ask("GET", "/openapi.json", headers={"If-None-Match": tag})
+        status, body, answer = self.request("GET", "/openapi.json", headers={"If-None-Match": tag})
         self.assertEqual((status, body, answer.getheader("ETag")), (304, b"", tag))
-        status, body, _ = self.ask("GET", "/openapi.json", headers={"If-None-Match": '"another"'})
+        status, body, _ = self.request("GET", "/openapi.json", headers={"If-None-Match": '"another"'})
         self.assertEqual((status, body), (200, whole))
 
-    def test_keeps_the_inside_in(self):
+    def test_hides_the_internal_endpoints(self):
         for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/getx", "/x/get"):
-            self.assertEqual(self.ask("GET", target)[0], 404, target)
+            self.assertEqual(self.request("GET", target)[0], 404, target)
 
 
 class Unconfigured(BehindProxy, unittest.TestCase):
@@ -208,9 +208,9 @@ class Unconfigured(BehindProxy, unittest.TestCase):
     def command(cls, *places):
         return cls.proxy.unconfigured(*places)
 
-    def test_shows_statistics_as_they_are(self):
+    def test_returns_current_statistics(self):
         def gets():
-            figures = json.loads(self.ask("GET", "/stats")[1])
+            figures = json.loads(self.request("GET", "/stats")[1])
             return figures["since_start"]["gets"]
 
         before = gets()

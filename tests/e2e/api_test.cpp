@@ -1,4 +1,4 @@
-// The API as its users know it, line by line.
+// The API over HTTP, as clients use it.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -21,24 +21,24 @@ std::string times(std::size_t count, std::string_view text) {
   return all;
 }
 
-#ifndef KVCACHE_SANITIZED // which takes most of such limits for itself
+#ifndef KVCACHE_SANITIZED // an instrumented program uses most of such limits itself
 
-// The longest value in its longest spelling is twelve megabytes: fewer than three quarters of the
-// sixteen that all buffers may have in 64 MiB.
+// The longest value in its longest escaped form is twelve megabytes: less than three quarters of
+// the buffer cap under 64 MiB, which is sixteen.
 std::string longest_put() {
   std::string body = R"({"key":"long","value":")";
   for (int i = 0; i < 1'000'000; ++i) body += R"(\uD83D\uDE00)";
   return post_request("/put", body + "\"}");
 }
 
-TEST(api, takes_the_longest_value_in_its_longest_spelling_in_64_mib) {
+TEST(api, accepts_the_longest_value_in_its_longest_escaped_form_in_64_mib) {
   running_server server{{"--memory-limit", "64M", "--max-value-chars", "1000000"}};
   raw_client client = server.connect();
   ASSERT_EQ(client.ask(longest_put()).status, 200U);
   EXPECT_GT(client.ask(get_request("/get?key=long")).body.size(), 4'000'000U);
 }
 
-TEST(api, takes_it_in_small_chunks_too) {
+TEST(api, accepts_the_longest_value_in_small_chunks) {
   running_server server{{"--memory-limit", "64M", "--max-value-chars", "1000000"}};
   const std::string put = longest_put();
   std::string_view body{put};
@@ -54,7 +54,7 @@ TEST(api, takes_it_in_small_chunks_too) {
   EXPECT_GT(client.ask(get_request("/get?key=long")).body.size(), 4'000'000U);
 }
 
-TEST(api, refuses_for_good_what_32_mib_can_never_take) {
+TEST(api, rejects_with_413_a_body_that_32_mib_can_never_hold) {
   running_server server{{"--memory-limit", "32M", "--max-value-chars", "1000000"}};
   raw_client client = server.connect();
   client.send(longest_put().substr(0, 10'000));
@@ -67,7 +67,7 @@ TEST(api, refuses_for_good_what_32_mib_can_never_take) {
 
 #endif
 
-TEST(api, stores_and_gives_back) {
+TEST(api, stores_and_returns_values) {
   running_server server;
   raw_client client = server.connect();
   const http_reply put = client.ask(post_request("/put", R"({"key":"k","value":"v"})"));
@@ -81,7 +81,7 @@ TEST(api, stores_and_gives_back) {
   EXPECT_TRUE(get.has("date"));
 }
 
-TEST(api, overwrites) {
+TEST(api, overwrites_values) {
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("k", "old"));
@@ -90,14 +90,14 @@ TEST(api, overwrites) {
             R"({"status":"OK","key":"k","value":"new"})");
 }
 
-TEST(api, answers_a_miss_404) {
+TEST(api, responds_to_a_miss_with_404) {
   running_server server;
   const http_reply reply = server.connect().ask(get_request("/get?key=nobody"));
   EXPECT_EQ(reply.status, 404U);
   EXPECT_EQ(reply.body, error_body("Key not found."));
 }
 
-TEST(api, answers_a_get_without_key_400) {
+TEST(api, responds_to_a_get_without_key_with_400) {
   running_server server;
   raw_client client = server.connect();
   for (const char* target : {"/get", "/get?", "/get?other=1"}) {
@@ -107,7 +107,7 @@ TEST(api, answers_a_get_without_key_400) {
   }
 }
 
-TEST(api, refuses_what_is_too_long_and_keeps_the_old_value) {
+TEST(api, rejects_a_value_that_is_too_long_and_keeps_the_old_one) {
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("k", "old"));
@@ -131,7 +131,7 @@ TEST(api, counts_characters_not_bytes) {
   EXPECT_EQ(client.ask(get_request(escaped_target)).body,
             R"({"status":"OK","key":")" + key + R"(","value":")" + key + R"("})");
   EXPECT_EQ(client.ask(put_request("k", key + astral)).status, 400U);
-  // The longest spelling of both, and another value, so that it is seen to have been stored.
+  // The longest escaped form of both, with another value, which proves that it was stored.
   const std::string escaped_key = times(256, R"(\ud83d\ude00)");
   const std::string escaped_value = times(256, R"(\ud83d\ude01)"); // U+1F601
   EXPECT_EQ(client.ask(put_request(escaped_key, escaped_value)).status, 200U);
@@ -140,7 +140,7 @@ TEST(api, counts_characters_not_bytes) {
                 R"("})");
 }
 
-TEST(api, refuses_an_empty_key_and_stores_an_empty_value) {
+TEST(api, rejects_an_empty_key_and_stores_an_empty_value) {
   running_server server;
   raw_client client = server.connect();
   EXPECT_EQ(client.ask(put_request("", "v")).status, 400U);
@@ -149,7 +149,7 @@ TEST(api, refuses_an_empty_key_and_stores_an_empty_value) {
   EXPECT_EQ(client.ask(get_request("/get?key=k")).body, R"({"status":"OK","key":"k","value":""})");
 }
 
-TEST(api, takes_what_plain_curl_sends) {
+TEST(api, accepts_the_requests_of_plain_curl) {
   running_server server;
   const std::string body = R"({"key":"a","value":"b"})";
   EXPECT_EQ(server.connect()
@@ -161,10 +161,10 @@ TEST(api, takes_what_plain_curl_sends) {
             stored);
 }
 
-TEST(api, gives_every_kind_of_character_back) {
+TEST(api, returns_every_kind_of_character_unchanged) {
   running_server server;
   raw_client client = server.connect();
-  // As it is put in the body, as it is asked for in the query, as it comes back.
+  // As sent in the body, as requested in the query, as returned.
   struct spelling {
     std::string put, asked, shown;
   };
@@ -187,7 +187,7 @@ TEST(api, gives_every_kind_of_character_back) {
   }
 }
 
-TEST(api, normalises_nothing) {
+TEST(api, does_not_normalise_unicode) {
   running_server server;
   raw_client client = server.connect();
   const std::string composed = "\xC3\xA9";    // é
@@ -198,7 +198,7 @@ TEST(api, normalises_nothing) {
   EXPECT_EQ(client.ask(get_request("/get?key=e%CC%81")).status, 404U);
 }
 
-TEST(api, takes_json_under_any_content_type) {
+TEST(api, accepts_json_with_any_content_type) {
   running_server server;
   raw_client client = server.connect();
   for (const char* type :
@@ -208,7 +208,7 @@ TEST(api, takes_json_under_any_content_type) {
         << type;
 }
 
-TEST(api, deletes) {
+TEST(api, deletes_keys) {
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("k", "v"));
@@ -223,7 +223,7 @@ TEST(api, deletes) {
       error_body("Key or Value exceeds 256 characters."));
 }
 
-TEST(api, flushes_where_enabled) {
+TEST(api, flushes_if_enabled) {
   running_server server{{"--enable-flush"}};
   raw_client client = server.connect();
   client.ask(put_request("a", "b"));
@@ -232,7 +232,7 @@ TEST(api, flushes_where_enabled) {
   EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
 }
 
-TEST(api, shows_how_it_is) {
+TEST(api, reports_health_readiness_and_statistics) {
   running_server server;
   raw_client client = server.connect();
   EXPECT_EQ(client.ask(get_request("/healthz")).status, 200U);
@@ -242,7 +242,7 @@ TEST(api, shows_how_it_is) {
   EXPECT_TRUE(client.ask(get_request("/openapi.json")).body.starts_with("{"));
 }
 
-TEST(api, gives_all_errors_the_same_shape) {
+TEST(api, returns_all_errors_in_the_same_shape) {
   running_server server;
   raw_client client = server.connect();
   for (const std::string& request :
@@ -256,7 +256,7 @@ TEST(api, gives_all_errors_the_same_shape) {
   }
 }
 
-TEST(api, follows_raised_character_limits) {
+TEST(api, applies_raised_character_limits) {
   running_server server{{"--max-value-chars", "100000"}};
   raw_client client = server.connect();
   const std::string value(100'000, 'v');
@@ -277,8 +277,8 @@ std::string in_chunks(std::string_view body, std::size_t chunk_bytes) {
   return chunks.str();
 }
 
-// What can be put can be got: keys and values of as many characters as there may be, each of which
-// takes twelve bytes in target and body, whatever other limits are set beside.
+// Each stored key can be read: keys and values of the maximum length, with twelve bytes per
+// character in target and body, under any other limits.
 void expect_the_longest_to_come_back(std::size_t key_chars, std::size_t value_chars,
                                      std::vector<std::string> more_options) {
   more_options.insert(more_options.end(), {"--max-key-chars", std::to_string(key_chars),
@@ -305,18 +305,18 @@ void expect_the_longest_to_come_back(std::size_t key_chars, std::size_t value_ch
   EXPECT_EQ(server.output().find("too small"), std::string::npos) << server.output();
 }
 
-TEST(api, gives_back_the_longest_key_and_value_in_their_longest_spelling) {
+TEST(api, returns_the_longest_key_and_value_in_their_longest_escaped_form) {
   expect_the_longest_to_come_back(256, 256, {});
   expect_the_longest_to_come_back(3000, 256, {});
   expect_the_longest_to_come_back(1, 100'000, {});
   expect_the_longest_to_come_back(20'000, 100'000, {});
 }
 
-TEST(api, gives_them_back_with_a_target_limit_that_was_set) {
+TEST(api, returns_them_with_a_configured_target_limit) {
   expect_the_longest_to_come_back(1600, 256, {"--max-target-bytes", "20000"});
 }
 
-TEST(api, tells_at_start_which_limits_keep_what_was_put_from_being_got) {
+TEST(api, warns_at_start_of_limits_that_prevent_reading_stored_keys) {
   running_server server{{"--max-key-chars", "3000", "--max-target-bytes", "8192"}};
   const std::string log = server.output();
   EXPECT_NE(log.find("--max-target-bytes (8192)"), std::string::npos) << log;

@@ -1,4 +1,4 @@
-// Peers that mean harm, or are merely slow, many of them.
+// Many hostile or slow peers.
 #include <gtest/gtest.h>
 
 #include <sys/resource.h>
@@ -44,8 +44,7 @@ std::vector<raw_client> connect_many(const server_process& server, std::size_t c
   return clients;
 }
 
-// Longer than any deadline here on a machine that is busy with other things: it only bounds
-// failure.
+// Longer than any deadline here, also on a busy machine. It only bounds a failing test.
 constexpr std::chrono::seconds patience{120};
 
 template <class Predicate>
@@ -58,7 +57,7 @@ bool eventually(Predicate holds) {
   return true;
 }
 
-// A thread's state is the word behind its name, which is in parentheses.
+// The state of a thread follows its name, which is in parentheses.
 bool all_threads_sleep(pid_t pid) {
   const std::filesystem::directory_iterator threads{"/proc/" + std::to_string(pid) + "/task"};
   return std::all_of(begin(threads), end(threads), [](const auto& thread) {
@@ -69,11 +68,11 @@ bool all_threads_sleep(pid_t pid) {
   });
 }
 
-// What the process held before an attack; afterwards it must hold no more again.
+// The memory and descriptors of the process before an attack. Afterwards it must return to them.
 class footprint {
 public:
   explicit footprint(const server_process& server) : pid_(server.pid()) {
-    server.connect().ask(get_request("/get?key=a")); // what every first request needs is there
+    server.connect().ask(get_request("/get?key=a")); // allocates what every first request needs
     files_ = open_files(pid_);
     bytes_ = resident_bytes(pid_);
   }
@@ -94,7 +93,7 @@ private:
   std::size_t bytes_ = 0;
 };
 
-// Each sends a byte now and then, until it is answered.
+// Each sends a byte at intervals until it gets a response.
 bool drip_until_answered(std::vector<raw_client>& clients, std::string_view byte) {
   return eventually([&] {
     bool answered = true;
@@ -107,7 +106,7 @@ bool drip_until_answered(std::vector<raw_client>& clients, std::string_view byte
   });
 }
 
-TEST(attack, slow_heads_and_bodies_are_all_ended_in_time_though_they_drip) {
+TEST(attack, trickled_heads_and_bodies_are_closed_at_their_deadline) {
   running_server server{{"--head-timeout-ms", "1000", "--body-timeout-ms", "1000"}};
   const footprint before{server};
   {
@@ -116,7 +115,7 @@ TEST(attack, slow_heads_and_bodies_are_all_ended_in_time_though_they_drip) {
     for (raw_client& each : heads) each.send("GET /get?key=a HTTP/1.1\r\nX: ");
     for (raw_client& each : bodies)
       each.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 16000\r\n\r\n{");
-    // An ordinary client is served meanwhile.
+    // Meanwhile an ordinary client is served.
     EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
     EXPECT_TRUE(drip_until_answered(heads, "x"));
     EXPECT_TRUE(drip_until_answered(bodies, " "));
@@ -129,7 +128,7 @@ TEST(attack, slow_heads_and_bodies_are_all_ended_in_time_though_they_drip) {
   EXPECT_TRUE(before.comes_back());
 }
 
-TEST(attack, two_thousand_idle_connections_cost_little) {
+TEST(attack, two_thousand_idle_connections_use_little_memory) {
   running_server server{{"--threads", "2"}};
   const footprint before{server};
   {
@@ -140,7 +139,7 @@ TEST(attack, two_thousand_idle_connections_cost_little) {
   EXPECT_TRUE(before.comes_back());
 }
 
-TEST(attack, peers_that_never_read_cost_bounded_memory_and_are_ended) {
+TEST(attack, peers_that_never_read_use_bounded_memory_and_are_closed) {
   running_server server{{"--write-timeout-ms", "1000"}};
   server.connect().ask(put_request("a", std::string(256, 'v')));
   const footprint before{server};
@@ -153,15 +152,15 @@ TEST(attack, peers_that_never_read_cost_bounded_memory_and_are_ended) {
     }
   EXPECT_TRUE(before.grew_by_less_than(50 * 150'000));
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 200U);
-  EXPECT_TRUE(before.comes_back()); // they are still there, and have read nothing
+  EXPECT_TRUE(before.comes_back()); // they are still connected and have read nothing
 }
 
-// Not counted as the server's own memory, but in a container as its use.
-TEST(attack, peers_that_never_read_have_the_kernel_hold_no_more_than_the_share_of_buffers) {
+// It is not memory of the process, but counts as memory use of its container.
+TEST(attack, peers_that_never_read_occupy_at_most_the_buffer_cap_in_the_kernel) {
   constexpr std::size_t mib = std::size_t{1} << 20;
   constexpr std::size_t share_bytes = 64 * mib / 4;
-  constexpr std::size_t most_under_way = share_bytes / 2; // between two looks at it
-  constexpr std::size_t peers = 500; // with a hundred kilobytes each that were three times as much
+  constexpr std::size_t most_under_way = share_bytes / 2; // between two readings
+  constexpr std::size_t peers = 500; // at a hundred kilobytes each, three times the cap
   running_server server{{"--memory-limit", "64M"}};
   raw_client friendly = server.connect();
   friendly.ask(put_request("a", std::string(256, 'v')));
@@ -180,11 +179,11 @@ TEST(attack, peers_that_never_read_have_the_kernel_hold_no_more_than_the_share_o
   }
 }
 
-TEST(attack, large_escaped_bodies_leave_nothing_behind) {
+TEST(attack, large_escaped_bodies_leave_no_memory_in_use) {
   constexpr std::size_t connections = 8;
   running_server server{{"--max-value-chars", "1000000"}};
   const footprint before{server};
-  // Refused for its key when the value has been decoded: so it is not the store that holds it.
+  // Rejected for its key after the value was decoded, so the store does not hold it.
   std::string body = R"({"value":")";
   for (int i = 0; i < 1'000'000; ++i) body += R"(\uD83D\uDE00)";
   body += R"(","key":""})";
@@ -194,7 +193,7 @@ TEST(attack, large_escaped_bodies_leave_nothing_behind) {
   EXPECT_TRUE(before.comes_back());
 }
 
-TEST(attack, resets_and_floods_of_connections_leave_it_serving) {
+TEST(attack, the_server_continues_after_resets_and_connection_floods) {
   running_server server;
   const footprint before{server};
   for (int i = 0; i < 2000; ++i) {
@@ -218,8 +217,8 @@ TEST(attack, connections_over_the_limit_get_503) {
   EXPECT_EQ(all.front().ask(get_request("/get?key=a")).status, 404U);
 }
 
-// Far more than are answered by a connection of their own, all at once, and none says a word.
-TEST(attack, every_one_of_many_silent_peers_over_the_limit_gets_503) {
+// Far more than get a connection of their own, at the same time, and without a byte.
+TEST(attack, every_silent_peer_over_the_limit_gets_503) {
   running_server server{{"--max-connections", "2"}};
   const footprint before{server};
   {
@@ -242,7 +241,7 @@ TEST(attack, every_one_of_many_silent_peers_over_the_limit_gets_503) {
   EXPECT_TRUE(before.comes_back());
 }
 
-// The number behind the name, in Prometheus' text.
+// The value of a series in the Prometheus text.
 std::uint64_t metric(raw_client& client, const std::string& name) {
   const std::string text = client.ask(get_request("/metrics")).body;
   const std::size_t at = text.find("\n" + name + " ");
@@ -250,7 +249,7 @@ std::uint64_t metric(raw_client& client, const std::string& name) {
   return std::stoull(text.substr(at + name.size() + 2));
 }
 
-TEST(attack, running_out_of_descriptors_is_survived_without_spinning) {
+TEST(attack, a_lack_of_descriptors_causes_no_busy_loop) {
   running_server server;
   const footprint normal{server};
   const rlimit few{open_files(server.pid()) + 5, 4096};
@@ -259,10 +258,10 @@ TEST(attack, running_out_of_descriptors_is_survived_without_spinning) {
 
   std::vector<raw_client> clients = connect_many(server, 20); // more than it can accept
   EXPECT_EQ(clients.front().ask(get_request("/get?key=a")).status, 404U);
-  // It waits for descriptors; a thread that tried again and again would never sleep.
+  // It waits for descriptors; a busy loop would never sleep.
   EXPECT_TRUE(eventually([&] { return all_threads_sleep(server.pid()); }));
 
-  // It tries again, but so many attempts take no less time than this.
+  // It retries, but that many attempts take at least this long.
   constexpr std::uint64_t attempts = 5;
   constexpr std::chrono::milliseconds least_pause{200};
   const auto failures = [&] {
@@ -275,7 +274,7 @@ TEST(attack, running_out_of_descriptors_is_survived_without_spinning) {
 
   {
     raw_client last = std::move(clients.back());
-    clients.clear(); // there is room again
+    clients.clear(); // descriptors are free
     EXPECT_EQ(last.ask(get_request("/get?key=a")).status, 404U);
   }
   EXPECT_TRUE(normal.comes_back());

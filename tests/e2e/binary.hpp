@@ -1,4 +1,4 @@
-// The program under test, and what its process holds.
+// The program under test, and the resources of its process.
 #pragma once
 
 #include <sys/types.h>
@@ -37,8 +37,8 @@ inline std::size_t resident_bytes(pid_t pid) {
   return resident_pages * 4096;
 }
 
-// Whether the program comes to say so within the patience.
-inline bool comes_to_say(const server_process& server, const std::string& text) {
+// Whether the program logs the text within the patience.
+inline bool logs_within_patience(const server_process& server, const std::string& text) {
   const auto end = std::chrono::steady_clock::now() + raw_client::patience;
   while (server.output().find(text) == std::string::npos) {
     if (std::chrono::steady_clock::now() > end) return false;

@@ -1,6 +1,6 @@
-// Expiry as clients see it, in real time: these tests wait for a second or two, since that is the
-// shortest life there is. How late is late is asked of a clock that tests move (http/expiry_test);
-// here only what holds on the slowest machine is asserted.
+// Expiry over HTTP in real time. These tests wait for a second or two, the shortest time to live.
+// How late an entry expires is tested with a simulated clock; here only what holds on the slowest
+// machine is asserted.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -46,7 +46,7 @@ bool eventually(Predicate holds) {
   return true;
 }
 
-TEST(expiry, makes_an_entry_a_miss_and_never_before_its_time) {
+TEST(expiry, makes_an_entry_a_miss_and_never_early) {
   running_server server;
   raw_client client = server.connect();
   const auto before_put = steady_clock::now();
@@ -57,8 +57,8 @@ TEST(expiry, makes_an_entry_a_miss_and_never_before_its_time) {
   EXPECT_EQ(status_of(client, "longer"), 200U);
 }
 
-// With the longest interval there is.
-TEST(expiry, waits_for_no_run_of_the_evictor) {
+// With the longest interval.
+TEST(expiry, does_not_depend_on_the_evictor) {
   running_server server{{"--eviction-interval-ms", "1000"}};
   raw_client client = server.connect();
   const auto before_put = steady_clock::now();
@@ -67,7 +67,7 @@ TEST(expiry, waits_for_no_run_of_the_evictor) {
   EXPECT_GE(steady_clock::now() - before_put, 1s);
 }
 
-TEST(expiry, is_taken_back_by_an_overwrite_without_ttl) {
+TEST(expiry, is_cancelled_by_an_overwrite_without_ttl) {
   running_server server;
   raw_client client = server.connect();
   ASSERT_EQ(client.ask(put_with_ttl("kept", 1)).status, 200U);
@@ -77,7 +77,7 @@ TEST(expiry, is_taken_back_by_an_overwrite_without_ttl) {
   EXPECT_EQ(status_of(client, "kept"), 200U);
 }
 
-TEST(expiry, is_the_default_for_puts_without_a_ttl_only) {
+TEST(expiry, applies_by_default_only_to_puts_without_a_ttl) {
   running_server server{{"--default-ttl-s", "1"}};
   raw_client client = server.connect();
   const auto before_put = steady_clock::now();
@@ -88,7 +88,7 @@ TEST(expiry, is_the_default_for_puts_without_a_ttl_only) {
   EXPECT_EQ(status_of(client, "longer"), 200U);
 }
 
-TEST(expiry, is_collected_and_counted_though_nobody_asks_for_the_entries) {
+TEST(expiry, is_collected_and_counted_without_requests_for_the_entries) {
   running_server server;
   raw_client client = server.connect();
   constexpr std::uint64_t entries = 20;

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The program as it is linked has what SECURITY.md says of it.
+"""The linked program has the hardening that SECURITY.md promises.
 
     hardening_test.py KEYVALUE_CACHE
 
-Needs readelf (binutils, which every compiler brings).
+Needs readelf (binutils).
 """
 
 import os
@@ -36,30 +36,30 @@ class Hardening(unittest.TestCase):
         self.assertRegex(self.readelf("-h"), r"Type:\s+DYN")
         self.assertRegex(self.readelf("-d"), r"FLAGS_1\).*\bPIE\b")
 
-    def test_has_all_its_symbols_bound_before_it_runs_and_their_table_read_only(self):
+    def test_binds_all_symbols_at_start_and_has_a_read_only_table_of_them(self):
         self.assertRegex(self.readelf("-d"), r"FLAGS_1\).*\bNOW\b")
         self.assertIn("GNU_RELRO", [kind for kind, _ in self.segments()])
 
-    def test_has_a_stack_that_cannot_be_executed(self):
+    def test_has_a_non_executable_stack(self):
         self.assertEqual([flags for kind, flags in self.segments() if kind == "GNU_STACK"], ["RW "])
 
-    def test_has_no_memory_that_is_both_writable_and_executable(self):
+    def test_has_no_writable_and_executable_memory(self):
         for kind, flags in self.segments():
             self.assertFalse("W" in flags and "E" in flags, (kind, flags))
         self.assertNotIn("TEXTREL", self.readelf("-d"))
 
-    def test_loads_libraries_from_the_system_only(self):
+    def test_loads_only_system_libraries(self):
         self.assertNotRegex(self.readelf("-d"), r"\((RPATH|RUNPATH)\)")
 
-    def test_checks_its_stack(self):
+    def test_uses_the_stack_protector(self):
         self.assertIn("__stack_chk_fail", self.imported())
 
-    def test_has_the_checked_functions_of_fortify_source(self):
+    def test_uses_the_checked_functions_of_fortify_source(self):
         self.assertTrue([name for name in self.imported()
                          if name.startswith("__") and name.endswith("_chk")])
 
-    @unittest.skipUnless(platform.machine() in ("x86_64", "AMD64"), "endbr64 is of x86-64")
-    def test_marks_where_its_functions_may_be_jumped_to(self):
+    @unittest.skipUnless(platform.machine() in ("x86_64", "AMD64"), "endbr64 exists on x86-64 only")
+    def test_marks_the_targets_of_indirect_jumps(self):
         endbr64 = b"\xf3\x0f\x1e\xfa"
         self.assertGreater(pathlib.Path(self.program).read_bytes().count(endbr64), 1000)
 

@@ -1,4 +1,4 @@
-// What a body may be and what it may not.
+// Valid and invalid bodies.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -8,7 +8,7 @@
 namespace kvcache::test {
 namespace {
 
-TEST(json_body, is_read_wherever_its_members_stand) {
+TEST(json_body, is_parsed_with_its_members_in_any_order) {
   running_server server;
   raw_client client = server.connect();
   for (const char* body : {
@@ -26,8 +26,8 @@ TEST(json_body, is_read_wherever_its_members_stand) {
   }
 }
 
-// RFC 8259 §8.1, Unicode table 3-7: names are text like values, also those that mean nothing here.
-TEST(json_body, has_member_names_in_utf_8_or_is_refused) {
+// RFC 8259 §8.1, Unicode table 3-7: names are text like values, also unknown names.
+TEST(json_body, is_rejected_if_a_member_name_is_not_utf_8) {
   running_server server;
   raw_client client = server.connect();
   const auto status = [&](const std::string& name) {
@@ -44,7 +44,7 @@ TEST(json_body, has_member_names_in_utf_8_or_is_refused) {
     EXPECT_EQ(status(name), 400U) << name;
 }
 
-TEST(json_body, is_refused_when_it_is_not_what_it_should_be) {
+TEST(json_body, is_rejected_if_it_is_malformed) {
   running_server server;
   raw_client client = server.connect();
   const std::string bodies[] = {
@@ -91,7 +91,7 @@ TEST(json_body, is_refused_when_it_is_not_what_it_should_be) {
   EXPECT_EQ(client.ask(get_request("/get?key=k")).status, 404U);
 }
 
-TEST(json_body, may_nest_deeply_without_harm) {
+TEST(json_body, may_be_nested_deeply) {
   running_server server{{"--max-body-bytes", "300000"}};
   raw_client client = server.connect();
   const std::string open(100'000, '[');

@@ -1,6 +1,6 @@
-// Eight clients read, write, overwrite and delete the same keys while entries are evicted; each
-// key's history must be one that a register may have, which loses its value now and then but never
-// shows an old one.
+// Eight clients read, write, overwrite and delete the same keys while entries are evicted. The
+// history of each key must be that of a register that may lose its value but never returns an old
+// one.
 #include "e2e/register_history.hpp"
 
 #include <gtest/gtest.h>
@@ -54,21 +54,21 @@ TEST(register_history, rejects_reads_of_two_clients_in_different_orders) {
                    .has_order(losses::at_any_time));
 }
 
-TEST(register_history, rejects_a_value_that_comes_back_after_its_loss) {
+TEST(register_history, rejects_a_value_that_reappears_after_its_loss) {
   EXPECT_FALSE(history({{0, put(1, 1, 2)}, {1, get(nothing, 3, 4)}, {0, get(1, 5, 6)}})
                    .has_order(losses::at_any_time));
   EXPECT_FALSE(history({{0, put(1, 1, 2)}, {1, erase(false, 3, 4)}, {0, get(1, 5, 6)}})
                    .has_order(losses::at_any_time));
 }
 
-TEST(register_history, rejects_what_nobody_wrote_and_an_erasure_of_nothing) {
+TEST(register_history, rejects_a_value_never_written_and_an_erasure_of_nothing) {
   EXPECT_FALSE(history({{0, get(1, 1, 2)}}).has_order(losses::at_any_time));
   EXPECT_FALSE(history({{0, get(1, 1, 2)}, {1, put(1, 3, 4)}}).has_order(losses::at_any_time));
   EXPECT_FALSE(history({{0, put(1, 1, 2)}, {0, erase(true, 3, 4)}, {1, erase(true, 5, 6)}})
                    .has_order(losses::at_any_time));
 }
 
-TEST(register_history, takes_a_miss_without_erasure_where_values_may_be_lost_only) {
+TEST(register_history, accepts_a_miss_without_erasure_only_if_values_may_be_lost) {
   const register_history lost = history({{0, put(1, 1, 2)}, {1, get(nothing, 3, 4)}});
   EXPECT_TRUE(lost.has_order(losses::at_any_time));
   EXPECT_FALSE(lost.has_order(losses::none));
@@ -84,10 +84,10 @@ constexpr std::size_t operations_per_phase = 50; // of each client
 struct load {
   std::vector<std::string> arguments; // of the server, small enough to evict all the time
   std::size_t value_bytes_max;
-  double filler; // share of writes to keys that nobody reads
+  double filler; // share of writes to keys that are never read
 };
 
-// What one client did, to which key.
+// One operation of a client.
 using record = std::vector<std::pair<std::size_t, operation>>;
 
 class client {
@@ -109,14 +109,14 @@ public:
   }
 
 private:
-  // Mostly one of the phase's, which all clients use at the same time; else an older one, which may
-  // have been evicted meanwhile.
+  // Mostly a key of this phase, which all clients use at the same time; else an older one, which
+  // may have been evicted.
   std::size_t pick_key(std::size_t phase) {
     const std::size_t of_phase = random_() % 4 == 0 ? random_() % (phase + 1) : phase;
     return of_phase * keys_per_phase + random_() % keys_per_phase;
   }
 
-  // "17-xxx…": the number tells the value; values of all lengths, the same for each number.
+  // "17-xxx…": the number identifies the value and determines its length.
   std::string text_of(std::uint64_t value) const {
     const std::string number = std::to_string(value) + "-";
     return number + std::string(value * 7919 % load_.value_bytes_max, 'x');
@@ -129,7 +129,7 @@ private:
     connection_.ask(put_request("filler" + std::to_string(value), text_of(value)));
   }
 
-  // False if it had no effect: the cache had no room.
+  // False if it had no effect, for lack of memory.
   bool perform(std::size_t key, operation& op) {
     const std::string name = "key" + std::to_string(key);
     const auto choice = random_() % 10;
@@ -158,7 +158,7 @@ private:
     return true;
   }
 
-  // The number of the value shown, whose text must be right in every byte.
+  // The number of the returned value, of which every byte is checked.
   std::uint64_t value_in(std::string_view body, const std::string& name) {
     const std::string before = R"({"status":"OK","key":")" + name + R"(","value":")";
     std::uint64_t value = nothing;
@@ -205,7 +205,7 @@ void expect_registers_that_lose_values(const load& what) {
     if (!key.has_order(losses::none)) ++with_losses;
     ++number;
   }
-  EXPECT_GT(with_losses, 0U); // entries were evicted, and it was seen
+  EXPECT_GT(with_losses, 0U); // evictions were observed
 }
 
 TEST(linearizability, each_key_is_a_register_while_clock_evicts) {
@@ -215,7 +215,7 @@ TEST(linearizability, each_key_is_a_register_while_clock_evicts) {
        .filler = 0.1});
 }
 
-// An instrumented server takes more than this limit before its first entry.
+// An instrumented server exceeds this limit before its first entry.
 #ifndef KVCACHE_SANITIZED
 TEST(linearizability, each_key_is_a_register_while_memory_is_short) {
   expect_registers_that_lose_values(

@@ -24,7 +24,7 @@ PATIENCE_S = 120  # valgrind is slow, and the machine may be busy
 STOP_S = 120
 HOST = b"Host: localhost\r\n"
 chance = random.Random(1)
-answered = {}  # how often each status
+responses = {}  # the number of responses by status
 
 
 def request(line, fields=b"", body=None):
@@ -48,7 +48,7 @@ def escaped(length):
     return b'"' + b"\\ud83d\\ude00" * length + b'"'
 
 
-GOOD = [  # with the statuses that are right: an entry may have expired, been evicted or find no room
+GOOD = [  # with the expected statuses: an entry may have expired, been evicted or find no memory
     (put(b'{"key":"a","value":"b"}'), {200, 503}), (put(b' { "value" : "\\n\\u00e9", "x":[1,{"y":null}], "key":"a" } '), {200, 503}),
     (put(b'{"key":' + escaped(256) + b',"value":' + escaped(256) + b"}"), {200, 503}),
     (put(b'{"key":"t","value":"v","ttl":1}'), {200, 503}), (chunked(b"b;x=y", b'{"key":"c",', b"b", b'"value":"d"', b"1", b"}", b"0", b"T: u"), {200, 503}),
@@ -58,7 +58,7 @@ GOOD = [  # with the statuses that are right: an entry may have expired, been ev
     (get(b"/healthz"), {200}), (get(b"/readyz"), {200}), (request(b"OPTIONS /put"), {204}), (request(b"POST /delete", body=b'{"key":"c"}'), {200, 404}),
     (b"\r\n" + get(b"/healthz", b"X: y\r\n" * 60), {200}),
 ]
-BAD = [  # each on a connection of its own
+BAD = [  # each on its own connection
     (b"NONSENSE\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n\r\n", 400), (get(b"/get?key=%zz"), 400), (get(b"/get?key=a&key=b"), 400), (get(b"/get"), 400),
     (get(b"/get?key=%c0%80"), 400), (b"GET /get HTTP/2.0\r\n" + HOST + b"\r\n", 505), (get(b"/nowhere"), 404), (request(b"PUT /put", body=b""), 405),
     (request(b"POST /put", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n"), 400), (request(b"POST /put", b"Transfer-Encoding: gzip\r\n"), 501),
@@ -88,7 +88,7 @@ class Peer:
             self.socket.sendall(text[begin:end])
 
     def read_reply(self, bodiless=False):
-        """The status of the next reply that is not 100 Continue."""
+        """The status of the next response other than 100 Continue."""
         while True:
             head = b""
             while not head.endswith(b"\r\n\r\n"):
@@ -101,13 +101,13 @@ class Peer:
         length = re.search(rb"\r\nContent-Length: (\d+)", head)
         if length and not bodiless:
             self._replies.read(int(length[1]))
-        answered[status] = answered.get(status, 0) + 1
+        responses[status] = responses.get(status, 0) + 1
         return status
 
-    def ask(self, text, statuses, pieces=1, bodiless=False):
+    def request(self, text, statuses, pieces=1, bodiless=False):
         self.send(text, pieces)
         got = self.read_reply(bodiless)
-        assert got in statuses, f"{text[:200]!r} was answered by {got}"
+        assert got in statuses, f"{text[:200]!r} was responses by {got}"
 
     def ends(self):
         try:
@@ -128,13 +128,13 @@ def good_requests(port, rounds):
     peers = [Peer(port) for _ in range(8)]
     for _ in range(rounds):
         for text, statuses in GOOD:
-            chance.choice(peers).ask(text, statuses, pieces=chance.choice([1, 1, 2, 5]))
-        chance.choice(peers).ask(request(b"HEAD /get?key=a"), {200, 404}, bodiless=True)
+            chance.choice(peers).request(text, statuses, pieces=chance.choice([1, 1, 2, 5]))
+        chance.choice(peers).request(request(b"HEAD /get?key=a"), {200, 404}, bodiless=True)
     for number in range(rounds):
         key = b"%d" % chance.randrange(10 * rounds)
-        peers[number % 8].ask(put(b'{"key":"%s","value":"%s"}' % (key, b"v" * chance.randrange(257))), {200, 503})
+        peers[number % 8].request(put(b'{"key":"%s","value":"%s"}' % (key, b"v" * chance.randrange(257))), {200, 503})
     old = Peer(port)
-    old.ask(b"GET /healthz HTTP/1.0\r\n\r\n", {200})
+    old.request(b"GET /healthz HTTP/1.0\r\n\r\n", {200})
     assert old.ends()
     for each in (*peers, old):
         each.close()
@@ -156,7 +156,7 @@ def bad_requests(port, rounds):
     for _ in range(rounds):
         for text, status in BAD:
             peer = Peer(port)
-            peer.ask(text, {status}, pieces=chance.choice([1, 1, 3]))
+            peer.request(text, {status}, pieces=chance.choice([1, 1, 3]))
             peer.close()
         peer = Peer(port)
         peer.send(put(b"x" * 1000)[:-500])
@@ -167,7 +167,7 @@ def bad_requests(port, rounds):
 
 
 def slow_peers(port):
-    """A closure that wants them ended."""
+    """Returns a function that asserts that their connections are closed."""
     slow = [Peer(port) for _ in range(20)]
     for each in slow[::2]:
         each.send(b"GET /get?key=a HTTP/1.1\r\nX: ")
@@ -188,7 +188,7 @@ def slow_peers(port):
             assert each.read_reply() == 408
             assert each.ends()
         for each in greedy:
-            each.ends()  # behind what it had sent before; otherwise this waits in vain, and fails
+            each.ends()  # fails at a timeout
         for each in (*slow, *greedy):
             each.close()
     return are_ended
@@ -202,9 +202,9 @@ def ample(port, _, __):
     pipelines(port)
     for _ in range(20):
         peer = Peer(port)
-        peer.ask(put(b'{"key":"a","value":"b"}'), {200})
-        peer.ask(request(b"POST /flush", body=b""), {200})
-        peer.ask(get(b"/get?key=a"), {404})
+        peer.request(put(b'{"key":"a","value":"b"}'), {200})
+        peer.request(request(b"POST /flush", body=b""), {200})
+        peer.request(get(b"/get?key=a"), {404})
         peer.close()
     bad_requests(port, 60)
     good_requests(port, 20)
@@ -212,7 +212,7 @@ def ample(port, _, __):
 
 
 def guarded(port, process, logs):
-    """Tokens and host names; SIGHUP; more connections than there may be; no flush without a token that may write."""
+    """Tokens and host names; SIGHUP; more connections than the limit; no flush without a read-write token."""
     tokens = logs / "tokens"
     read, write = (b"Authorization: Bearer " + name + b"\r\n" for name in (b"reader", b"writer"))
 
@@ -229,20 +229,20 @@ def guarded(port, process, logs):
 
     for _ in range(100):
         peer = Peer(port)
-        peer.ask(get(b"/get?key=a"), {401})
-        peer.ask(get(b"/get?key=a", read), {404, 200})
-        peer.ask(put(b'{"key":"a","value":"b"}', read), {403})
-        peer.ask(put(b'{"key":"a","value":"b"}', write), {200})
-        peer.ask(b"GET /get?key=a HTTP/1.1\r\nHost: evil.example\r\n" + read + b"\r\n", {421})
-        peer.ask(request(b"POST /flush", read, b""), {403})
-        peer.ask(request(b"POST /flush", write, b""), {200})
+        peer.request(get(b"/get?key=a"), {401})
+        peer.request(get(b"/get?key=a", read), {404, 200})
+        peer.request(put(b'{"key":"a","value":"b"}', read), {403})
+        peer.request(put(b'{"key":"a","value":"b"}', write), {200})
+        peer.request(b"GET /get?key=a HTTP/1.1\r\nHost: evil.example\r\n" + read + b"\r\n", {421})
+        peer.request(request(b"POST /flush", read, b""), {403})
+        peer.request(request(b"POST /flush", write, b""), {200})
         peer.close()
     hang_up("read-write later\n", True)
-    hang_up("nonsense\n", True)  # refused: the old ones stay in force
+    hang_up("nonsense\n", True)  # rejected: the old tokens remain in force
     hang_up("read-only other\n", False)
     many = [Peer(port) for _ in range(40)]
     for each in many[:20]:
-        each.ask(get(b"/healthz"), {200})
+        each.request(get(b"/healthz"), {200})
     for each in many[-10:]:
         assert each.read_reply() == 503
     for each in many:
@@ -250,7 +250,7 @@ def guarded(port, process, logs):
 
 
 def short_of_memory(port, _, __):
-    """Valgrind itself uses nearly all there may be: PUTs have to make room, or are refused."""
+    """Valgrind itself uses nearly all memory of the limit: PUTs evict or are refused."""
     good_requests(port, 50)
     pipelines(port)
     peers = [Peer(port) for _ in range(4)]
@@ -274,13 +274,13 @@ CASES = {
 
 
 def run(name, program, logs):
-    """What memcheck found, as a sentence; None if that is nothing."""
+    """The errors that memcheck found, as a sentence; None without errors."""
     traffic, options = CASES[name]
     options = [str(logs / word) if word == "tokens" else word for word in options]
     (logs / "tokens").write_text("read-only reader\nread-write writer\n")
     (logs / "tokens").chmod(0o600)
     found = logs / f"{name.replace(' ', '_')}.memcheck"
-    before = sum(answered.values())
+    before = sum(responses.values())
     with running.process([*VALGRIND, f"--log-file={found}", str(program), "--port", "0", "--threads", "2", *options],
                          found.with_suffix(".log")) as process:
         def port_in_log():
@@ -289,7 +289,7 @@ def run(name, program, logs):
             return text and int(text[1])
         port = running.until("it logs its address", port_in_log)
         traffic(port, process, logs)
-        left = [Peer(port) for _ in range(3)]  # some are there when it stops
+        left = [Peer(port) for _ in range(3)]  # some are open at the stop
         left[0].send(b"GET /get?key=a HTTP/1.1\r\nX: ")
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=STOP_S) == 0, f"it ended with {process.returncode}"
@@ -299,7 +299,7 @@ def run(name, program, logs):
     errors = int(re.search(r"ERROR SUMMARY: (\d+) errors", text)[1])
     lost = {kind: int(size.replace(",", "")) for kind, size in re.findall(r"(definitely|indirectly|possibly) lost: ([\d,]+) bytes", text)}
     heap = re.search(r"total heap usage: ([\d,]+) allocs, ([\d,]+) frees", text)
-    print(f"{name}: {sum(answered.values()) - before:,} answers, {heap[1]} allocations, {heap[2]} freed, {errors} errors, "
+    print(f"{name}: {sum(responses.values()) - before:,} answers, {heap[1]} allocations, {heap[2]} freed, {errors} errors, "
           + (", ".join(f"{size:,} bytes {kind} lost" for kind, size in lost.items()) or "no memory left"), flush=True)
     if errors or lost.get("definitely") or lost.get("indirectly"):
         print(text)
@@ -310,8 +310,8 @@ def run(name, program, logs):
 def main():
     program, logs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     found = [problem for name in CASES if (problem := run(name, program, logs))]
-    print(f"answers by status: {', '.join(f'{status}: {count:,}' for status, count in sorted(answered.items()))}")
-    print("\n".join(found) if found else f"{sum(answered.values()):,} requests answered, memcheck found nothing")
+    print(f"answers by status: {', '.join(f'{status}: {count:,}' for status, count in sorted(responses.items()))}")
+    print("\n".join(found) if found else f"{sum(responses.values()):,} requests responses, memcheck found nothing")
     sys.exit(1 if found else 0)
 
 

@@ -1,8 +1,8 @@
-// The program where the kernel gives it no more memory: each request gets an answer or a closed
-// connection, and nothing but a signal ends the program.
+// The program without further memory from the kernel: each request gets a response or a closed
+// connection, and only a signal ends the program.
 //
-// tests/http/server_allocation_test.cpp lets each allocation of the server fail by itself. Here it
-// is the whole program, with the pages, tokens and logs that other rooms make.
+// tests/http/server_allocation_test.cpp lets each allocation of the server fail separately. Here it
+// is the whole program, with the pages, tokens and logs of other layers.
 #include <gtest/gtest.h>
 
 #include <signal.h>
@@ -19,12 +19,12 @@
 #include "e2e/binary.hpp"
 #include "e2e/token_file.hpp"
 
-#ifndef KVCACHE_SANITIZED // an instrumented program ends where it gets no memory
+#ifndef KVCACHE_SANITIZED // an instrumented program ends without memory
 
 namespace kvcache::test {
 namespace {
 
-// While there is one, the process gets no memory from the kernel beside what it has.
+// While it exists, the process gets no further memory from the kernel.
 class no_more_memory {
 public:
   explicit no_more_memory(pid_t pid) : pid_(pid) {
@@ -41,22 +41,22 @@ private:
   rlimit before_{};
 };
 
-TEST(out_of_memory, leaves_the_tokens_as_they_were_where_a_new_list_does_not_fit) {
+TEST(out_of_memory, keeps_the_tokens_if_a_new_list_does_not_fit_into_memory) {
   token_file tokens{"read-only old\n"};
   running_server server{{"--auth-token-file", tokens.path()}};
-  std::string many; // more than the heap can have left over from the start, in a legal file
+  std::string many; // more than the free part of the heap, in a valid file
   for (int i = 0; i < 5000; ++i) many += "read-only n\n";
   tokens.write(many);
   {
     const no_more_memory cap{server.pid()};
     server.signal(SIGHUP);
-    EXPECT_TRUE(comes_to_say(server, "the tokens stay as they were")) << server.output();
+    EXPECT_TRUE(logs_within_patience(server, "tokens unchanged")) << server.output();
   }
   raw_client client = server.connect();
   EXPECT_EQ(client.ask(get_request("/get?key=a", with_token("old"))).status, 404U);
   EXPECT_EQ(client.ask(get_request("/get?key=a", with_token("n"))).status, 401U);
   server.signal(SIGHUP);
-  EXPECT_TRUE(comes_to_say(server, "tokens in force from " + tokens.path() + ": 5000"))
+  EXPECT_TRUE(logs_within_patience(server, "tokens in force from " + tokens.path() + ": 5000"))
       << server.output();
   EXPECT_EQ(client.ask(get_request("/get?key=a", with_token("n"))).status, 404U);
 }
@@ -69,12 +69,12 @@ TEST(out_of_memory, still_ends_with_exit_code_0_on_sigterm) {
   EXPECT_EQ(server.wait().exit_code, 0);
 }
 
-// The statuses of the replies to all of it, sent on connections of their own and in one go; 0 for
-// a connection that was closed without one.
+// The statuses of the responses to all requests, each sent on its own connection at the same time;
+// 0 for a connection closed without a response.
 std::set<unsigned> statuses_of(const server_process& server,
                                const std::vector<std::string>& requests) {
   std::set<unsigned> statuses;
-  std::vector<raw_client> clients; // all at once, so that memory that is given back is not enough
+  std::vector<raw_client> clients; // at the same time, so that returned memory does not suffice
   for (const std::string& request : requests) {
     clients.push_back(server.connect());
     clients.back().send(request);
@@ -89,7 +89,7 @@ std::set<unsigned> statuses_of(const server_process& server,
   return statuses;
 }
 
-TEST(out_of_memory, answers_or_closes_whatever_is_asked_for_and_goes_on_serving_afterwards) {
+TEST(out_of_memory, responds_or_closes_and_continues_to_serve_afterwards) {
   constexpr std::size_t value_chars = 200'000;
   const token_file tokens{"read-only reader\nread-write writer\n"};
   running_server server{{"--auth-token-file", tokens.path(), "--access-log", "--threads", "2",
@@ -138,11 +138,11 @@ TEST(out_of_memory, answers_or_closes_whatever_is_asked_for_and_goes_on_serving_
     EXPECT_EQ(end.output.find(secret), std::string::npos) << secret;
 }
 
-// ---- new keys, where the kernel gives less than they take ---------------------------------------
+// ---- new keys with less memory than they need ---------------------------------------------------
 
 struct put_counts {
   std::size_t stored = 0;
-  std::size_t refused = 0; // for want of memory
+  std::size_t refused = 0; // for lack of memory
   std::size_t other = 0;
 };
 
@@ -184,7 +184,7 @@ void expect_stored_by_evicting(const server_process& server, raw_client& client,
 
 constexpr std::size_t new_keys = 100'000;
 
-TEST(out_of_memory, evicts_for_new_keys_that_do_not_fit_the_address_space_there_is_from_the_start) {
+TEST(out_of_memory, evicts_for_new_keys_at_the_limit_of_address_space) {
   constexpr std::size_t value_chars = 1500;
   constexpr std::size_t limit_kib = std::size_t{256} << 10; // 150 MB of values and 57 MiB of stacks
   const server_process server{
@@ -196,7 +196,7 @@ TEST(out_of_memory, evicts_for_new_keys_that_do_not_fit_the_address_space_there_
   expect_stored_by_evicting(server, client, new_keys, counts);
 }
 
-// From now on it gets half a MiB more of what the resource counts.
+// From now on it may use half a MiB more of the resource.
 void limit_growth(pid_t pid, decltype(RLIMIT_AS) resource) {
   constexpr std::size_t more_bytes = std::size_t{512} << 10;
   std::ifstream status("/proc/" + std::to_string(pid) + "/status");
@@ -212,12 +212,12 @@ void limit_growth(pid_t pid, decltype(RLIMIT_AS) resource) {
 
 class refused_growth : public testing::TestWithParam<decltype(RLIMIT_AS)> {};
 
-TEST_P(refused_growth, makes_new_keys_evict_old_ones_instead_of_being_refused) {
+TEST_P(refused_growth, evicts_old_entries_for_new_keys) {
   running_server server{{"--threads", "2"}};
   raw_client client = server.connect();
   EXPECT_EQ(put_new_keys(client, 1000, 200).stored, 1000U);
   limit_growth(server.pid(), GetParam());
-  // A table that cannot grow takes many evictions until it has a place.
+  // A table that cannot grow needs many evictions until a slot is free.
   const std::size_t keys = GetParam() == RLIMIT_AS ? new_keys * 2 / 5 : new_keys;
   const put_counts counts = put_new_keys(client, keys, 200);
   std::printf("%zu of %zu stored, %zu refused, %zu entries evicted\n", counts.stored, keys,

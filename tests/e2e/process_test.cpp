@@ -1,4 +1,4 @@
-// The program as a process: how it starts, and how it ends.
+// Start and end of the program.
 #include <gtest/gtest.h>
 
 #include <signal.h>
@@ -14,7 +14,7 @@
 namespace kvcache::test {
 namespace {
 
-TEST(process, refuses_a_port_that_is_in_use_with_exit_code_1) {
+TEST(process, ends_with_exit_code_1_if_its_port_is_in_use) {
   running_server first;
   const program_end second = run_program(binary, {"--port", std::to_string(first.port())});
   EXPECT_EQ(second.exit_code, 1);
@@ -22,7 +22,7 @@ TEST(process, refuses_a_port_that_is_in_use_with_exit_code_1) {
   EXPECT_EQ(first.connect().ask(get_request("/healthz")).status, 200U);
 }
 
-TEST(process, starts_again_at_once_on_the_port_it_had) {
+TEST(process, can_restart_immediately_on_the_same_port) {
   std::string port;
   {
     running_server first;
@@ -45,13 +45,13 @@ TEST(process, ends_with_exit_code_0_on_sigterm_and_sigint) {
   }
 }
 
-// A machine may stand still for a while, and the clock that deadlines are counted from with it.
-TEST(process, takes_no_time_that_it_stood_still_from_a_client) {
+// A machine may be suspended for a while, together with the clock of the deadlines.
+TEST(process, does_not_count_suspended_time_towards_deadlines) {
   running_server server{{"--head-timeout-ms", "600"}};
   raw_client client = server.connect();
   ASSERT_EQ(client.ask(get_request("/get?key=a")).status, 404U);
   server.signal(SIGSTOP);
-  std::this_thread::sleep_for(std::chrono::milliseconds{1200}); // what is to be survived
+  std::this_thread::sleep_for(std::chrono::milliseconds{1200}); // the suspension
   const auto begun = std::chrono::steady_clock::now();
   client.send("GET /get?key=a HTTP/1.1\r\n");
   server.signal(SIGCONT);
@@ -59,7 +59,7 @@ TEST(process, takes_no_time_that_it_stood_still_from_a_client) {
   EXPECT_GE(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds{600});
 }
 
-// Takes all connections that the server serves.
+// Opens all connections that the server serves.
 std::vector<raw_client> fill(const server_process& server) {
   std::vector<raw_client> clients;
   do clients.push_back(server.connect());
@@ -68,7 +68,7 @@ std::vector<raw_client> fill(const server_process& server) {
   return clients;
 }
 
-TEST(process, is_healthy_with_all_of_its_connections_taken) {
+TEST(process, is_healthy_at_its_connection_limit) {
   running_server server{{"--max-connections", "3"}};
   const std::vector<raw_client> clients = fill(server);
   EXPECT_EQ(clients.size(), 3U);
@@ -78,12 +78,13 @@ TEST(process, is_healthy_with_all_of_its_connections_taken) {
   EXPECT_EQ(server.connect().ask(get_request("/metrics")).status, 200U);
 }
 
-TEST(process, is_healthy_with_all_of_its_files_open) {
+TEST(process, is_healthy_at_its_limit_of_open_files) {
   server_process server{binary, {}, {"/bin/sh", "-c", "ulimit -n 200; exec \"$0\" \"$@\""}};
-  EXPECT_TRUE(comes_to_say(server, "only 200 files may be open, too few for 10000 connections"));
+  EXPECT_TRUE(logs_within_patience(
+      server, "the limit of open files (ulimit -n) is 200, too low for 10000 connections"));
   const std::vector<raw_client> clients = fill(server);
   EXPECT_GT(clients.size(), 20U);
-  std::vector<raw_client> refused; // and stay
+  std::vector<raw_client> refused; // which stay open
   for (int i = 0; i < 60; ++i) {
     refused.push_back(server.connect());
     EXPECT_EQ(refused.back().ask(get_request("/get?key=a")).status, 503U);
@@ -91,7 +92,7 @@ TEST(process, is_healthy_with_all_of_its_files_open) {
   }
 }
 
-TEST(process, answers_what_it_has_received_before_it_ends) {
+TEST(process, responds_to_received_requests_before_it_ends) {
   running_server server;
   raw_client client = server.connect();
   std::string requests;
@@ -104,17 +105,17 @@ TEST(process, answers_what_it_has_received_before_it_ends) {
     reply = client.read_reply();
     ASSERT_EQ(reply.status, 404U);
   }
-  // The last one may have been answered before the signal was noticed; then a later one says it.
+  // The last response may precede the signal; then a later one announces the close.
   while (!reply.has("connection")) reply = client.ask(get_request("/get?key=a"));
   EXPECT_EQ(reply.field("connection"), "close");
   EXPECT_TRUE(client.ends());
   EXPECT_EQ(server.wait().exit_code, 0);
 }
 
-// The tests of stopping that follow wait longer than CTest does for whatever they are not about.
+// In the following tests, timeouts that are not tested are longer than the timeout of CTest.
 const std::string a_day_ms = "86400000";
 
-TEST(process, goes_on_accepting_during_the_drain_delay_until_a_second_signal_ends_it) {
+TEST(process, continues_to_accept_during_the_drain_delay_until_a_second_signal) {
   running_server server{{"--drain-delay-ms", "86399999", "--drain-timeout-ms", a_day_ms}};
   server.signal(SIGTERM);
   while (server.connect().ask(get_request("/readyz")).status != 503) {
@@ -124,7 +125,7 @@ TEST(process, goes_on_accepting_during_the_drain_delay_until_a_second_signal_end
   EXPECT_EQ(server.wait().exit_code, 0);
 }
 
-TEST(process, ends_a_request_that_never_comes_whole_by_the_drain_timeout) {
+TEST(process, closes_an_incomplete_request_at_the_drain_timeout) {
   running_server server{
       {"--drain-timeout-ms", "300", "--head-timeout-ms", a_day_ms, "--idle-timeout-ms", a_day_ms}};
   raw_client half = server.connect();

@@ -1,9 +1,9 @@
-// What several clients did to one key, and whether a register could have answered so: an order of
-// all operations that respects real time and in which each read shows what was written last (Wing
+// The operations of several clients on one key, and a check that they are linearizable: that some
+// order of all operations respects real time and lets each read return the value last written (Wing
 // and Gong, 1993).
 //
-// A cache may lose a value at any time, so a miss explains itself, and the key is empty from then
-// on: what was lost never comes back. Each value is written once, and known by a number.
+// A cache may lose a value at any time, so a miss is always possible, and the key is empty from
+// then on: a lost value never reappears. Each value is written once and identified by a number.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +21,8 @@ struct operation {
   enum class kind : std::uint8_t { put, get, erase };
 
   kind what = kind::get;
-  std::uint64_t value = nothing; // written; or read, nothing being a miss
-  bool erased = false;           // by erase: there was something
+  std::uint64_t value = nothing; // written, or read; `nothing` is a miss
+  bool erased = false;           // by erase: there was a value
   std::uint64_t called = 0;      // order of calls and returns over all clients
   std::uint64_t returned = 0;
 };
@@ -33,7 +33,7 @@ class register_history {
 public:
   explicit register_history(std::size_t clients) : clients_(clients) {}
 
-  // In the order in which the client did them, one after the other.
+  // In the order of the client, which executes them sequentially.
   void add(std::size_t client, const operation& done) { clients_[client].push_back(done); }
 
   bool has_order(losses allowed) const {
@@ -42,10 +42,10 @@ public:
   }
 
 private:
-  // How many operations of each client are done, and the value then.
+  // The number of completed operations of each client, and the value after them.
   using state = std::pair<std::vector<std::size_t>, std::uint64_t>;
 
-  // Whether the register answers like this; if so, changes the value as the operation does.
+  // Whether the register may return this; if so, applies the operation.
   static bool explains(const operation& op, losses allowed, std::uint64_t& value) {
     const bool may_be_empty = value == nothing || allowed == losses::at_any_time;
     switch (op.what) {
@@ -65,10 +65,10 @@ private:
   }
 
   bool search(const state& from, losses allowed, std::set<state>& seen) const {
-    if (!seen.insert(from).second) return false; // no order went on from here
+    if (!seen.insert(from).second) return false; // no order continued from here
     const auto& [done, value] = from;
     bool all_done = true;
-    std::uint64_t first_return = UINT64_MAX; // nothing called after this can come next
+    std::uint64_t first_return = UINT64_MAX; // no operation called after this can be next
     for (std::size_t c = 0; c < clients_.size(); ++c) {
       if (done[c] == clients_[c].size()) continue;
       all_done = false;

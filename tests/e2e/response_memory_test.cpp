@@ -1,4 +1,4 @@
-// Responses that do not all fit into the memory for them, read by clients that do read.
+// Responses that together exceed the buffer memory, for clients that read them.
 #include <gtest/gtest.h>
 
 #include <sys/resource.h>
@@ -21,7 +21,7 @@ std::size_t body_bytes(const std::string& key, std::size_t value_bytes) {
   return body_frame_bytes + key.size() + value_bytes;
 }
 
-// The counter's number in /stats.
+// The value of a counter in /stats.
 std::uint64_t counted(const server_process& server, const std::string& name) {
   const std::string stats = server.connect().ask(get_request("/stats")).body;
   const std::size_t at = stats.find("\"" + name + "\":");
@@ -36,11 +36,10 @@ void allow_many_files() {
   ::setrlimit(RLIMIT_NOFILE, &files);
 }
 
-// An instrumented server takes tens of megabytes for itself, and an instrumented client may pause
-// for longer than the server allows a reader to: sanitizer builds run the loads that neither
-// disturbs.
+// An instrumented server uses tens of megabytes itself, and an instrumented client may pause longer
+// than the server permits: sanitizer builds run only the loads that neither affects.
 #ifndef KVCACHE_SANITIZED
-TEST(response_memory, lets_every_one_of_many_large_responses_arrive_whole) {
+TEST(response_memory, sends_many_large_responses_completely) {
   constexpr std::size_t value_bytes = 1'000'000;
   constexpr std::size_t clients = 32;
   const running_server server{{"--memory-limit", "64M", "--max-value-chars", "1000000"}};
@@ -102,7 +101,7 @@ struct load {
 
 class response_memory_of : public testing::TestWithParam<load> {};
 
-TEST_P(response_memory_of, readers_of_mixed_values_suffices_for_whole_responses) {
+TEST_P(response_memory_of, readers_of_mixed_values_suffices_for_complete_responses) {
   const load& with = GetParam();
   allow_many_files();
   const running_server server{
@@ -129,8 +128,8 @@ TEST_P(response_memory_of, readers_of_mixed_values_suffices_for_whole_responses)
   EXPECT_EQ(result.cut, 0U);
   EXPECT_EQ(result.wrong, 0U);
   EXPECT_EQ(result.ok + result.unavailable + result.missed, with.clients * with.requests);
-  // Under the smallest limit the program and five hundred connections leave no room for the largest
-  // entries: what is evicted is a miss.
+  // Under the smallest limit, the program and five hundred connections leave no memory for the
+  // largest entries; evicted ones are misses.
   const std::uint64_t served = with.may_evict ? result.ok + result.missed : result.ok;
   EXPECT_GE(served * 100, with.clients * with.requests * 99);
   EXPECT_EQ(counted(server, "hits"), result.ok);

@@ -1,4 +1,4 @@
-// HTTP/1.1 by the book (RFC 9110, 9112): each rule, over raw sockets.
+// The rules of HTTP/1.1 (RFC 9110, 9112), over raw sockets.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -15,8 +15,8 @@ namespace {
 
 const std::string body = R"({"key":"a","value":"b"})";
 
-// Each request must be refused with `status`, the connection must end, and what was sent behind the
-// request must have had no effect.
+// Each request must be rejected with `status`, the connection must close, and data sent after the
+// request must have no effect.
 void expect_refused(const std::vector<std::string>& requests, unsigned status,
                     std::vector<std::string> arguments = {}) {
   running_server server{std::move(arguments)};
@@ -37,7 +37,7 @@ std::string put_with(const std::string& fields, const std::string& content) {
   return "POST /put HTTP/1.1\r\nHost: a\r\n" + fields + "\r\n" + content;
 }
 
-TEST(strict_http, needs_one_well_formed_host) { // RFC 9112 §3.2
+TEST(strict_http, requires_one_well_formed_host) { // RFC 9112 §3.2
   expect_refused(
       {
           "GET /get?key=a HTTP/1.1\r\n\r\n",
@@ -66,7 +66,7 @@ TEST(strict_http, needs_one_well_formed_host) { // RFC 9112 §3.2
         << host;
 }
 
-TEST(strict_http, refuses_two_ways_to_frame_a_body) { // RFC 9112 §6.1
+TEST(strict_http, rejects_conflicting_body_framing) { // RFC 9112 §6.1
   std::vector<std::string> requests;
   for (const std::string coding : {"chunked", "gzip", "gzip, chunked"}) {
     const std::string transfer_encoding = "Transfer-Encoding: " + coding + "\r\n";
@@ -76,7 +76,7 @@ TEST(strict_http, refuses_two_ways_to_frame_a_body) { // RFC 9112 §6.1
   expect_refused(requests, 400);
 }
 
-TEST(strict_http, refuses_a_content_length_that_is_not_one_number) { // RFC 9112 §6.3
+TEST(strict_http, rejects_a_content_length_that_is_not_one_number) { // RFC 9112 §6.3
   std::vector<std::string> requests;
   for (const char* length : {"+5", "-5", "", "5 5", "5,5", "0x5", "5.0", "99999999999999999999"})
     requests.push_back(put_with("Content-Length: " + std::string{length} + "\r\n", body));
@@ -85,7 +85,7 @@ TEST(strict_http, refuses_a_content_length_that_is_not_one_number) { // RFC 9112
   expect_refused(requests, 400);
 }
 
-TEST(strict_http, knows_the_chunked_coding_only) { // RFC 9112 §6.1, §7
+TEST(strict_http, supports_only_the_chunked_coding) { // RFC 9112 §6.1, §7
   expect_refused({put_with("Transfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
                   put_with("Transfer-Encoding: gzip\r\n", "")},
                  501);
@@ -97,7 +97,7 @@ TEST(strict_http, knows_the_chunked_coding_only) { // RFC 9112 §6.1, §7
       400);
 }
 
-TEST(strict_http, refuses_malformed_chunks) { // RFC 9112 §7.1
+TEST(strict_http, rejects_malformed_chunks) { // RFC 9112 §7.1
   std::vector<std::string> requests;
   for (const char* chunks :
        {"x\r\n", "-1\r\n", "\r\n", "5 \r\n12345\r\n0\r\n\r\n", "2\r\n123\r\n0\r\n\r\n",
@@ -106,8 +106,9 @@ TEST(strict_http, refuses_malformed_chunks) { // RFC 9112 §7.1
   expect_refused(requests, 400);
 }
 
-TEST(strict_http, does_not_wait_for_the_rest_of_chunks_that_are_none) { // RFC 9112 §7.1, §2.2
-  running_server server{{"--body-timeout-ms", "86400000"}}; // far beyond the client's patience
+TEST(strict_http, does_not_wait_for_the_rest_of_malformed_chunks) { // RFC 9112 §7.1, §2.2
+  running_server server{
+      {"--body-timeout-ms", "86400000"}}; // far longer than the patience of the client
   for (const char* chunks : {"z", "17zzz", "5\r\nhello!", "1 x", "5;a\rX", "0\r\n\rXXXX",
                              "0\r\nA: b\rX", "0\r\nA: b\n"}) {
     raw_client client = server.connect();
@@ -118,7 +119,7 @@ TEST(strict_http, does_not_wait_for_the_rest_of_chunks_that_are_none) { // RFC 9
 }
 
 // RFC 9112 §7.1.1, §7.1.2
-TEST(strict_http, takes_chunks_with_extensions_and_trailers_within_limits) {
+TEST(strict_http, accepts_chunk_extensions_and_trailers_within_limits) {
   running_server server;
   raw_client client = server.connect();
   EXPECT_EQ(client
@@ -136,9 +137,9 @@ TEST(strict_http, limits_chunk_extensions_and_trailers) { // RFC 9112 §7.1.1, R
   };
   const std::string one_chunk = "17\r\n" + body + "\r\n";
   std::string trailers;
-  for (int i = 0; i < 17; ++i) trailers += "X: 1\r\n"; // one more than there may be
+  for (int i = 0; i < 17; ++i) trailers += "X: 1\r\n"; // one more than allowed
   std::string tiny_chunks;
-  for (int i = 0; i < 4000; ++i) tiny_chunks += "1\r\n \r\n"; // five bytes each are not body
+  for (int i = 0; i < 4000; ++i) tiny_chunks += "1\r\n \r\n"; // five bytes of each are framing
   expect_refused({chunked("17;" + std::string(1024, 'x') + "\r\n" + body + "\r\n0\r\n\r\n")}, 400);
   expect_refused({chunked("1;" + std::string(65'536, 'x')), chunked(tiny_chunks + "0\r\n\r\n"),
                   chunked(one_chunk + "0\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n")},
@@ -147,14 +148,14 @@ TEST(strict_http, limits_chunk_extensions_and_trailers) { // RFC 9112 §7.1.1, R
 
   running_server server;
   raw_client client = server.connect();
-  trailers.erase(0, trailers.find('\n') + 1); // as many as there may be
+  trailers.erase(0, trailers.find('\n') + 1); // as many as allowed
   EXPECT_EQ(client.ask(chunked(one_chunk + "0\r\n" + trailers + "\r\n")).status, 200U);
   EXPECT_EQ(
       client.ask(chunked("17;" + std::string(1023, 'x') + "\r\n" + body + "\r\n0\r\n\r\n")).status,
       200U);
 }
 
-TEST(strict_http, takes_a_large_legal_body_in_small_chunks) { // RFC 9112 §7.1
+TEST(strict_http, accepts_a_large_legal_body_in_small_chunks) { // RFC 9112 §7.1
   constexpr std::size_t value_chars = 1'000'000;
   running_server server{{"--max-value-chars", std::to_string(value_chars)}};
   std::string escaped = R"({"key":"a","value":")";
@@ -174,7 +175,7 @@ TEST(strict_http, takes_a_large_legal_body_in_small_chunks) { // RFC 9112 §7.1
   EXPECT_GT(client.ask(get_request("/get?key=a")).body.size(), 4 * value_chars);
 }
 
-TEST(strict_http, refuses_malformed_lines) { // RFC 9112 §2.2, §5
+TEST(strict_http, rejects_malformed_lines) { // RFC 9112 §2.2, §5
   expect_refused(
       {
           "GET /get?key=a HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
@@ -200,12 +201,12 @@ TEST(strict_http, limits_target_head_and_fields) { // RFC 9110 §15.5.15, RFC 65
   expect_refused({get_request("/get?key=a", "X: " + std::string(17'000, 'x') + "\r\n"),
                   get_request("/get?key=a", many)},
                  431);
-  // It is the head that is too large where the target may be larger.
+  // With a higher limit of the target, the head is too large.
   expect_refused({get_request("/get?key=" + std::string(17'000, 'x'))}, 431,
                  {"--max-target-bytes", "20000", "--max-head-bytes", "16384"});
 }
 
-TEST(strict_http, refuses_a_large_body_before_it_comes) { // RFC 9110 §15.5.14, §10.1.1
+TEST(strict_http, rejects_a_large_body_before_receiving_it) { // RFC 9110 §15.5.14, §10.1.1
   running_server server;
   for (const char* expect : {"", "Expect: 100-continue\r\n"}) {
     raw_client client = server.connect();
@@ -215,26 +216,26 @@ TEST(strict_http, refuses_a_large_body_before_it_comes) { // RFC 9110 §15.5.14,
   }
 }
 
-TEST(strict_http, refuses_versions_it_does_not_speak) { // RFC 9110 §15.6.6
+TEST(strict_http, rejects_unsupported_versions) { // RFC 9110 §15.6.6
   expect_refused(
       {"GET /get?key=a HTTP/2.0\r\nHost: a\r\n\r\n", "GET /get?key=a HTTP/0.9\r\nHost: a\r\n\r\n"},
       505);
 }
 
-TEST(strict_http, refuses_expectations_it_cannot_meet) { // RFC 9110 §10.1.1
+TEST(strict_http, rejects_unsupported_expectations) { // RFC 9110 §10.1.1
   expect_refused({put_with("Expect: miracles\r\nContent-Length: 0\r\n", ""),
                   put_with("Expect: 100-continue, miracles\r\nContent-Length: 0\r\n", "")},
                  417);
 }
 
-TEST(strict_http, asks_for_a_body_where_one_is_needed) { // RFC 9110 §15.5.12
+TEST(strict_http, requires_a_body_where_one_is_needed) { // RFC 9110 §15.5.12
   running_server server;
   raw_client client = server.connect();
   EXPECT_EQ(client.ask("POST /put HTTP/1.1\r\nHost: a\r\n\r\n").status, 411U);
-  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U); // the connection goes on
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 404U); // the connection stays open
 }
 
-TEST(strict_http, invites_a_body_that_waits) { // RFC 9110 §10.1.1
+TEST(strict_http, sends_100_continue_for_an_expected_body) { // RFC 9110 §10.1.1
   running_server server;
   raw_client client = server.connect();
   for (const char* expected : {"100-continue", "100-continue, 100-continue"}) {
@@ -244,7 +245,7 @@ TEST(strict_http, invites_a_body_that_waits) { // RFC 9110 §10.1.1
   }
 }
 
-TEST(strict_http, asks_for_no_body_of_what_it_refuses_anyway) { // RFC 9110 §10.1.1
+TEST(strict_http, sends_no_100_continue_for_a_request_it_rejects) { // RFC 9110 §10.1.1
   running_server server;
   const std::string waits = "Content-Length: 23\r\nExpect: 100-continue\r\n\r\n";
   const std::pair<const char*, unsigned> heads[] = {
@@ -260,7 +261,7 @@ TEST(strict_http, asks_for_no_body_of_what_it_refuses_anyway) { // RFC 9110 §10
   }
 }
 
-TEST(strict_http, processes_nothing_behind_a_close) { // RFC 9112 §9.6
+TEST(strict_http, ignores_requests_after_a_close) { // RFC 9112 §9.6
   running_server server;
   raw_client client = server.connect();
   client.send(get_request("/get?key=a", "Connection: close\r\n") + put_request("behind", "it"));
@@ -271,7 +272,7 @@ TEST(strict_http, processes_nothing_behind_a_close) { // RFC 9112 §9.6
   EXPECT_EQ(server.connect().ask(get_request("/get?key=behind")).status, 404U);
 }
 
-TEST(strict_http, says_which_methods_a_path_takes) { // RFC 9110 §15.5.6, §9.3.7
+TEST(strict_http, names_the_allowed_methods_of_a_path) { // RFC 9110 §15.5.6, §9.3.7
   running_server server;
   raw_client client = server.connect();
   const std::string gets = "GET, HEAD, OPTIONS";
@@ -295,7 +296,7 @@ TEST(strict_http, says_which_methods_a_path_takes) { // RFC 9110 §15.5.6, §9.3
 }
 
 // RFC 9112 §9.3.2
-TEST(strict_http, answers_each_request_once_and_in_order_whatever_becomes_of_it) {
+TEST(strict_http, responds_once_per_request_and_in_order_for_every_outcome) {
   running_server server;
   raw_client client = server.connect();
   const std::pair<std::string, unsigned> requests[] = {
@@ -314,7 +315,7 @@ TEST(strict_http, answers_each_request_once_and_in_order_whatever_becomes_of_it)
   EXPECT_TRUE(client.ends());
 }
 
-TEST(strict_http, takes_requests_byte_by_byte) { // RFC 9112 §2.2
+TEST(strict_http, accepts_requests_byte_by_byte) { // RFC 9112 §2.2
   running_server server;
   raw_client client = server.connect();
   const std::string chunked_put =
@@ -334,7 +335,7 @@ TEST(strict_http, ignores_an_upgrade_and_skips_an_empty_line) { // RFC 9110 §7.
   EXPECT_EQ(client.ask("\r\n" + get_request("/get?key=a")).status, 404U);
 }
 
-TEST(strict_http, takes_absolute_targets) { // RFC 9112 §3.2.2
+TEST(strict_http, accepts_absolute_targets) { // RFC 9112 §3.2.2
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("a", "b"));
@@ -352,7 +353,7 @@ TEST(strict_http, ignores_a_fragment) { // RFC 9112 §3.2
   EXPECT_EQ(client.ask(get_request("/get#?key=a")).body, error_body("Missing key parameter."));
 }
 
-TEST(strict_http, answers_head_like_get_without_the_body) { // RFC 9110 §9.3.2
+TEST(strict_http, responds_to_head_like_get_without_the_body) { // RFC 9110 §9.3.2
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("a", "b"));
@@ -365,10 +366,10 @@ TEST(strict_http, answers_head_like_get_without_the_body) { // RFC 9110 §9.3.2
     head.fields.erase("date");
     EXPECT_EQ(head.fields, get.fields) << target;
   }
-  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U); // nothing was left over
+  EXPECT_EQ(client.ask(get_request("/get?key=a")).status, 200U); // no body was sent
 }
 
-TEST(strict_http, forbids_browsers_to_guess_a_type_where_that_costs_nothing) { // Fetch §3.6
+TEST(strict_http, sends_nosniff_with_errors_metrics_and_statistics) { // Fetch §3.6
   running_server server;
   raw_client client = server.connect();
   for (const std::string& request : {get_request("/get"), get_request("/nothing"),
@@ -376,7 +377,7 @@ TEST(strict_http, forbids_browsers_to_guess_a_type_where_that_costs_nothing) { /
     EXPECT_EQ(client.ask(request).field("x-content-type-options"), "nosniff") << request;
 }
 
-TEST(strict_http, reads_the_query_strictly) { // RFC 3986 §2.1, §3.4
+TEST(strict_http, parses_the_query_strictly) { // RFC 3986 §2.1, §3.4
   running_server server;
   raw_client client = server.connect();
   client.ask(put_request("a b", "c"));
@@ -392,7 +393,8 @@ TEST(strict_http, reads_the_query_strictly) { // RFC 3986 §2.1, §3.4
   EXPECT_EQ(client.ask(get_request("/get?key=a&key=a")).status, 400U);
 }
 
-TEST(strict_http, answers_pipelined_requests_in_order_and_reads_its_own_writes) { // RFC 9112 §9.3.2
+TEST(strict_http,
+     responds_to_pipelined_requests_in_order_and_reads_its_own_writes) { // RFC 9112 §9.3.2
   running_server server{{"--threads", "2"}};
   raw_client client = server.connect();
   std::string requests;
@@ -406,7 +408,7 @@ TEST(strict_http, answers_pipelined_requests_in_order_and_reads_its_own_writes) 
   }
 }
 
-TEST(strict_http, speaks_http_1_0) { // RFC 9112 §9.3
+TEST(strict_http, supports_http_1_0) { // RFC 9112 §9.3
   running_server server;
   raw_client client = server.connect();
   EXPECT_EQ(
@@ -416,7 +418,7 @@ TEST(strict_http, speaks_http_1_0) { // RFC 9112 §9.3
   EXPECT_TRUE(client.ends());
 }
 
-TEST(strict_http, answers_everything_after_a_half_close) { // RFC 9112 §9.6
+TEST(strict_http, responds_to_all_requests_after_a_half_close) { // RFC 9112 §9.6
   running_server server;
   raw_client client = server.connect();
   std::string requests;
@@ -427,7 +429,7 @@ TEST(strict_http, answers_everything_after_a_half_close) { // RFC 9112 §9.6
   EXPECT_TRUE(client.ends());
 }
 
-TEST(strict_http, delivers_the_refusal_while_the_peer_still_sends) { // RFC 9112 §9.6
+TEST(strict_http, delivers_the_error_response_while_the_peer_still_sends) { // RFC 9112 §9.6
   running_server server;
   raw_client client = server.connect();
   client.send(put_with("Content-Length: 400000\r\n", ""));
@@ -447,17 +449,17 @@ bool eventually(Predicate holds) {
   return true;
 }
 
-TEST(strict_http, lingers_for_so_long_only) { // RFC 9112 §9.6
+TEST(strict_http, ends_a_lingering_close_after_its_timeout) { // RFC 9112 §9.6
   running_server server;
   const std::size_t files = open_files(server.pid());
   raw_client stays = server.connect();
   EXPECT_EQ(stays.ask("NONSENSE\r\n\r\n").status, 400U);
-  EXPECT_TRUE(stays.ends()); // but is not closed here
+  EXPECT_TRUE(stays.ends()); // while this end stays open
   EXPECT_TRUE(eventually([&] { return open_files(server.pid()) <= files; }));
 }
 
 // RFC 6454 §7, Fetch §3.2, W3C Fetch Metadata §2.3
-TEST(strict_http, refuses_writes_of_another_origins_page) {
+TEST(strict_http, rejects_writes_from_a_page_of_another_origin) {
   running_server server;
   raw_client client = server.connect();
   for (const char* field :
@@ -496,7 +498,7 @@ TEST(strict_http, compares_origins_with_ports_and_with_ipv6_hosts) { // RFC 6454
   EXPECT_EQ(status("[::1]:7171", "http://[::2]:7171"), 403U);
 }
 
-TEST(strict_http, has_no_origin_that_a_request_without_host_may_come_from) { // HTTP/1.0
+TEST(strict_http, rejects_any_origin_for_a_request_without_host) { // HTTP/1.0
   running_server server;
   for (const char* origin : {"http://", "https://", "http://:80", "http://localhost", "null"}) {
     raw_client client = server.connect();
@@ -511,7 +513,7 @@ TEST(strict_http, has_no_origin_that_a_request_without_host_may_come_from) { // 
             200U);
 }
 
-TEST(strict_http, answers_for_allowed_hosts_only) { // RFC 9110 §7.4, §15.5.20
+TEST(strict_http, accepts_requests_for_allowed_hosts_only) { // RFC 9110 §7.4, §15.5.20
   running_server server{{"--allowed-hosts", "cache.example,localhost,[::1]"}};
   raw_client client = server.connect();
   const auto status = [&](const std::string& target, const std::string& host) {
@@ -522,7 +524,7 @@ TEST(strict_http, answers_for_allowed_hosts_only) { // RFC 9110 §7.4, §15.5.20
     EXPECT_EQ(status("/get?key=a", host), 404U) << host;
   for (const char* host : {"evil.example", "localhost.evil.example", "[::2]", "127.0.0.1"})
     EXPECT_EQ(status("/get?key=a", host), 421U) << host;
-  // RFC 9112 §3.2.2: the target's host counts, whatever the field says.
+  // RFC 9112 §3.2.2: the host of the target takes precedence over the field.
   EXPECT_EQ(status("http://cache.example:7171/get?key=a", "evil.example"), 404U);
   EXPECT_EQ(status("http://[::1]/get?key=a", "evil.example"), 404U);
   EXPECT_EQ(status("http://evil.example/get?key=a", "cache.example"), 421U);

@@ -25,7 +25,7 @@ public:
   token_file(const token_file&) = delete;
   token_file& operator=(const token_file&) = delete;
 
-  // Begins anew.
+  // Replaces the content.
   void write(const std::string& content) { std::ofstream{path_} << content; }
   void remove() { std::filesystem::remove(path_); }
   const std::string& path() const { return path_; }

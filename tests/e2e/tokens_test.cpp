@@ -1,4 +1,4 @@
-// Bearer tokens, from the file to the answer.
+// Bearer tokens, from the file to the response.
 #include <gtest/gtest.h>
 
 #include <signal.h>
@@ -14,7 +14,7 @@ namespace {
 const std::string put_a = R"({"key":"a","value":"b"})";
 const std::string delete_a = R"({"key":"a"})";
 
-TEST(tokens, let_whoever_may_only_read_read_and_no_more) {
+TEST(tokens, allow_reads_only_with_a_read_only_token) {
   const token_file tokens{"read-only reader\nread-write writer\n"};
   running_server server{{"--auth-token-file", tokens.path(), "--enable-flush"}};
   raw_client client = server.connect();
@@ -30,12 +30,12 @@ TEST(tokens, let_whoever_may_only_read_read_and_no_more) {
   EXPECT_EQ(client.ask(post_request("/delete", delete_a, reader)).status, 403U);
   EXPECT_EQ(client.ask(post_request("/flush", "", reader)).status, 403U);
   EXPECT_EQ(client.ask(get_request("/get?key=a", reader)).body,
-            R"({"status":"OK","key":"a","value":"b"})"); // nothing of that was done
+            R"({"status":"OK","key":"a","value":"b"})"); // none of these requests had an effect
   EXPECT_EQ(client.ask(post_request("/delete", delete_a, writer)).status, 200U);
   EXPECT_EQ(client.ask(post_request("/flush", "", writer)).status, 200U);
 }
 
-TEST(tokens, are_asked_for_but_where_nothing_is_given_away) {
+TEST(tokens, are_required_except_for_health_and_documentation) {
   const token_file tokens{"read-write writer\n"};
   running_server server{{"--auth-token-file", tokens.path()}};
   raw_client client = server.connect();
@@ -59,13 +59,13 @@ TEST(tokens, change_on_sighup_on_open_connections_too) {
   EXPECT_EQ(client.ask(get_request("/get?key=a", with_token("old"))).status, 200U);
   tokens.write("read-only new\n");
   server.signal(SIGHUP);
-  ASSERT_TRUE(comes_to_say(server, "tokens in force from")) << server.output();
+  ASSERT_TRUE(logs_within_patience(server, "tokens in force from")) << server.output();
   EXPECT_EQ(client.ask(get_request("/get?key=a", with_token("old"))).status, 401U);
   EXPECT_EQ(client.ask(get_request("/get?key=a", with_token("new"))).status, 200U);
   EXPECT_EQ(client.ask(post_request("/put", put_a, with_token("new"))).status, 403U);
 }
 
-TEST(tokens, stay_as_they_were_where_the_file_is_wrong_or_gone) {
+TEST(tokens, are_unchanged_if_the_file_is_invalid_or_missing) {
   token_file tokens{"read-only reader\nread-write writer\n"};
   running_server server{{"--auth-token-file", tokens.path()}};
   raw_client client = server.connect();
@@ -77,14 +77,14 @@ TEST(tokens, stay_as_they_were_where_the_file_is_wrong_or_gone) {
   };
   const auto expect_refusal = [&](const std::string& why) {
     server.signal(SIGHUP);
-    EXPECT_TRUE(comes_to_say(server, "the tokens stay as they were: " + tokens.path() + ": " + why))
+    EXPECT_TRUE(logs_within_patience(server, "tokens unchanged: " + tokens.path() + ": " + why))
         << server.output();
     expect_the_old_ones();
   };
   tokens.write("read-only reader\nread-secret writer\n");
   expect_refusal("line 2");
   tokens.write("");
-  expect_refusal("there is no token in it");
+  expect_refusal("it contains no token");
   tokens.write(std::string(70'000, '#'));
   expect_refusal("it is larger than 64 KiB");
   tokens.remove();

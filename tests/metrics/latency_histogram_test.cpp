@@ -26,7 +26,7 @@ TEST(latency_buckets, cover_every_value_once_and_in_order) {
   EXPECT_EQ(next, latency_buckets::max_value_ns + 1);
 }
 
-TEST(latency_buckets, find_the_bucket_of_each_of_its_ends) {
+TEST(latency_buckets, map_both_ends_of_each_bucket_to_it) {
   for (std::size_t i = 0; i < latency_buckets::count; ++i) {
     ASSERT_EQ(latency_buckets::index_of(latency_buckets::lowest_ns(i)), i);
     ASSERT_EQ(latency_buckets::index_of(latency_buckets::highest_ns(i)), i);
@@ -41,7 +41,7 @@ TEST(latency_buckets, are_at_most_a_sixteenth_of_their_values_wide) {
   }
 }
 
-TEST(latency_buckets, put_values_beyond_the_range_into_the_last_one) {
+TEST(latency_buckets, count_values_beyond_the_range_in_the_last_bucket) {
   constexpr std::size_t last = latency_buckets::count - 1;
   EXPECT_EQ(latency_buckets::index_of(latency_buckets::max_value_ns), last);
   EXPECT_EQ(latency_buckets::index_of(latency_buckets::max_value_ns + 1), last);
@@ -50,7 +50,7 @@ TEST(latency_buckets, put_values_beyond_the_range_into_the_last_one) {
 
 TEST(latency_histogram, is_a_few_kilobytes) { EXPECT_LE(sizeof(latency_histogram), 4400U); }
 
-TEST(latency_histogram, has_only_zeros_while_empty) {
+TEST(latency_histogram, contains_only_zeros_while_empty) {
   const latency_snapshot empty = snapshot_of(latency_histogram{});
   EXPECT_EQ(empty.count(), 0U);
   EXPECT_EQ(empty.sum_ns(), 0U);
@@ -80,7 +80,7 @@ TEST(latency_histogram, reports_quantiles_never_below_and_at_most_a_sixteenth_ab
   EXPECT_EQ(snapshot.max_ns(), sorted.back());
 }
 
-TEST(latency_histogram, takes_quantiles_outside_zero_to_one_as_its_ends) {
+TEST(latency_histogram, clamps_quantiles_to_zero_and_one) {
   latency_histogram histogram;
   histogram.record(5);
   histogram.record(7);
@@ -96,7 +96,7 @@ TEST(latency_histogram, never_reports_a_quantile_above_the_maximum) {
   EXPECT_EQ(snapshot_of(histogram).quantile_ns(0.5), 1'000'001U);
 }
 
-TEST(latency_histogram, counts_a_batch_like_as_many_single_values) {
+TEST(latency_histogram, counts_n_values_like_n_single_ones) {
   latency_histogram batch;
   latency_histogram singles;
   batch.record_n(12'345, 16);
@@ -107,7 +107,7 @@ TEST(latency_histogram, counts_a_batch_like_as_many_single_values) {
   EXPECT_EQ(snapshot_of(batch).count_up_to(1 << 14), snapshot_of(singles).count_up_to(1 << 14));
 }
 
-TEST(latency_histogram, keeps_the_true_maximum_of_a_value_beyond_its_range) {
+TEST(latency_histogram, keeps_the_exact_maximum_of_a_value_beyond_its_range) {
   latency_histogram histogram;
   histogram.record(latency_buckets::max_value_ns * 4);
   EXPECT_EQ(snapshot_of(histogram).max_ns(), latency_buckets::max_value_ns * 4);
@@ -126,7 +126,7 @@ TEST(latency_snapshot, counts_a_value_at_the_bound_and_none_above_it) {
   EXPECT_EQ(snapshot.count_up_to(2048), 4U);
 }
 
-TEST(latency_snapshot, adds_up_over_histograms) {
+TEST(latency_snapshot, sums_histograms) {
   latency_histogram one;
   latency_histogram two;
   one.record_n(100, 3);
@@ -139,7 +139,7 @@ TEST(latency_snapshot, adds_up_over_histograms) {
   EXPECT_EQ(sum.quantile_ns(0.75), 100U); // the end of the bucket 97…100
 }
 
-TEST(latency_snapshot, tells_what_came_after_an_earlier_one) {
+TEST(latency_snapshot, contains_the_values_after_an_earlier_snapshot) {
   latency_histogram histogram;
   histogram.record_n(1'000'000, 5);
   const latency_snapshot earlier = snapshot_of(histogram);
@@ -147,12 +147,12 @@ TEST(latency_snapshot, tells_what_came_after_an_earlier_one) {
   const latency_snapshot between = snapshot_of(histogram).since(earlier);
   EXPECT_EQ(between.count(), 10U);
   EXPECT_EQ(between.sum_ns(), 10'000U);
-  EXPECT_GE(between.max_ns(), 1'000U); // to its bucket: the older maximum hides it
+  EXPECT_GE(between.max_ns(), 1'000U); // the end of its bucket: the older maximum hides it
   EXPECT_LE(between.max_ns(), 1'024U);
   EXPECT_LE(between.quantile_ns(0.99), 1'024U);
 }
 
-TEST(latency_snapshot, knows_a_new_maximum_exactly) {
+TEST(latency_snapshot, contains_a_new_maximum_exactly) {
   latency_histogram histogram;
   histogram.record(1'000);
   const latency_snapshot earlier = snapshot_of(histogram);

@@ -17,7 +17,7 @@ TEST(registry, has_a_block_for_each_worker_and_at_least_one) {
   EXPECT_EQ(registry{0}.worker_count(), 1U);
 }
 
-TEST(registry, adds_up_all_workers) {
+TEST(registry, sums_all_workers) {
   registry counters{3};
   counters.worker(0).add(event::put_inserted, 1);
   counters.worker(1).add(event::put_inserted, 10);
@@ -29,7 +29,7 @@ TEST(registry, adds_up_all_workers) {
   EXPECT_EQ(report.uptime, 1s);
 }
 
-TEST(registry, takes_its_whole_life_as_the_last_minute_while_it_is_younger) {
+TEST(registry, reports_its_whole_life_as_the_last_minute_while_younger_than_that) {
   registry counters{1};
   counters.worker(0).add(event::put_inserted, 7);
   for (auto now = 0s; now <= 40s; now += 1s) counters.tick(now);
@@ -38,7 +38,7 @@ TEST(registry, takes_its_whole_life_as_the_last_minute_while_it_is_younger) {
   EXPECT_EQ(report.last_minute.of(event::put_inserted), 7U);
 }
 
-TEST(registry, forgets_what_is_older_than_a_minute) {
+TEST(registry, excludes_counts_older_than_the_window) {
   registry counters{1};
   counters.worker(0).add(event::put_replaced, 1'000);
   counters.tick(5s);
@@ -64,7 +64,7 @@ TEST(registry, keeps_the_window_between_60_and_65_seconds) {
   }
 }
 
-TEST(registry, says_how_long_the_window_is_when_nobody_ticked_for_a_while) {
+TEST(registry, reports_the_length_of_the_window_after_missed_ticks) {
   registry counters{1};
   counters.tick(5s);
   counters.worker(0).add(event::put_inserted, 3);
@@ -73,18 +73,18 @@ TEST(registry, says_how_long_the_window_is_when_nobody_ticked_for_a_while) {
   EXPECT_EQ(report.last_minute.of(event::put_inserted), 3U);
 }
 
-TEST(registry, ignores_a_tick_that_comes_too_early_or_goes_back) {
+TEST(registry, ignores_a_tick_that_is_too_early_or_in_the_past) {
   registry counters{1};
   counters.tick(100s);
   counters.worker(0).add(event::put_inserted);
-  counters.tick(104s); // would move the window's start behind the hit
+  counters.tick(104s); // would move the start of the window after the hit
   counters.tick(3s);
   EXPECT_EQ(counters.report(161s).window, 61s);
   EXPECT_EQ(counters.report(161s).last_minute.of(event::put_inserted), 1U);
 }
 
-// Under ThreadSanitizer this is the proof that ticking and reporting need no lock of a worker.
-TEST(registry, reports_while_workers_count_and_another_thread_ticks) {
+// Under ThreadSanitizer this proves that tick() and report() need no lock of a worker.
+TEST(registry, can_report_while_workers_count_and_another_thread_ticks) {
   constexpr std::size_t workers = 3;
   constexpr std::uint64_t rounds = 50'000;
   registry counters{workers};

@@ -1,4 +1,4 @@
-// Operations such as a service has them, for tests without one.
+// Operations like those of the service, for tests without it.
 #pragma once
 
 #include <array>

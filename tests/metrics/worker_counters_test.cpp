@@ -20,7 +20,7 @@ counters_snapshot snapshot_of(const worker_counters& counters) {
   return snapshot;
 }
 
-TEST(counter, keeps_differences_right_across_the_wrap) {
+TEST(counter, has_correct_differences_across_the_wrap) {
   counter wrapping;
   wrapping.add(std::numeric_limits<std::uint64_t>::max() - 1);
   const std::uint64_t before = wrapping.value();
@@ -41,7 +41,7 @@ TEST(worker_counters, share_no_cache_line_with_a_neighbour) {
   EXPECT_EQ(sizeof(worker_counters) % cache_line_bytes, 0U);
 }
 
-TEST(worker_counters, count_each_event_by_itself) {
+TEST(worker_counters, count_each_event_separately) {
   worker_counters counters;
   for (std::size_t e = 0; e < event_count; ++e) counters.add(static_cast<event>(e), e + 1);
   const counters_snapshot snapshot = snapshot_of(counters);
@@ -96,7 +96,7 @@ TEST(worker_counters, name_every_status) {
   EXPECT_TRUE(is_error_slot(status_slot(418)));
 }
 
-TEST(counters_snapshot, derives_the_sums_that_people_ask_for) {
+TEST(counters_snapshot, derives_sums) {
   worker_counters counters;
   for (int i = 0; i < 3; ++i) counters.count_response(sample_get, 200);
   counters.count_response(sample_get, 404);
@@ -131,7 +131,7 @@ TEST(counters_snapshot, derives_the_sums_that_people_ask_for) {
   EXPECT_EQ(snapshot.connections_now(), 3U);
 }
 
-TEST(counters_snapshot, sums_up_all_operations_with_the_same_access_to_the_store) {
+TEST(counters_snapshot, sums_all_operations_with_the_same_access_to_the_store) {
   constexpr std::array<operation_info, 5> twice{{{"options"},
                                                  {"unknown"},
                                                  {"none"},
@@ -148,13 +148,13 @@ TEST(counters_snapshot, sums_up_all_operations_with_the_same_access_to_the_store
   EXPECT_EQ(snapshot.misses(), 1U);
 }
 
-TEST(counters_snapshot, never_reports_fewer_than_no_connections) {
+TEST(counters_snapshot, never_reports_a_negative_number_of_connections) {
   counters_snapshot torn;
   torn.events[static_cast<std::size_t>(event::connection_closed)] = 1;
   EXPECT_EQ(torn.connections_now(), 0U);
 }
 
-TEST(counters_snapshot, tells_what_came_after_an_earlier_one_even_across_the_wrap) {
+TEST(counters_snapshot, contains_the_counts_after_an_earlier_snapshot_even_across_the_wrap) {
   worker_counters counters;
   counters.add(event::bytes_sent, std::numeric_limits<std::uint64_t>::max());
   const counters_snapshot earlier = snapshot_of(counters);
@@ -172,7 +172,7 @@ TEST(counters_snapshot, tells_what_came_after_an_earlier_one_even_across_the_wra
   EXPECT_EQ(between.put_latency.count(), 1U);
 }
 
-// Under ThreadSanitizer this is the proof that a reader needs no lock.
+// Under ThreadSanitizer this proves that a reader needs no lock.
 TEST(worker_counters, can_be_read_while_their_worker_counts) {
   constexpr std::uint64_t rounds = 200'000;
   worker_counters counters;

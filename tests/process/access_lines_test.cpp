@@ -16,7 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using nlohmann::json;
 
-// REQUIRES, to look at the lines: what writes here is gone.
+// REQUIRES, for reading the lines: the writer is destroyed.
 struct kept_lines final : spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::vector<std::string> lines;
 
@@ -39,14 +39,14 @@ http::access_record a_hit() {
   return {"127.0.0.1:40000", http::method::get, "/get", 200, 181, 12'345ns};
 }
 
-TEST(access_lines, are_sentences_for_people_as_text) {
+TEST(access_lines, have_the_documented_text_format) {
   const std::regex whole{R"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info  access )"
                          R"(127\.0\.0\.1:40000 GET /get 200 181 bytes 12\.3 us\n)"};
   const std::string line = line_of(log_format::text, a_hit());
   EXPECT_TRUE(std::regex_match(line, whole)) << line;
 }
 
-TEST(access_lines, are_one_object_each_as_json) {
+TEST(access_lines, are_one_json_object_each) {
   const std::string line = line_of(log_format::json, a_hit());
   EXPECT_TRUE(line.ends_with("}\n"));
   EXPECT_EQ(line.find('\n'), line.size() - 1);
@@ -58,7 +58,7 @@ TEST(access_lines, are_one_object_each_as_json) {
     "method":"GET","path":"/get","status":200,"sent_bytes":181,"duration_us":12.3})"));
 }
 
-TEST(access_lines, show_what_is_not_known_or_not_ours_as_absent) {
+TEST(access_lines, show_unknown_methods_and_paths_as_absent) {
   const http::access_record nothing{{}, http::method::other, {}, 400, 120, std::nullopt};
   const std::string text = line_of(log_format::text, nothing);
   EXPECT_NE(text.find(" access - - - 400 120 bytes -\n"), std::string::npos) << text;
@@ -67,7 +67,7 @@ TEST(access_lines, show_what_is_not_known_or_not_ours_as_absent) {
     EXPECT_TRUE(object.at(name).is_null()) << name;
 }
 
-TEST(access_lines, name_each_method) {
+TEST(access_lines, show_the_name_of_each_method) {
   for (const auto& [verb, name] : {std::pair{http::method::get, "GET"},
                                    {http::method::head, "HEAD"},
                                    {http::method::post, "POST"},
@@ -78,7 +78,7 @@ TEST(access_lines, name_each_method) {
   }
 }
 
-TEST(access_lines, are_all_written_when_it_is_gone_and_none_is_lost_while_there_is_room) {
+TEST(access_lines, are_all_written_before_destruction_if_the_queue_does_not_overflow) {
   const auto sink = std::make_shared<kept_lines>();
   {
     access_lines log{log_format::text, sink};

@@ -15,18 +15,18 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TEST(bounded_write, gives_up_on_a_reader_that_does_not_read) {
+TEST(bounded_write, times_out_on_a_full_pipe) {
   const test::full_pipe pipe;
   EXPECT_EQ(write_within(1ms, pipe.writing_end(), "text"), std::errc::timed_out);
 }
 
-TEST(bounded_write, gives_up_on_a_full_non_blocking_pipe_too) {
+TEST(bounded_write, times_out_on_a_full_non_blocking_pipe) {
   const test::full_pipe pipe;
   ASSERT_EQ(fcntl(pipe.writing_end(), F_SETFL, O_NONBLOCK), 0);
   EXPECT_EQ(write_within(1ms, pipe.writing_end(), "text"), std::errc::timed_out);
 }
 
-TEST(bounded_write, works_where_the_alarm_is_blocked_and_leaves_it_so) {
+TEST(bounded_write, works_with_sigalrm_blocked_and_restores_the_mask) {
   sigset_t alarm;
   sigemptyset(&alarm);
   sigaddset(&alarm, SIGALRM);
@@ -38,7 +38,7 @@ TEST(bounded_write, works_where_the_alarm_is_blocked_and_leaves_it_so) {
   EXPECT_EQ(sigismember(&now, SIGALRM), 1);
 }
 
-TEST(bounded_write, writes_a_text_whole) {
+TEST(bounded_write, writes_the_whole_text) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
   EXPECT_FALSE(write_within(10s, ends[1], "within "));
@@ -49,7 +49,7 @@ TEST(bounded_write, writes_a_text_whole) {
   for (const int end : ends) close(end);
 }
 
-TEST(bounded_write, returns_the_error_that_kept_it_from_writing) {
+TEST(bounded_write, returns_the_error_of_the_write) {
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
   ASSERT_GE(full, 0);
   EXPECT_EQ(write_all(full, "text"), std::errc::no_space_on_device);

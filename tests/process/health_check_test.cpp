@@ -16,10 +16,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Listens on a free port of 127.0.0.1; accepts one connection, reads the request, says its answer.
-class one_answer_server {
+// Listens on a free port of 127.0.0.1, accepts one connection, reads the request and sends its
+// response.
+class one_response_server {
 public:
-  explicit one_answer_server(std::string answer) : answer_(std::move(answer)) {
+  explicit one_response_server(std::string response) : response_(std::move(response)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -30,12 +31,12 @@ public:
     getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
   }
-  ~one_answer_server() {
+  ~one_response_server() {
     if (thread_.joinable()) thread_.join();
     close(listener_);
   }
-  one_answer_server(const one_answer_server&) = delete;
-  one_answer_server& operator=(const one_answer_server&) = delete;
+  one_response_server(const one_response_server&) = delete;
+  one_response_server& operator=(const one_response_server&) = delete;
 
   void start() {
     thread_ = std::thread{[this] {
@@ -46,7 +47,7 @@ public:
         if (got <= 0) break;
         request_.append(piece.data(), static_cast<std::size_t>(got));
       }
-      send(peer, answer_.data(), answer_.size(), MSG_NOSIGNAL);
+      send(peer, response_.data(), response_.size(), MSG_NOSIGNAL);
       close(peer);
     }};
   }
@@ -57,15 +58,15 @@ public:
   }
 
 private:
-  std::string answer_;
+  std::string response_;
   std::string request_;
   int listener_ = -1;
   std::uint16_t port_ = 0;
   std::thread thread_;
 };
 
-TEST(health_check, is_content_with_a_200) {
-  one_answer_server server{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
+TEST(health_check, reports_healthy_on_a_200) {
+  one_response_server server{"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"};
   server.start();
   const health found = check_health("127.0.0.1", server.port(), 2s);
   EXPECT_TRUE(found.healthy) << found.fault;
@@ -74,7 +75,7 @@ TEST(health_check, is_content_with_a_200) {
 }
 
 TEST(health_check, reaches_a_server_on_all_interfaces_over_loopback) {
-  one_answer_server server{"HTTP/1.1 200 OK\r\n\r\n"};
+  one_response_server server{"HTTP/1.1 200 OK\r\n\r\n"};
   server.start();
   EXPECT_TRUE(check_health("0.0.0.0", server.port(), 2s).healthy);
   EXPECT_EQ(reachable_address("::"), "::1");
@@ -82,33 +83,33 @@ TEST(health_check, reaches_a_server_on_all_interfaces_over_loopback) {
   EXPECT_EQ(reachable_address("192.0.2.1"), "192.0.2.1");
 }
 
-TEST(health_check, finds_fault_with_any_other_answer) {
-  for (const char* answer : {"HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n",
-                             "SSH-2.0-OpenSSH_9.2\r\n"}) {
-    one_answer_server server{answer};
+TEST(health_check, reports_any_other_response_as_a_fault) {
+  for (const char* response : {"HTTP/1.1 503 Service Unavailable\r\n\r\n",
+                               "HTTP/1.0 200 OK\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n"}) {
+    one_response_server server{response};
     server.start();
     const health found = check_health("127.0.0.1", server.port(), 2s);
-    EXPECT_FALSE(found.healthy) << answer;
+    EXPECT_FALSE(found.healthy) << response;
     EXPECT_NE(found.fault.find("not 200"), std::string::npos) << found.fault;
   }
 }
 
-TEST(health_check, finds_fault_with_a_close_before_the_answer) {
-  one_answer_server server{"HTTP"};
+TEST(health_check, reports_a_close_before_the_response_as_a_fault) {
+  one_response_server server{"HTTP"};
   server.start();
   EXPECT_FALSE(check_health("127.0.0.1", server.port(), 2s).healthy);
 }
 
-TEST(health_check, gives_up_on_a_server_that_does_not_answer) {
-  const one_answer_server server{""}; // listens, never accepts
+TEST(health_check, times_out_on_a_server_that_does_not_respond) {
+  const one_response_server server{""}; // listens, never accepts
   const health found = check_health("127.0.0.1", server.port(), 50ms);
   EXPECT_EQ(found.fault, "the response took too long");
 }
 
-TEST(health_check, says_that_nobody_listens) {
+TEST(health_check, reports_a_refused_connection) {
   std::uint16_t port = 0;
   {
-    const one_answer_server gone{""};
+    const one_response_server gone{""};
     port = gone.port();
   }
   const health found = check_health("127.0.0.1", port, 2s);
@@ -116,7 +117,7 @@ TEST(health_check, says_that_nobody_listens) {
   EXPECT_EQ(found.fault, "connect: Connection refused");
 }
 
-TEST(health_check, takes_only_ip_addresses) {
+TEST(health_check, accepts_only_ip_addresses) {
   EXPECT_FALSE(check_health("localhost", 1, 2s).healthy);
 }
 

@@ -19,19 +19,19 @@ std::string line(log_format format, spdlog::level::level_enum level, std::string
   return {out.data(), out.size()};
 }
 
-TEST(log_line, is_time_level_and_message_as_text) {
+TEST(log_line, contains_time_level_and_message_as_text) {
   EXPECT_EQ(line(log_format::text, spdlog::level::info, "hello"),
             "2026-01-31T12:00:00.045Z info  hello\n");
   EXPECT_EQ(line(log_format::text, spdlog::level::err, "oh"),
             "2026-01-31T12:00:00.045Z error oh\n");
 }
 
-TEST(log_line, is_one_object_as_json) {
+TEST(log_line, is_one_json_object) {
   EXPECT_EQ(line(log_format::json, spdlog::level::warn, "hello"),
             "{\"time\":\"2026-01-31T12:00:00.045Z\",\"level\":\"warn\",\"message\":\"hello\"}\n");
 }
 
-TEST(log_line, stays_one_line_whatever_the_message_holds) {
+TEST(log_line, is_one_line_for_any_message) {
   EXPECT_EQ(line(log_format::text, spdlog::level::debug, "a\nb\x1b[2J"),
             "2026-01-31T12:00:00.045Z debug a\\x0ab\\x1b[2J\n");
   EXPECT_EQ(line(log_format::json, spdlog::level::debug, "say \"a\nb\""),

@@ -21,28 +21,28 @@ std::unique_ptr<spdlog::formatter> plain() {
   return std::make_unique<spdlog::pattern_formatter>("%v", spdlog::pattern_time_type::utc, "\n");
 }
 
-// Also the thread that is left behind: it gets EPIPE once the pipe is gone.
+// The abandoned thread gets EPIPE once the pipe is closed.
 class log_queue_test : public testing::Test {
 protected:
   log_queue_test() { std::signal(SIGPIPE, SIG_IGN); }
 };
 
-TEST_F(log_queue_test, ends_although_nobody_ever_reads_what_it_writes) {
+TEST_F(log_queue_test, is_destroyed_in_bounded_time_although_the_pipe_is_full) {
   const test::full_pipe pipe;
   log_queue log{"test", 8, make_descriptor_sink(pipe.writing_end()), plain()};
   for (int i = 0; i < 100; ++i) log.write(info, "line");
-  // The writer has at most one line in its hand and eight wait.
+  // The writer holds at most one line, and eight are queued.
   EXPECT_GE(log.dropped_lines(), 91U);
 }
 
-TEST_F(log_queue_test, ends_although_a_non_blocking_pipe_is_full) {
+TEST_F(log_queue_test, is_destroyed_in_bounded_time_although_a_non_blocking_pipe_is_full) {
   const test::full_pipe pipe;
   ASSERT_EQ(fcntl(pipe.writing_end(), F_SETFL, O_NONBLOCK), 0);
   log_queue log{"test", 8, make_descriptor_sink(pipe.writing_end()), plain()};
   log.write(info, "line");
 }
 
-TEST_F(log_queue_test, leaves_the_descriptor_as_blocking_as_it_was) {
+TEST_F(log_queue_test, leaves_the_blocking_mode_of_the_descriptor_unchanged) {
   const test::full_pipe pipe;
   const int before = fcntl(pipe.writing_end(), F_GETFL);
   {
@@ -52,7 +52,7 @@ TEST_F(log_queue_test, leaves_the_descriptor_as_blocking_as_it_was) {
   EXPECT_EQ(fcntl(pipe.writing_end(), F_GETFL), before);
 }
 
-TEST_F(log_queue_test, writes_all_that_is_queued_before_it_ends) {
+TEST_F(log_queue_test, writes_all_queued_lines_before_destruction) {
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
   {
@@ -71,7 +71,7 @@ TEST_F(log_queue_test, writes_all_that_is_queued_before_it_ends) {
   EXPECT_TRUE(all.ends_with("98\n99\n")) << all;
 }
 
-TEST_F(log_queue_test, counts_lines_that_could_not_be_written_as_dropped) {
+TEST_F(log_queue_test, counts_failed_writes_as_dropped_lines) {
   const int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
   ASSERT_GE(full, 0);
   {
@@ -81,7 +81,7 @@ TEST_F(log_queue_test, counts_lines_that_could_not_be_written_as_dropped) {
     }
     EXPECT_EQ(log.dropped_lines(), 3U);
   }
-  close(full); // only now: the queue's thread may still be writing before
+  close(full); // the thread of the queue may write until here
 }
 
 } // namespace

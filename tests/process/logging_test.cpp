@@ -12,7 +12,7 @@
 namespace kvcache::config {
 namespace {
 
-// Keeps the lines; while it is shut, the writer waits in it.
+// Keeps the lines. While it is shut, the writer blocks.
 class kept_lines final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
 public:
   void shut() {
@@ -24,7 +24,7 @@ public:
     open_ = true;
     gate_.notify_all();
   }
-  // REQUIRES: the logging that writes here is gone.
+  // REQUIRES: the logging that writes here is destroyed.
   const std::vector<std::string>& lines() const { return lines_; }
 
 private:
@@ -43,7 +43,7 @@ private:
   std::vector<std::string> lines_;
 };
 
-TEST(logging, has_written_everything_when_it_is_gone) {
+TEST(logging, writes_all_lines_before_destruction) {
   const auto sink = std::make_shared<kept_lines>();
   {
     logging log{log_level::debug, log_format::text, sink};
@@ -53,7 +53,7 @@ TEST(logging, has_written_everything_when_it_is_gone) {
   EXPECT_TRUE(sink->lines().back().ends_with("info  line 99\n"));
 }
 
-TEST(logging, leaves_out_what_is_below_its_level) {
+TEST(logging, omits_lines_below_its_level) {
   const auto sink = std::make_shared<kept_lines>();
   {
     logging log{log_level::warn, log_format::text, sink};
@@ -65,7 +65,7 @@ TEST(logging, leaves_out_what_is_below_its_level) {
   EXPECT_EQ(sink->lines().size(), 2U);
 }
 
-TEST(logging, takes_braces_as_they_are) {
+TEST(logging, logs_braces_verbatim) {
   const auto sink = std::make_shared<kept_lines>();
   {
     logging log{log_level::info, log_format::text, sink};
@@ -75,7 +75,7 @@ TEST(logging, takes_braces_as_they_are) {
   EXPECT_TRUE(sink->lines().front().ends_with("{} {0} {\n"));
 }
 
-TEST(logging, never_waits_for_its_reader_and_says_what_that_lost) {
+TEST(logging, never_waits_for_its_reader_and_logs_the_number_of_dropped_lines) {
   const auto sink = std::make_shared<kept_lines>();
   constexpr std::size_t said = logging::queue_lines * 3;
   {
@@ -83,11 +83,11 @@ TEST(logging, never_waits_for_its_reader_and_says_what_that_lost) {
     sink->shut();
     EXPECT_EQ(log.dropped_lines(), 0U);
     for (std::size_t i = 0; i < said; ++i) log.info("line " + std::to_string(i));
-    EXPECT_GE(log.dropped_lines(), said - logging::queue_lines - 1); // one in the writer's hand
+    EXPECT_GE(log.dropped_lines(), said - logging::queue_lines - 1); // one held by the writer
     sink->open();
   }
   EXPECT_LE(sink->lines().size(),
-            logging::queue_lines + 2); // one in the writer's hand, one about losses
+            logging::queue_lines + 2); // one held by the writer, one about dropped lines
   const std::string& last = sink->lines().back();
   EXPECT_NE(last.find("were dropped"), std::string::npos) << last;
 }

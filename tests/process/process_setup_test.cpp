@@ -19,7 +19,7 @@
 namespace kvcache::config {
 namespace {
 
-TEST(process_setup, raises_the_open_files_to_the_hard_limit) {
+TEST(process_setup, raises_the_limit_of_open_files_to_the_hard_limit) {
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   rlimit low = before;
@@ -35,17 +35,19 @@ TEST(process_setup, raises_the_open_files_to_the_hard_limit) {
   setrlimit(RLIMIT_NOFILE, &before);
 }
 
-TEST(process_setup, warns_where_connections_may_outnumber_the_files) {
+TEST(process_setup, warns_if_there_are_too_few_descriptors_for_all_connections) {
   EXPECT_EQ(find_too_few_files({.soft = 20'000, .fault = {}}, 10'000, 10'000), std::nullopt);
   EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = {}}, 10'000, 800),
-            "only 1024 files may be open, too few for 10000 connections: 800 are served at a time");
+            "the limit of open files (ulimit -n) is 1024, too low for 10000 connections; serving "
+            "at most 800");
   EXPECT_EQ(find_too_few_files({.soft = 1024, .fault = "why"}, 10'000, 800),
-            "only 1024 files may be open, too few for 10000 connections: 800 are served at a time; "
-            "raising that failed: why");
+            "the limit of open files (ulimit -n) is 1024, too low for 10000 connections; serving "
+            "at most 800; "
+            "raising the limit failed: why");
 }
 
-TEST(process_setup, takes_the_first_threads_stack_before_it_is_needed) {
-  grow_stack_ahead();
+TEST(process_setup, allocates_the_stack_of_the_first_thread_in_advance) {
+  preallocate_stack();
   const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   std::uintptr_t lowest = 0; // address of the mapping that it is in
   std::ifstream maps{"/proc/self/maps"};
@@ -58,10 +60,10 @@ TEST(process_setup, takes_the_first_threads_stack_before_it_is_needed) {
     if (first <= here && here < end) lowest = first;
   }
   ASSERT_NE(lowest, 0U);
-  EXPECT_GE(here - lowest, stack_ahead_bytes * 9 / 10);
+  EXPECT_GE(here - lowest, preallocated_stack_bytes * 9 / 10);
 }
 
-// Runs `check` in a child process, which it may change as it likes: whether it returned true.
+// Runs `check` in a child process, which it may modify. Returns its result.
 template <class Check>
 bool holds_in_child(Check check) {
   const pid_t child = fork();
@@ -77,7 +79,7 @@ bool is_null_device(int descriptor) {
          facts.st_rdev == null.st_rdev;
 }
 
-TEST(process_setup, fills_closed_standard_descriptors_so_that_no_file_gets_their_numbers) {
+TEST(process_setup, opens_closed_standard_descriptors_so_that_no_file_gets_their_numbers) {
   EXPECT_TRUE(holds_in_child([] {
     for (const int descriptor : {0, 1, 2}) close(descriptor);
     fill_standard_descriptors();
@@ -86,7 +88,7 @@ TEST(process_setup, fills_closed_standard_descriptors_so_that_no_file_gets_their
   }));
 }
 
-TEST(process_setup, leaves_standard_descriptors_that_are_open) {
+TEST(process_setup, leaves_open_standard_descriptors_unchanged) {
   EXPECT_TRUE(holds_in_child([] {
     std::array<int, 2> ends{};
     if (pipe(ends.data()) != 0) return false;
@@ -97,7 +99,7 @@ TEST(process_setup, leaves_standard_descriptors_that_are_open) {
   }));
 }
 
-TEST(process_setup, turns_the_limit_of_file_sizes_into_an_error) {
+TEST(process_setup, returns_an_error_at_the_file_size_limit) {
   EXPECT_TRUE(holds_in_child([] {
     ignore_write_signals();
     const rlimit one_byte{1, 1};
@@ -107,7 +109,7 @@ TEST(process_setup, turns_the_limit_of_file_sizes_into_an_error) {
   }));
 }
 
-TEST(process_setup, reaps_children_that_have_ended_and_those_that_will) {
+TEST(process_setup, reaps_children_that_ended_before_and_after_the_call) {
   EXPECT_TRUE(holds_in_child([] {
     const pid_t ended = fork();
     if (ended == 0) _exit(0);
@@ -117,12 +119,12 @@ TEST(process_setup, reaps_children_that_have_ended_and_those_that_will) {
     if (kill(ended, 0) == 0) return false;
     const pid_t later = fork();
     if (later == 0) _exit(0);
-    // Waits for its end and finds nothing to reap then.
+    // Waits for its end; then there is nothing to reap.
     return waitpid(later, nullptr, 0) == -1 && errno == ECHILD;
   }));
 }
 
-TEST(process_setup, turns_a_broken_pipe_into_an_error) {
+TEST(process_setup, returns_an_error_on_a_broken_pipe) {
   ignore_write_signals();
   std::array<int, 2> ends{};
   ASSERT_EQ(pipe(ends.data()), 0);
@@ -132,8 +134,8 @@ TEST(process_setup, turns_a_broken_pipe_into_an_error) {
   close(ends[1]);
 }
 
-TEST(process_setup, refuses_huge_pages_for_the_whole_process) {
-  EXPECT_TRUE(refuse_huge_pages());
+TEST(process_setup, disables_huge_pages_for_the_whole_process) {
+  EXPECT_TRUE(disable_huge_pages());
   EXPECT_EQ(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 1);
 }
 

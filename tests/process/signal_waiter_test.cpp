@@ -12,7 +12,7 @@ namespace {
 using namespace std::chrono_literals;
 using event = signal_waiter::event;
 
-TEST(signal_waiter, hands_out_each_signal_as_what_it_means) {
+TEST(signal_waiter, returns_the_event_of_each_signal) {
   signal_waiter waiter;
   kill(getpid(), SIGTERM);
   EXPECT_EQ(waiter.wait(10s), event::stop);
@@ -22,12 +22,12 @@ TEST(signal_waiter, hands_out_each_signal_as_what_it_means) {
   EXPECT_EQ(waiter.wait(10s), event::reload);
 }
 
-TEST(signal_waiter, tells_when_the_time_has_passed) {
+TEST(signal_waiter, returns_nothing_at_the_timeout) {
   signal_waiter waiter;
   EXPECT_EQ(waiter.wait(0ms), event::nothing);
 }
 
-TEST(signal_waiter, can_be_woken_by_another_thread_before_and_while_it_waits) {
+TEST(signal_waiter, is_woken_by_another_thread_before_and_during_a_wait) {
   signal_waiter waiter;
   waiter.wake();
   waiter.wake();
@@ -38,7 +38,7 @@ TEST(signal_waiter, can_be_woken_by_another_thread_before_and_while_it_waits) {
   other.join();
 }
 
-TEST(signal_waiter, hands_out_signals_before_wakes) {
+TEST(signal_waiter, returns_signals_before_wakes) {
   signal_waiter waiter;
   waiter.wake();
   kill(getpid(), SIGTERM);

@@ -8,7 +8,7 @@
 namespace kvcache::config {
 namespace {
 
-TEST(worker_count, is_one_for_each_processor_without_a_quota) {
+TEST(worker_count, is_the_number_of_processors_without_a_quota) {
   EXPECT_EQ(worker_count(1, std::nullopt), 1U);
   EXPECT_EQ(worker_count(64, std::nullopt), 64U);
 }
@@ -19,13 +19,13 @@ TEST(worker_count, follows_a_lower_quota_rounded_up) {
   EXPECT_EQ(worker_count(8, 0.1), 1U);
 }
 
-TEST(worker_count, is_never_more_than_the_processors) {
+TEST(worker_count, never_exceeds_the_number_of_processors) {
   EXPECT_EQ(worker_count(2, 2.5), 2U);
   EXPECT_EQ(worker_count(2, 1e300), 2U);
   EXPECT_EQ(worker_count(2, std::numeric_limits<double>::infinity()), 2U);
 }
 
-TEST(worker_count, is_at_least_one_whatever_it_is_told) {
+TEST(worker_count, is_at_least_one) {
   EXPECT_EQ(worker_count(0, std::nullopt), 1U);
   EXPECT_EQ(worker_count(4, 0.0), 1U);
   EXPECT_EQ(worker_count(4, -1.0), 1U);

@@ -1,4 +1,4 @@
-// Prints the /metrics body of a made-up moment, for promtool to judge.
+// Prints the body of /metrics of the sample snapshot, for promtool.
 #include <iostream>
 
 #include "report/prometheus_text.hpp"

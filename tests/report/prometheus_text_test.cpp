@@ -13,7 +13,7 @@
 namespace kvcache::observe {
 namespace {
 
-// Series with labels as written → value.
+// From each series, with its labels, to its value.
 std::map<std::string, double> samples_of(const std::string& text) {
   std::map<std::string, double> samples;
   std::istringstream lines{text};
@@ -36,7 +36,7 @@ double value_of_whole(const std::string& name) {
 
 double value_of(const std::string& series) { return value_of_whole("keyvalue_cache_" + series); }
 
-TEST(prometheus_text, tells_the_facts_of_the_store) {
+TEST(prometheus_text, reports_the_figures_of_the_store) {
   EXPECT_EQ(value_of("entries"), 1001);
   EXPECT_EQ(value_of("max_entries"), 5'000'000);
   EXPECT_EQ(value_of("held_bytes"), 5005);
@@ -58,7 +58,7 @@ TEST(prometheus_text, uses_base_units) {
   EXPECT_EQ(value_of("emergency_threshold_ratio"), 0.95);
 }
 
-TEST(prometheus_text, tells_of_the_process_what_every_client_does_under_the_same_names) {
+TEST(prometheus_text, reports_the_process_figures_of_every_prometheus_client) {
   EXPECT_EQ(value_of_whole("process_start_time_seconds"), 1700000000.5);
   EXPECT_EQ(value_of_whole("process_cpu_seconds_total"), 12.25);
   EXPECT_EQ(value_of_whole("process_resident_memory_bytes"), 9009);
@@ -66,7 +66,7 @@ TEST(prometheus_text, tells_of_the_process_what_every_client_does_under_the_same
   EXPECT_EQ(value_of_whole("process_max_fds"), 65536);
 }
 
-TEST(prometheus_text, has_no_series_that_can_never_rise) {
+TEST(prometheus_text, contains_no_series_that_can_never_rise) {
   for (const auto& [series, value] : samples_of(prometheus_text(sample_snapshot()))) {
     EXPECT_EQ(series.find("exists"), std::string::npos) << series;
     EXPECT_EQ(series.find("mismatch"), std::string::npos) << series;
@@ -75,7 +75,7 @@ TEST(prometheus_text, has_no_series_that_can_never_rise) {
   }
 }
 
-TEST(prometheus_text, tells_memory_and_eviction) {
+TEST(prometheus_text, reports_memory_and_eviction) {
   EXPECT_EQ(value_of("memory_used_bytes"), 300);
   EXPECT_EQ(value_of("memory_limit_bytes"), 400);
   EXPECT_EQ(value_of("allowance_bytes"), 7007);
@@ -145,7 +145,7 @@ TEST(prometheus_text, shows_ordinary_results_from_the_start_and_errors_once_they
     EXPECT_FALSE(samples.contains(name + error)) << error;
 }
 
-TEST(prometheus_text, tells_connections) {
+TEST(prometheus_text, reports_connections) {
   EXPECT_EQ(value_of("connections"), 0);
   EXPECT_EQ(value_of("max_connections"), 10000);
   EXPECT_EQ(value_of("connections_opened_total"), 1070);
@@ -154,7 +154,7 @@ TEST(prometheus_text, tells_connections) {
   EXPECT_EQ(value_of("accept_failures_total"), 1100);
 }
 
-TEST(prometheus_text, tells_version_state_and_source_in_labels) {
+TEST(prometheus_text, reports_version_state_and_source_in_labels) {
   EXPECT_EQ(value_of("build_info{version=\"1.2.3\",revision=\"0123abcd\"}"), 1);
   EXPECT_EQ(value_of("log_lines_dropped_total"), 9'999);
   EXPECT_EQ(value_of("worker_threads"), 3);
@@ -165,7 +165,7 @@ TEST(prometheus_text, tells_version_state_and_source_in_labels) {
             1);
 }
 
-TEST(prometheus_text, has_cumulative_buckets_that_end_in_the_count) {
+TEST(prometheus_text, contains_cumulative_buckets_that_end_in_the_count) {
   const auto samples = samples_of(prometheus_text(sample_snapshot()));
   const std::string name = "keyvalue_cache_request_duration_seconds";
   std::map<double, double> buckets;
@@ -190,7 +190,7 @@ TEST(prometheus_text, has_cumulative_buckets_that_end_in_the_count) {
   EXPECT_NEAR(value_of("request_duration_max_seconds{operation=\"get\"}"), 15e-6, 1e-6);
 }
 
-TEST(prometheus_text, gives_every_family_one_help_and_one_type_before_its_samples) {
+TEST(prometheus_text, writes_one_help_and_one_type_line_before_the_samples_of_a_family) {
   std::set<std::string> helped;
   std::set<std::string> typed;
   std::string current;
@@ -215,20 +215,20 @@ TEST(prometheus_text, gives_every_family_one_help_and_one_type_before_its_sample
   EXPECT_GT(helped.size(), 30U);
 }
 
-// Series whose labels depend on what runs and on what has occurred.
-bool names_what_occurred(const std::string& series) {
+// Series whose labels depend on the program and its history.
+bool depends_on_history(const std::string& series) {
   return series.starts_with("keyvalue_cache_build_info") ||
          series.starts_with("keyvalue_cache_requests_total") ||
          series.find("source_info") != std::string::npos;
 }
 
-TEST(prometheus_text, has_the_same_series_before_anything_happened) {
+TEST(prometheus_text, contains_the_same_series_before_the_first_request) {
   std::set<std::string> first;
   std::set<std::string> later;
   for (const auto& [series, value] : samples_of(prometheus_text(service_snapshot{})))
-    if (!names_what_occurred(series)) first.insert(series);
+    if (!depends_on_history(series)) first.insert(series);
   for (const auto& [series, value] : samples_of(prometheus_text(sample_snapshot())))
-    if (!names_what_occurred(series)) later.insert(series);
+    if (!depends_on_history(series)) later.insert(series);
   EXPECT_EQ(first, later);
 }
 

@@ -1,4 +1,4 @@
-// A service_snapshot with a different figure in every place, so that a swapped one is noticed.
+// A service_snapshot with a different value of every figure, so that a test notices swapped ones.
 #pragma once
 
 #include <chrono>

@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-TEST(stats_json, tells_who_is_asked) {
+TEST(stats_json, reports_version_state_and_uptime) {
   const json stats = json::parse(stats_json(sample_snapshot()));
   EXPECT_EQ(stats["version"], "1.2.3");
   EXPECT_EQ(stats["revision"], "0123abcd");
@@ -25,7 +25,7 @@ TEST(stats_json, tells_who_is_asked) {
   EXPECT_EQ(stats["entries"], 1001);
 }
 
-TEST(stats_json, tells_the_memory_and_where_its_limit_was_read) {
+TEST(stats_json, reports_memory_and_the_source_of_its_limit) {
   const json memory = json::parse(stats_json(sample_snapshot()))["memory"];
   EXPECT_EQ(memory["used_bytes"], 300);
   EXPECT_EQ(memory["limit_bytes"], 400);
@@ -44,7 +44,7 @@ TEST(stats_json, tells_the_memory_and_where_its_limit_was_read) {
   EXPECT_EQ(memory["longest_move_slice_us"], 450.0);
 }
 
-TEST(stats_json, tells_evictions_by_cause_and_expiry_apart) {
+TEST(stats_json, reports_evictions_by_cause_and_expiry_separately) {
   const json eviction = json::parse(stats_json(sample_snapshot()))["eviction"];
   EXPECT_EQ(eviction["tier"], "pressure");
   EXPECT_EQ(eviction["evictions"],
@@ -86,7 +86,7 @@ TEST(stats_json, counts_since_the_start) {
   EXPECT_EQ(total["sent_bytes"], 1120);
 }
 
-TEST(stats_json, tells_latencies_in_microseconds) {
+TEST(stats_json, reports_latencies_in_microseconds) {
   const json total = json::parse(stats_json(sample_snapshot()))["since_start"];
   const json& get = total["get_latency_us"];
   EXPECT_NEAR(get["p50"].get<double>(), 20, 20.0 / 16);
@@ -113,7 +113,7 @@ TEST(stats_json, counts_the_last_minute_in_the_same_shape) {
   EXPECT_EQ(minute.size(), stats["since_start"].size());
 }
 
-TEST(stats_json, tells_connections_and_configuration) {
+TEST(stats_json, reports_connections_and_configuration) {
   const json stats = json::parse(stats_json(sample_snapshot()));
   EXPECT_EQ(stats["connections"], (json{{"now", 0},
                                         {"total", 1070},
@@ -123,7 +123,7 @@ TEST(stats_json, tells_connections_and_configuration) {
   EXPECT_EQ(stats["configuration"], (json{{"port", 7171}, {"memory_limit_bytes", nullptr}}));
 }
 
-TEST(stats_json, tells_what_the_process_takes) {
+TEST(stats_json, reports_the_figures_of_the_process) {
   const json stats = json::parse(stats_json(sample_snapshot()));
   EXPECT_EQ(stats["process"], (json{{"started_at_s", 1700000000.5},
                                     {"cpu_s", 12.25},
@@ -132,7 +132,7 @@ TEST(stats_json, tells_what_the_process_takes) {
                                     {"max_open_files", 65536}}));
 }
 
-TEST(stats_json, has_null_where_there_is_nothing_to_divide_by) {
+TEST(stats_json, contains_null_for_a_ratio_without_denominator) {
   const json stats = json::parse(stats_json(service_snapshot{}));
   EXPECT_TRUE(stats["since_start"]["hit_ratio"].is_null());
   EXPECT_TRUE(stats["last_minute"]["hit_ratio"].is_null());
@@ -140,7 +140,7 @@ TEST(stats_json, has_null_where_there_is_nothing_to_divide_by) {
   EXPECT_EQ(stats["since_start"]["get_latency_us"]["p99"], 0.0);
 }
 
-TEST(stats_json, is_valid_json_whatever_bytes_the_source_contains) {
+TEST(stats_json, is_valid_json_for_any_bytes_in_the_source) {
   service_snapshot snapshot;
   for (int byte = 0; byte < 256; ++byte)
     snapshot.eviction.reading.source += static_cast<char>(byte);

@@ -1,4 +1,4 @@
-"""The documents link to, and name, only what exists.
+"""All links and file names in the documents exist.
 
 usage: documents_test.py SOURCE_DIR
 """
@@ -25,7 +25,7 @@ def documents(source: pathlib.Path) -> list[pathlib.Path]:
 
 
 def anchors(text: str) -> set[str]:
-    """As GitHub makes them."""
+    """The anchors that GitHub generates."""
     titles = HEADING.findall(CODE_BLOCK.sub("", text))
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
@@ -44,7 +44,7 @@ def broken_links(source: pathlib.Path) -> list[str]:
 
 
 def missing_files(source: pathlib.Path) -> list[str]:
-    """Names of files below a folder of this repository that are not there."""
+    """Names of files below a folder of this repository that do not exist."""
     folders = {entry.name for root in ROOTS for entry in (source / root).glob("*") if entry.is_dir()} - SKIPPED
     found = []
     for path in documents(source):
@@ -60,7 +60,7 @@ class Documents(unittest.TestCase):
     maxDiff = None
     source: pathlib.Path
 
-    def test_links_lead_somewhere(self) -> None:
+    def test_link_targets_exist(self) -> None:
         self.assertEqual(broken_links(self.source), [])
 
     def test_named_files_exist(self) -> None:

@@ -1,9 +1,9 @@
-"""Each layer of src includes only itself, what stands below it, and include/kvcache.
+"""Each layer of src includes only itself, the layers below it, and include/kvcache.
 
 usage: layers_test.py SOURCE_DIR
 
-The order is the one in which src/CMakeLists.txt adds the layers; no exception is possible. The public headers include
-nothing of src.
+The order is the one in which src/CMakeLists.txt adds the layers; there are no exceptions. The public headers do not
+include src.
 """
 
 import pathlib

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""scripts/run, wherever it is called from: a stub stands for cmake, and every package is installed.
+"""scripts/run from any directory, with a stub of cmake and all packages installed.
 
 Usage: run_test.py REPOSITORY
 """
@@ -52,7 +52,7 @@ class Run(unittest.TestCase):
                             "HOME": str(self.directory / "home"), "TMPDIR": str(self.directory)}
 
     def run_script(self, script, **environment):
-        """Its output, and what it said meanwhile."""
+        """Its standard output and standard error."""
         done = subprocess.run([script, "--port", "0"], env={**self.environment, **environment}, cwd=self.directory,
                               text=True, capture_output=True, timeout=60, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -74,7 +74,7 @@ class Run(unittest.TestCase):
         (self.directory / "elsewhere/scripts").mkdir(parents=True)
         self.expect_run("checkout/scripts/run", CDPATH=f"{self.directory}/elsewhere:{self.directory}:{self.checkout}")
 
-    def test_names_the_checkout_alike_when_it_is_reached_through_a_linked_directory(self):
+    def test_uses_the_same_path_of_the_checkout_through_a_linked_directory(self):
         (self.directory / "linked").symlink_to(self.checkout)
         self.expect_run(self.checkout / "scripts/run")
         self.expect_run(self.directory / "linked/scripts/run")
@@ -85,7 +85,7 @@ class Run(unittest.TestCase):
         self.log.unlink()
         self.expect_run(self.checkout / "scripts/run")
 
-    def test_announces_a_build_only_where_it_builds(self):
+    def test_announces_a_build_only_if_it_builds(self):
         _, first = self.run_script(self.checkout / "scripts/run")
         self.assertIn("the first time takes", first)
         _, second = self.run_script(self.checkout / "scripts/run")
@@ -103,20 +103,20 @@ class Run(unittest.TestCase):
         for package in ("libgtest-dev", "libgmock-dev", "ccache", "prometheus"):
             self.assertNotIn(f"package {package}\n", log)
 
-    def test_keeps_a_build_with_tests_as_it_is(self):
+    def test_leaves_a_build_with_tests_unchanged(self):
         build = self.checkout / "build/release"
         build.mkdir(parents=True)
         (build / "CMakeCache.txt").touch()
         self.run_script(self.checkout / "scripts/run")
         self.assertNotIn("KVCACHE_BUILD_TESTS", self.log.read_text())
 
-    def test_builds_in_the_users_cache_where_the_checkout_cannot_be_written_to(self):
-        (self.checkout / "build").touch()  # no directory can be made there, not even by root
+    def test_builds_in_the_cache_of_the_user_if_the_checkout_is_read_only(self):
+        (self.checkout / "build").touch()  # no directory can be created there, not even by root
         cache = self.directory / "cache"
         output, _ = self.run_script(self.checkout / "scripts/run", XDG_CACHE_HOME=str(cache))
         self.assertTrue(output.startswith(f"{cache}/keyvalue-cache/"), output)
 
-    def test_says_in_one_line_that_it_can_write_nowhere(self):
+    def test_reports_in_one_line_that_no_directory_is_writable(self):
         (self.checkout / "build").touch()
         (self.directory / "full").touch()
         done = subprocess.run([self.checkout / "scripts/run"], text=True, capture_output=True, timeout=60, check=False,

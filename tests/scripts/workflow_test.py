@@ -27,7 +27,7 @@ class Workflow(unittest.TestCase):
             for number, step in enumerate(job["steps"]):
                 yield f"{name}, step {number}", step
 
-    def test_every_job_says_where_it_runs_and_for_how_long(self):
+    def test_every_job_names_its_runner_and_timeout(self):
         for name, job in self.jobs.items():
             with self.subTest(name):
                 self.assertRegex(job["runs-on"], r"^ubuntu-")
@@ -62,12 +62,12 @@ class MemoryLimits(unittest.TestCase):
         self.job = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())["jobs"]["memory-limits"]
         self.scripts = [step["run"] for step in self.job["steps"] if "run" in step]
 
-    # An unprivileged container cannot make memory groups, the virtual machine around it can.
-    def test_runs_on_the_machine_itself(self):
+    # An unprivileged container cannot create memory cgroups; the virtual machine can.
+    def test_runs_on_the_machine_not_in_a_container(self):
         self.assertNotIn("container", self.job)
-        self.assertRegex(self.job["runs-on"], r"^ubuntu-\d")  # a release of which is known that it has v2
+        self.assertRegex(self.job["runs-on"], r"^ubuntu-\d")  # a release with cgroup v2
 
-    # v2: anything else lets pressure_v2.* skip.
+    # With v1, pressure_v2.* would be skipped.
     def test_requires_memory_groups_of_version_2(self):
         self.assertEqual(self.job["env"][REQUIRED], "v2")
         for step in self.job["steps"]:

@@ -1,4 +1,4 @@
-// A pipe whose reader does not read: a write to it blocks. Not thread-safe.
+// A full pipe without reader: a write to it blocks. Thread-safety: none.
 #pragma once
 
 #include <fcntl.h>
@@ -15,13 +15,13 @@ public:
     ::fcntl(ends_[1], F_SETPIPE_SZ, 4096);
     fill();
   }
-  // Whoever is blocked gets EPIPE. The writing end stays open, since a thread that was left behind
-  // may still write to it: its number must not become another file's.
+  // A blocked writer gets EPIPE. The writing end stays open, since an abandoned thread may still
+  // write to it, and its number must not be reused.
   ~full_pipe() { ::close(ends_[0]); }
   full_pipe(const full_pipe&) = delete;
   full_pipe& operator=(const full_pipe&) = delete;
 
-  // Leaves it blocking, as a shell makes it.
+  // Leaves it in blocking mode, like a pipe of a shell.
   void fill() const {
     const int flags = ::fcntl(ends_[1], F_GETFL);
     ::fcntl(ends_[1], F_SETFL, flags | O_NONBLOCK);

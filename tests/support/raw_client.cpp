@@ -23,7 +23,7 @@ namespace {
   throw std::system_error{errno, std::generic_category(), what};
 }
 
-// Whether the event comes in time.
+// Whether the event occurs in time.
 bool wait_for(int fd, short event, std::chrono::milliseconds time) {
   pollfd waits{fd, event, 0};
   int ready = 0;

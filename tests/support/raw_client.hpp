@@ -1,6 +1,6 @@
-// A TCP client for tests that sends bytes exactly as it is told and reads replies strictly.
+// A TCP client for tests that sends exactly the given bytes and parses responses strictly.
 //
-// Every wait has a limit (patience); what exceeds it throws std::runtime_error and so fails the
+// Errors: every wait is bounded (patience); a timeout throws std::runtime_error, which fails the
 // test.
 #pragma once
 
@@ -37,29 +37,29 @@ public:
   // Sends all of it. False if the peer has closed.
   bool send(std::string_view bytes);
 
-  // Sends as much as the kernel takes without waiting; returns how much.
+  // Sends as much as the kernel accepts without blocking; returns the number of bytes.
   std::size_t send_some(std::string_view bytes);
 
   void end_sending(); // half-close
   void reset();       // closes with a RST instead of a FIN
 
-  // The next reply. `to_head`: it has no body, whatever its Content-Length says.
+  // The next response. `to_head`: it has no body, whatever its Content-Length.
   http_reply read_reply(bool to_head = false);
 
-  // Takes at most so many of the bytes that have come, without waiting; they belong to the next
-  // reply. False if there were none, or the peer has ended.
+  // Receives at most this many of the available bytes, without blocking; they belong to the next
+  // response. False if there are none, or the peer has closed.
   bool receive_some(std::size_t bytes);
 
-  // All that comes until the peer ends; throws if it resets the connection.
+  // All bytes until the peer closes; throws if it resets the connection.
   std::string read_to_end();
 
-  // Whether nothing comes within `time`.
+  // Whether no byte arrives within `time`.
   bool is_silent_for(std::chrono::milliseconds time);
 
-  // Whether the peer ends (properly) within the patience and without a further byte.
+  // Whether the peer closes within the patience, without a reset and without a further byte.
   bool ends();
 
-  // The most that a segment to or from the peer may hold.
+  // The maximum segment size of the connection.
   std::size_t segment_bytes() const;
 
   // send() and read_reply().
@@ -72,7 +72,7 @@ private:
   std::string received_;
 };
 
-// A request as an ordinary client sends it.
+// A request of an ordinary client.
 std::string get_request(std::string_view target, std::string_view more_fields = "");
 std::string post_request(std::string_view target, std::string_view body,
                          std::string_view more_fields = "");

@@ -55,7 +55,7 @@ public:
     return true;
   }
 
-  // False: the connection has ended.
+  // False if the connection is closed.
   bool receive_some(std::vector<char>& piece, swarm_result& result) {
     const ssize_t got = ::recv(fd_, piece.data(), piece.size(), MSG_DONTWAIT);
     if (got < 0) return errno == EAGAIN;

@@ -1,4 +1,4 @@
-"""What the end-to-end tests of this folder share: processes that end with the test, and waiting."""
+"""Shared by the end-to-end tests: processes that end with the test, and waiting."""
 
 import contextlib
 import pathlib
@@ -24,7 +24,7 @@ def free_port():
 
 
 def until(what, condition):
-    """Calls condition until it gives something true, and gives that; fails after PATIENCE_S."""
+    """Calls condition until it returns a true value, and returns that; fails after PATIENCE_S."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         if result := condition():
@@ -35,7 +35,7 @@ def until(what, condition):
 
 @contextlib.contextmanager
 def process(command, log_path, **more):
-    """Runs the command, its output in a log; ends it by SIGTERM. A failure shows the log."""
+    """Runs the command with its output in a log, and ends it by SIGTERM. A failure prints the log."""
     log_path = pathlib.Path(log_path)
     with log_path.open("wb") as log:
         running = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **more)
@@ -55,7 +55,7 @@ def process(command, log_path, **more):
 
 @contextlib.contextmanager
 def daemon(program, log_path, *options):
-    """Runs the cache on a free port of 127.0.0.1; gives port and process once it is in its log."""
+    """Runs the cache on a free port of 127.0.0.1; returns port and process once the log names the port."""
     command = [program, "--bind", "127.0.0.1", "--port", "0", "--threads", "2", *options]
     with process(command, log_path) as running:
 

@@ -60,7 +60,7 @@ bool has_ended(pid_t pid) {
   return end.si_pid != 0;
 }
 
-// A second signal cuts off whatever it still waits for after the first.
+// The second signal ends a drain in progress.
 void stop_gently(pid_t pid) {
   constexpr int attempts = 2000;
   for (int i = 0; i < attempts && !has_ended(pid); ++i) {
@@ -97,7 +97,7 @@ server_process::~server_process() {
   if (output_fd_ >= 0) ::close(output_fd_);
 }
 
-// Nothing can be thrown from here, and a fault that a sanitizer finds at the end is one.
+// A destructor cannot throw, and a sanitizer may report an error at the end.
 void server_process::stop() noexcept {
   if (!has_ended(pid_) && std::getenv("STOP_SERVERS_GENTLY") == nullptr) {
     ::kill(pid_, SIGKILL);

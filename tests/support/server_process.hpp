@@ -1,4 +1,4 @@
-// The real binary, started by a test on a free port and stopped at its end.
+// The real binary, started by a test on a free port and stopped by the destructor.
 #pragma once
 
 #include <sys/types.h>
@@ -13,7 +13,7 @@
 
 namespace kvcache::test {
 
-// What a program that ended by itself left behind. A signal's number counts as 128 + number.
+// Output and exit code of a program that ended by itself; 128 + number for a signal.
 struct program_end {
   int exit_code = -1;
   std::string output; // standard output and standard error
@@ -21,14 +21,14 @@ struct program_end {
 
 class server_process {
 public:
-  // Starts `binary arguments…`, on a free port unless they name one, and waits until its start-up
-  // line tells the port. Throws std::runtime_error, with its output, if it ends before. `launcher`:
-  // a command that ends by executing the words behind it, in the same process.
+  // Starts `binary arguments…`, on a free port unless they name one, and waits for the port in its
+  // start-up line. `launcher`: a command that executes the following words in the same process.
+  // Errors: throws std::runtime_error, with its output, if it ends before.
   server_process(const std::string& binary, std::vector<std::string> arguments = {},
                  std::vector<std::string> launcher = {});
-  // Kills it if it still runs. With STOP_SERVERS_GENTLY in the environment it is asked to stop
-  // instead, so that a sanitizer or gcov can say its last word. Aborts the test where it had ended
-  // by itself, or does not end well.
+  // Kills it if it still runs. With STOP_SERVERS_GENTLY in the environment it is stopped by a
+  // signal instead, so that a sanitizer or gcov can write its report. Aborts the test if the
+  // program had ended by itself or ends with an error.
   ~server_process();
   server_process(const server_process&) = delete;
   server_process& operator=(const server_process&) = delete;
@@ -52,7 +52,7 @@ private:
   std::uint16_t port_ = 0;
   mutable std::mutex mutex_;
   std::string output_; // guarded by mutex_
-  std::thread reader_; // keeps the pipe from filling up
+  std::thread reader_; // drains the pipe
 };
 
 // Runs a program that is expected to end by itself.

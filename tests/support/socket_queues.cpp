@@ -10,7 +10,7 @@ namespace kvcache::test {
 
 // Lines such as:  1: 0100007F:1C03 0100007F:D431 01 0002D941:00000000 …
 socket_queues queues_of(std::uint16_t port) {
-  constexpr unsigned listening = 0x0A; // its queues are other things
+  constexpr unsigned listening = 0x0A; // its queues have another meaning
   std::ifstream table{"/proc/net/tcp"};
   std::string line;
   if (!std::getline(table, line)) throw std::runtime_error("no table of connections");

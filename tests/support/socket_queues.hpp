@@ -1,5 +1,4 @@
-// What the kernel holds for the connections to a port of this machine, over IPv4, whoever owns them
-// and also when nobody does any more.
+// Bytes in the kernel for the IPv4 connections to a port of this machine, also of closed sockets.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +8,12 @@ namespace kvcache::test {
 
 struct socket_queues {
   std::size_t to_send = 0;      // bytes that the peers have not acknowledged
-  std::size_t received = 0;     // bytes that nobody has read
-  std::size_t most_to_send = 0; // the same, of the connection with most
+  std::size_t received = 0;     // bytes not yet read
+  std::size_t most_to_send = 0; // the largest such number of one connection
   std::size_t most_received = 0;
 };
 
-// Of the server's ends: the sockets whose own port it is.
+// Of the server's sockets: those with this local port.
 socket_queues queues_of(std::uint16_t port);
 
 } // namespace kvcache::test

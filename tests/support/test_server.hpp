@@ -1,4 +1,4 @@
-// A whole server (cache, workers, listener) on a port of its own, inside the test's process.
+// A complete server (cache, workers, listener) on a free port, in the process of the test.
 #pragma once
 
 #include <atomic>
@@ -27,21 +27,21 @@ public:
   http::server& server() { return server_; }
   kvcache::cache& store() { return store_; }
 
-  // Time passes, of which the cache's clock hears nothing until it is told.
+  // Advances the time; the clock of the cache follows when tell_the_time() is called.
   void pass(std::chrono::nanoseconds time) { now_ns_ += static_cast<std::uint64_t>(time.count()); }
   void tell_the_time() { store_.advance_clock(clock_.now()); }
   std::size_t looks_at_the_time() const { return looks_; }
 
-  // What all workers have counted so far.
+  // The counters of all workers.
   observe::counters_snapshot counted() const { return counters_.totals(); }
 
-  // The responses of an operation with this status among them.
+  // The number of responses of an operation with this status.
   std::uint64_t responses(std::string_view operation, unsigned status) const;
 
 private:
   static http::server_options on_any_port(http::server_options options);
 
-  std::atomic<std::uint64_t> now_ns_{1'000'000}; // stands still
+  std::atomic<std::uint64_t> now_ns_{1'000'000}; // advanced by the test
   std::atomic<std::size_t> looks_{0};
   const coarse_clock clock_{[this] { return ++looks_, now_ns_.load(); }};
   kvcache::cache store_;

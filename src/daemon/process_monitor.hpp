@@ -1,7 +1,7 @@
 // The kernel's figures about this process, which every Prometheus client exports.
 //
-// Thread-safety: look() may be called from any thread.
-// Errors: none are thrown; look() keeps a descriptor, so that it works when the process has no
+// Thread-safety: read() may be called from any thread.
+// Errors: none are thrown; read() keeps a descriptor, so that it works when the process has no
 // free one.
 // Complexity: a few microseconds; before Linux 6.2 open files are counted one by one.
 #pragma once
@@ -14,12 +14,12 @@
 
 namespace kvcache::daemon {
 
-class process_watch {
+class process_monitor {
 public:
-  process_watch() noexcept; // records the start time
+  process_monitor() noexcept; // records the start time
 
   // 0 for what the kernel does not report.
-  observe::process_facts look() const noexcept;
+  observe::process_facts read() const noexcept;
 
 private:
   std::uint64_t resident_bytes() const noexcept;

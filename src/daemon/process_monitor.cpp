@@ -1,4 +1,4 @@
-#include "daemon/process_watch.hpp"
+#include "daemon/process_monitor.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -7,10 +7,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <ctime>
 #include <memory>
 #include <string_view>
+
+#include "memory/text.hpp"
 
 namespace kvcache::daemon {
 
@@ -29,7 +30,7 @@ std::uint64_t open_files() noexcept {
   if (stat(open_files_directory, &directory) == 0 && directory.st_size > 0)
     return static_cast<std::uint64_t>(directory.st_size); // their number, since Linux 6.2
   const std::uint64_t counted = count_names(open_files_directory);
-  return counted > 0 ? counted - 1 : 0; // the one it took to count them
+  return counted > 0 ? counted - 1 : 0; // without the one that was used for counting
 }
 
 std::uint64_t files_most() noexcept {
@@ -40,9 +41,10 @@ std::uint64_t files_most() noexcept {
 
 } // namespace
 
-process_watch::process_watch() noexcept : statm_(open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) {}
+process_monitor::process_monitor() noexcept
+    : statm_(open("/proc/self/statm", O_RDONLY | O_CLOEXEC)) {}
 
-observe::process_facts process_watch::look() const noexcept {
+observe::process_facts process_monitor::read() const noexcept {
   observe::process_facts facts;
   facts.started_at = started_.time_since_epoch();
   facts.processor_time = processor_time();
@@ -53,15 +55,14 @@ observe::process_facts process_watch::look() const noexcept {
 }
 
 // The second of several numbers, in pages.
-std::uint64_t process_watch::resident_bytes() const noexcept {
+std::uint64_t process_monitor::resident_bytes() const noexcept {
   std::array<char, 128> buffer;
   const ssize_t got = pread(statm_.get(), buffer.data(), buffer.size(), 0);
   if (got <= 0) return 0;
-  const std::string_view text{buffer.data(), static_cast<std::size_t>(got)};
-  const std::size_t blank = text.find(' ');
-  if (blank == std::string_view::npos) return 0;
-  std::uint64_t pages = 0;
-  std::from_chars(text.data() + blank + 1, text.data() + text.size(), pages);
+  std::string_view figures{buffer.data(), static_cast<std::size_t>(got)};
+  text::take_until(figures, ' ');
+  const std::uint64_t pages =
+      text::parse_unsigned(text::take_until(figures, ' ').value_or("")).value_or(0);
   return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
 }
 

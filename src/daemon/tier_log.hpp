@@ -14,19 +14,19 @@
 
 namespace kvcache::daemon {
 
-class tier_watch {
+class tier_log {
 public:
   using time_point = std::chrono::steady_clock::time_point;
 
   static constexpr std::chrono::seconds interval{1};
 
   // The lines to log now; usually none.
-  std::vector<std::string> look(const eviction_status& status, time_point now);
+  std::vector<std::string> new_lines(const eviction_status& status, time_point now);
 
 private:
-  std::uint64_t said_changes_ = 0;
-  std::optional<time_point> said_at_;
-  bool said_estimated_ = false;
+  std::uint64_t logged_changes_ = 0;
+  std::optional<time_point> logged_at_;
+  bool logged_estimate_ = false;
 };
 
 } // namespace kvcache::daemon
