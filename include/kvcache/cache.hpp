@@ -44,11 +44,11 @@ namespace kvcache {
 class store;
 
 enum class put_outcome : std::uint8_t {
-  inserted,      // the key was not there
-  replaced,      // it was, and has the new value now
-  exists,        // put_if_absent: it was, and keeps its value
-  mismatch,      // compare_and_swap: its value was not the expected one, or it was not there
-  no_room,       // the budget is used up and no room could be made; the old value stays
+  inserted,      // the key was absent
+  replaced,      // the key was present, and has the new value
+  exists,        // put_if_absent: the key was present, and keeps its value
+  mismatch,      // compare_and_swap: the value was not the expected one, or the key was absent
+  no_room,       // the memory limit is reached and eviction freed too little; the old value stays
   out_of_memory, // the kernel refused memory; the old value stays
   too_large      // longer than the store can ever hold (cache::max_item_bytes); the old value stays
 };
@@ -62,63 +62,62 @@ class cache {
 public:
   using value_visitor = function_ref<void(std::string_view value)>;
 
-  // Key bytes, and value bytes, that one entry can hold at most.
+  // The maximum length of a key, and of a value.
   static constexpr std::size_t max_item_bytes = std::size_t{64} << 20;
 
-  explicit cache(const cache_options& options); // throws std::bad_alloc if it cannot even start
+  explicit cache(const cache_options& options); // throws std::bad_alloc
   ~cache();                                     // REQUIRES: no other thread is inside a member
   cache(const cache&) = delete;
   cache& operator=(const cache&) = delete;
 
   // Calls `visit` with the value, under the bucket's lock, and counts as an access; false on a
-  // miss. `visit` must be short: it must not call this cache or another, block, or log. The view
-  // dies with the call.
+  // miss. `visit` must be short: it must not call this cache or another, block, or log. The view is
+  // valid during the call only.
   bool get(std::string_view key, value_visitor visit) noexcept;
 
-  // Like get, but is no access: ages and reference bits stay.
+  // Like get, but does not count as an access.
   bool peek(std::string_view key, value_visitor visit) const noexcept;
 
-  // Has the processor fetch what a lookup of this key will read first: for who knows the next key
-  // while still at work on another. A hint without effect. It pays once the index is larger than
-  // the processor's caches.
+  // Prefetches what a lookup of this key will read first, for a caller that knows the next key
+  // while it processes another. A hint. It pays once the index is larger than the processor's
+  // caches.
   void prefetch(std::string_view key) const noexcept;
   bool prefetch_pays() const noexcept;
 
-  // Stores the value; an expiry in ticks, or never. An overwrite takes over the new expiry.
+  // Stores the value, with an expiry in ticks, or never. An overwrite sets the new expiry.
   put_outcome put(std::string_view key, std::string_view value, tick expires_at = never) noexcept;
 
-  // Stores it only where the key is not there (an expired entry is not there).
+  // Stores the value only if the key is absent (an expired entry counts as absent).
   put_outcome put_if_absent(std::string_view key, std::string_view value,
                             tick expires_at = never) noexcept;
 
-  // Replaces the value only where the present one equals `expected`.
+  // Replaces the value only if the present one equals `expected`.
   put_outcome compare_and_swap(std::string_view key, std::string_view expected,
                                std::string_view desired, tick expires_at = never) noexcept;
 
-  // True if the key was there (and had not expired).
+  // True if the key was present (and had not expired).
   bool erase(std::string_view key) noexcept;
 
-  // Erases everything, in slices, while others go on; entries put meanwhile may stay or go. Returns
-  // how many went.
+  // Erases all entries, in slices, while other threads continue; entries put meanwhile may be
+  // erased or stay. Returns the number erased.
   std::size_t clear() noexcept;
 
   std::size_t size() const noexcept;  // entries, expired ones not yet collected included; cheap
-  cache_stats stats() const noexcept; // microseconds; stops nobody
+  cache_stats stats() const noexcept; // takes microseconds, blocks no other thread
 
-  // ---- for its owner; under a limited_cache its threads do this
-  // -----------------------------------
+  // ---- for the owner; a limited_cache calls these itself ------------------------------
   tick now() const noexcept;
   void advance_clock(tick now) noexcept; // never backwards: an older value is ignored
 
   void set_hold_limit_bytes(std::size_t bytes) noexcept; // 0 = unlimited
   std::size_t hold_limit_bytes() const noexcept;
 
-  // One slice of background work (moving survivors out of sparse pages, shrinking tables), at most
-  // about `budget_us` long. Returns true if there is more to do. One caller at a time.
+  // One slice of background work (compaction of sparse slabs, shrinking of tables), about
+  // `budget_us` long at most. Returns true if there is more to do. One caller at a time.
   bool maintain(unsigned budget_us) noexcept;
 
 private:
-  friend class cache_internals; // the way of the layers above to the store
+  friend class cache_internals; // gives the project's other layers access to the store
 
   std::unique_ptr<store> store_;
 };

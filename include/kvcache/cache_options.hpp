@@ -11,13 +11,13 @@
 namespace kvcache {
 
 struct cache_options {
-  // Entries held at most; 0 means no such limit. It may be passed by at most one entry for each
-  // thread that is putting at that moment. Raising it costs memory only as entries arrive.
+  // The maximum number of entries; 0 means no limit. It may be exceeded by at most one entry for
+  // each thread that is putting at that moment. A higher one costs memory only as entries arrive.
   std::size_t max_entries = 0;
 
-  // Bytes the cache may hold from the kernel (entries, index, reusable room); 0 means unlimited.
-  // Can be changed while it runs: cache::set_hold_limit_bytes. A PUT that would pass it makes
-  // room by eviction where a limited_cache runs it, and is refused with no_room if that fails.
+  // Bytes the cache may hold from the kernel (entries, index, free blocks); 0 means unlimited.
+  // Can be changed later: cache::set_hold_limit_bytes. A PUT that would exceed it evicts entries in
+  // a limited_cache, and is refused with no_room if that fails.
   std::size_t hold_limit_bytes = 0;
 
   // Threads that put at the same time: the number of independent allocation stripes. More stripes

@@ -11,7 +11,7 @@
 
 namespace kvcache {
 
-// Why an entry was removed that no caller erased.
+// Why an entry was evicted.
 enum class eviction_cause : std::uint8_t { clock, lru, emergency, expired, max_entries };
 inline constexpr std::size_t eviction_cause_count = 5;
 
@@ -27,9 +27,9 @@ struct cache_stats {
   std::array<std::uint64_t, eviction_cause_count> evictions{}; // by eviction_cause
   std::uint64_t index_growths = 0;                             // tables replaced by larger ones
   std::uint64_t index_shrinks = 0;                             // … by smaller ones
-  std::uint64_t entries_moved = 0;                             // survivors moved to give pages back
+  std::uint64_t entries_moved = 0;                             // by compaction
   std::uint64_t longest_growth_step_ns = 0;                    // thread CPU time of one growth step
-  std::uint64_t longest_move_slice_ns = 0;                     // … of one slice of moving
+  std::uint64_t longest_move_slice_ns = 0;                     // … of one slice of compaction
 };
 
 } // namespace kvcache

@@ -5,9 +5,9 @@
 //   …                                    // and, on any thread, about once a tick:
 //   cache.advance_clock(clock.now());
 //
-// No entry expires early, however late the second call comes: after() starts from a reading of its
-// own and rounds up, while the cache's clock is never ahead of time. How late an entry may expire
-// follows from both: by less than a tick, and by what the cache's clock is behind.
+// No entry expires early, however late advance_clock() is called: after() reads the clock itself
+// and rounds up, and the cache's clock is never ahead of time. An entry expires late by less than a
+// tick, plus the delay of the cache's clock.
 //
 // Thread-safety: immutable; any thread at any time, if `now_ns` may be called so.
 // Ownership: owns its copy of `now_ns`. Errors: only the constructor may throw (std::bad_alloc).
@@ -27,29 +27,29 @@
 
 namespace kvcache {
 
-// Nanoseconds of this machine's clock that never goes back, whatever becomes of the wall clock, and
-// that counts the time in which the machine is suspended: a time to live goes on meanwhile.
+// Nanoseconds of a monotonic clock that includes the time during which the machine is suspended, so
+// that times to live continue meanwhile.
 inline std::uint64_t boot_time_now_ns() noexcept {
   timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now); // cannot fail: Linux has this clock
+  clock_gettime(CLOCK_BOOTTIME, &now); // cannot fail on Linux
   return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 class coarse_clock {
 public:
-  // Begins at tick 0. `now_ns` must not throw, and never go back.
+  // Begins at tick 0. `now_ns` must be monotonic and must not throw.
   explicit coarse_clock(std::function<std::uint64_t()> now_ns = boot_time_now_ns)
       : now_ns_(std::move(now_ns)), began_ns_(now_ns_()) {}
 
   // The ticks that have passed, whole ones only.
   tick now() const noexcept { return to_tick(passed_ns() / ns_per_tick); }
 
-  // The first tick that begins when `time` has passed. The clock's end, years away, is as good as
-  // any later time. REQUIRES: time > 0, since tick 0 is never.
+  // The first tick that begins when `time` has passed; later times are clamped to the clock's end,
+  // years away. REQUIRES: time > 0, since tick 0 is never.
   tick after(std::chrono::seconds time) const noexcept { return after(time, passed_ns()); }
 
-  // The same, counted from an earlier passed_ns(): for many with one look at the clock.
+  // The same from an earlier passed_ns(): one reading of the clock for many entries.
   tick after(std::chrono::seconds time, std::uint64_t from_ns) const noexcept {
     const std::uint64_t begun = (from_ns + ns_per_tick - 1) / ns_per_tick;
     const auto seconds = static_cast<std::uint64_t>(time.count());

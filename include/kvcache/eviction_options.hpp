@@ -19,17 +19,17 @@ struct pressure_options {
 };
 
 inline constexpr unsigned eviction_interval_least_ms = 10;
-// A limit that has fallen is to be noticed within a second.
+// A lowered limit must be noticed within a second.
 inline constexpr unsigned eviction_interval_most_ms = 1000;
 
 struct evictor_options {
   pressure_options pressure;
 
   // Time between two runs. Shorter reacts sooner and costs a few reads of /proc and /sys each time;
-  // longer leaves more to the hold limit, at which PUTs make their own room.
+  // longer leaves more to the hold limit, at which PUTs evict what they need.
   unsigned interval_ms = 100;
 
-  // Threads that PUT: each may make room at the same time.
+  // Threads that PUT: each may evict at the same time.
   unsigned threads = 2;
 };
 

@@ -12,8 +12,8 @@ namespace kvcache {
 // operator allows, or the estimate).
 struct memory_reading {
   std::uint64_t used_bytes = 0;  // in use at that level; reclaimable page cache is not use
-  std::uint64_t limit_bytes = 0; // the limit at that level; never 0 in a reading that is handed out
-  std::string source; // where both were read, for people: "cgroup v2 /sys/fs/cgroup/…", "host"
+  std::uint64_t limit_bytes = 0; // the limit at that level; never 0 in a returned reading
+  std::string source;            // of both, for people: "cgroup v2 /sys/fs/cgroup/…", "host"
 
   friend bool operator==(const memory_reading&, const memory_reading&) = default;
 };

@@ -1,12 +1,11 @@
-// The logical clock that accesses are stamped with: it advances by one epoch for every so many
-// accesses. It counts accesses, hits included, rather than evictions or time: a long run of hits
-// must still tell early ones from late ones, and an idle hour must age nothing.
+// The logical clock that stamps accesses: it advances by one epoch per given number of accesses. It
+// counts accesses, hits included, and not evictions or time: a long run of hits must still order
+// accesses, and an idle hour must not age any entry.
 //
-// Thread-safety: every member may be called by any thread at any time. Each thread counts on a line
-// of its own (as long as there are no more than twice as many as stripes: the workers, and others
-// beside them) and passes its count on in batches, so an access writes no line that others read.
-// Counts lost to threads that share a stripe, or to a race at the end of an epoch, make the clock a
-// little slow and nothing else.
+// Thread-safety: every member may be called by any thread at any time. Each thread counts on its
+// own cache line (up to twice as many threads as stripes) and adds its count to the shared one in
+// batches, so an access writes no line that others read. Counts lost to threads that share a line,
+// or to a race at the end of an epoch, only make the clock a little slow.
 #pragma once
 
 #include <algorithm>
@@ -48,8 +47,8 @@ public:
 
   void advance() noexcept { epoch_.fetch_add(1, std::memory_order_relaxed); }
 
-  // How many accesses an epoch lasts, at least 1. Shorter tells ages apart better and lets more
-  // accesses write a new stamp.
+  // The length of an epoch in accesses, at least 1. A shorter one resolves ages better and makes
+  // more accesses write a new stamp.
   void set_epoch_accesses(std::uint32_t accesses) noexcept {
     const std::uint32_t length = std::max(accesses, 1U);
     length_.store(length, std::memory_order_relaxed);
@@ -57,7 +56,7 @@ public:
   }
 
 private:
-  // Until eviction says how well it must tell ages apart.
+  // Used until eviction sets the length.
   static constexpr std::uint32_t default_epoch_accesses = 65'536;
   static constexpr std::uint32_t max_batch = 64;
   static constexpr std::size_t line_bytes = 64;
@@ -73,9 +72,9 @@ private:
     advance();
   }
 
-  // What each access reads is apart from what is written once in a batch. By distance, not by
-  // alignas: a store may live on the stack, and gcc's stack for AddressSanitizer honours no
-  // alignment above 32.
+  // Separates what each access reads from what is written once per batch. By padding and not by
+  // alignas: a store may live on the stack, where gcc with AddressSanitizer supports no alignment
+  // above 32.
   unsigned mask_;
   std::unique_ptr<cell[]> cells_;
   [[maybe_unused]] std::array<std::byte, line_bytes> apart_before_{};

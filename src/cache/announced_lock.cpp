@@ -13,20 +13,19 @@ namespace {
 
 using detail::announcement;
 
-// As many as a server may have workers. Only those that were ever used are looked through, and
-// are resident.
+// As many as a server may have workers. Only those that were ever used are scanned and resident.
 constexpr unsigned places = 1024;
 
 constinit std::array<announcement, places> announcements{};
-constinit std::atomic<unsigned> places_used{0}; // the highest place that was ever taken, plus one
+constinit std::atomic<unsigned> places_used{0}; // the highest slot that was ever taken, plus one
 
 constinit announcement shared_announcement{};
 constinit spin_lock shared_place; // held by the thread that uses it
 
-// Set once a thread that is ending has given its place away: it must not take another.
+// Set once an ending thread has released its slot: it must not take another.
 constinit thread_local bool has_left = false;
 
-// Gives the place of a thread that ends to the next one.
+// Releases the slot of a thread that ends.
 void leave_place(void* place) noexcept {
   has_left = true;
   detail::own_announcement = nullptr;
@@ -37,8 +36,9 @@ bool ask_for_barriers() noexcept {
   return ::syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-// Of every thread of this process. The quick way may lack memory for a moment; the slow one, which
-// waits for every processor to have scheduled, takes none. Without either nobody would be kept out.
+// Executes a barrier in every thread of this process. The expedited command may fail for lack of
+// memory; the global one, which waits until every processor has scheduled, needs none. Without
+// either the lock would protect nothing.
 void barrier_of_all_threads() noexcept {
   if (!detail::kernel_makes_barriers) return;
   if (::syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0) return;
@@ -69,7 +69,7 @@ announcement& find_place() noexcept {
     }
     own_announcement = &place;
     static const thread_exit_hook when_a_thread_ends{leave_place};
-    when_a_thread_ends.arm(&place); // else it stays taken
+    when_a_thread_ends.arm(&place); // if this fails, the slot stays taken
     return place;
   }
   shared_place.lock();
@@ -100,7 +100,8 @@ void announced_lock::lock() noexcept {
 void announced_lock::wait_until_open(announcement& place) const noexcept {
   spin_wait wait;
   do {
-    place.inside.store(nullptr, std::memory_order_release); // or the writer would wait for us
+    place.inside.store(nullptr,
+                       std::memory_order_release); // or the writer would wait for this thread
     do {
       wait.step();
     } while (closed_.load(std::memory_order_relaxed));

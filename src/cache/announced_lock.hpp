@@ -1,19 +1,18 @@
-// Many readers or one writer, for data that is read by every operation and replaced now and then:
-// readers pay next to nothing, the writer pays for all.
+// A readers-writer lock for data that every operation reads and that is rarely replaced: readers
+// pay almost nothing, writers pay for all.
 //
-// A reader writes to no memory that others write to. It announces, on a cache line of its thread's
-// own, which lock it is inside; the writer closes the lock and then looks through all announcements
-// until nobody is inside. Both must see one another: either the writer sees the announcement, or
-// the reader sees that the lock is closed (Dekker, 1965). That takes a full barrier on each side,
-// and the reader's would be the dearest part of a lookup, since it waits for every load under way.
-// So the writer has the kernel execute it in the readers' place (membarrier(2), Linux 4.14), about
-// a microsecond for each time something is replaced. Where the kernel refuses that,
-// readers make their own.
+// A reader writes no cache line that other threads write. It announces, in a slot of its own
+// thread, which lock it is inside; the writer closes the lock and then waits until no announcement
+// names it. Each must see the other: either the writer sees the announcement, or the reader sees
+// that the lock is closed (Dekker, 1965). That needs a full barrier on both sides, and the reader's
+// would be the most expensive part of a lookup. So the writer has the kernel execute the readers'
+// barriers (membarrier(2), Linux 4.14), about a microsecond for each exclusive acquisition. If the
+// kernel does not support that, readers execute their own.
 //
-// What was done inside the lock is visible to whoever comes next, as with any lock. Waiters spin a
-// little, yield and then sleep (spin_wait). A thread is inside one lock as a reader at a time,
-// whichever lock that is: it has one place to say so. Who tries to enter a second one is aborted,
-// since nothing would keep writers out of the first.
+// Thread-safety: acquire and release as with any lock; waiters spin, yield and then sleep
+// (spin_wait). REQUIRES: a thread holds at most one announced_lock in shared mode. Acquiring a
+// second one aborts: the thread has a single announcement slot, so the first lock would no longer
+// be protected. Complexity: shared: a few instructions; exclusive: linear in the number of threads.
 #pragma once
 
 #include <atomic>
@@ -25,19 +24,19 @@ namespace kvcache {
 
 namespace detail {
 
-// Where a thread says what it is inside of.
+// The announcement slot of a thread.
 struct alignas(64) announcement {
   std::atomic<const void*> inside{nullptr};
-  std::atomic<bool> taken{false}; // by a thread that has not ended
+  std::atomic<bool> taken{false}; // by a thread that still runs
 };
 
-// This thread's, or null before its first time, and where there are more threads than places.
+// This thread's slot; null before its first use, and if there are more threads than slots.
 extern constinit thread_local announcement* own_announcement;
-// Whether the kernel makes the readers' barrier. Set before main() and never again.
+// Whether the kernel executes the readers' barriers. Set before main().
 extern constinit bool kernel_makes_barriers;
 
-// A place for this thread. Where all are taken, and once the thread is ending, the one that the
-// rest share, one at a time: until leave_shared_place().
+// A slot for this thread. If all are taken, and once the thread is ending: the slot that the
+// remaining threads share, one at a time, until leave_shared_place().
 announcement& find_place() noexcept KVCACHE_NO_THREAD_SAFETY_ANALYSIS;
 void leave_shared_place() noexcept KVCACHE_NO_THREAD_SAFETY_ANALYSIS;
 
@@ -78,8 +77,9 @@ public:
 private:
   void announce(detail::announcement& place) const noexcept {
     if (detail::kernel_makes_barriers) [[likely]] {
-      // A release, for a writer of the lock that this thread left just before: it may read this
-      // instead of the null of the leaving, and must see what was done there.
+      // A release, for a writer of the lock that this thread held just before: the writer may read
+      // this value instead of the null of unlock_shared(), and must see what was done under the
+      // lock.
       place.inside.store(this, std::memory_order_release);
       std::atomic_signal_fence(std::memory_order_seq_cst); // the compiler must keep the order
     } else {

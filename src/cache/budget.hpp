@@ -1,8 +1,9 @@
-// How many bytes the store holds from the kernel, and how many it may. Shared by entry memory and
-// the tables: whoever takes memory charges it here first, and refunds it after giving it back.
+// The bytes that the store holds from the kernel, and the most it may hold. Entry memory and tables
+// charge memory here before they take it, and refund it after they have returned it.
 //
-// Thread-safety: every member may be called by any thread at any time. Invariant: held_bytes() is
-// at least what is really held, and passes the limit only by what charge() took regardless of it.
+// Thread-safety: every member may be called by any thread at any time.
+// Invariant: held_bytes() is at least what is held, and exceeds the limit only by what charge()
+// took.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +20,8 @@ public:
   budget(const budget&) = delete;
   budget& operator=(const budget&) = delete;
 
-  // Room that is being made for one write, which others may not charge meanwhile: without it, small
-  // writes would use up what a large one evicts for. It counts against the limit but not as held.
+  // Bytes that are being freed for one write and that others may not charge meanwhile: otherwise
+  // small writes would take what a large one evicts for. Counts against the limit but not as held.
   class reservation {
   public:
     explicit reservation(budget& of) noexcept : budget_(of) {}
@@ -39,17 +40,17 @@ public:
     std::size_t bytes_ = 0;
   };
 
-  // False, and nothing is charged, if that would pass the limit. `own_reserved`: what the caller
-  // has reserved itself, and may use.
+  // False, and nothing is charged, if that would exceed the limit. `own_reserved`: the caller's own
+  // reservation, which it may use.
   bool try_charge(std::size_t bytes, std::size_t own_reserved = 0) noexcept {
     const std::size_t limit = limit_for(own_reserved);
     std::size_t held = held_bytes_.load(std::memory_order_relaxed);
-    do { // never above the limit, not even for a moment
+    do { // a compare-exchange: held_bytes() never exceeds the limit, not even for a moment
       if (limit != unlimited && (held > limit || bytes > limit - held)) return false;
     } while (!held_bytes_.compare_exchange_weak(held, held + bytes, std::memory_order_relaxed));
     return true;
   }
-  void charge(std::size_t bytes) noexcept { // what cannot be refused: bookkeeping of a few bytes
+  void charge(std::size_t bytes) noexcept { // for small bookkeeping that cannot be refused
     held_bytes_.fetch_add(bytes, std::memory_order_relaxed);
   }
   void refund(std::size_t bytes) noexcept {
@@ -58,14 +59,14 @@ public:
     assert(held >= bytes); // pairs with charge() and try_charge()
   }
 
-  // How much must be given back before that can be charged.
+  // The bytes that must be refunded before that can be charged.
   std::size_t missing_for(std::size_t bytes, std::size_t own_reserved = 0) const noexcept {
     const std::size_t limit = limit_for(own_reserved);
     const std::size_t held = held_bytes();
     return limit == unlimited || held + bytes <= limit ? 0 : held + bytes - limit;
   }
 
-  // Only after the limit has been lowered, and by the little that charge() took.
+  // True only after the limit has been lowered, or by the little that charge() took.
   bool over_limit() const noexcept {
     const std::size_t limit = limit_bytes();
     return limit != 0 && held_bytes() > limit;
@@ -83,7 +84,7 @@ public:
 private:
   static constexpr std::size_t unlimited = SIZE_MAX;
 
-  // Less what others have reserved.
+  // The limit without what others have reserved.
   std::size_t limit_for(std::size_t own_reserved) const noexcept {
     const std::size_t limit = limit_bytes();
     if (limit == 0) return unlimited;

@@ -23,7 +23,7 @@ compactor::result compactor::clear_slab(function_ref<bool(entry_ref)> evict,
   });
 }
 
-// `no_place` is called for an entry without one; the work ends with the first that stays.
+// Calls `no_place` for an entry without a free block of its size; ends with the first that stays.
 template <class NoPlace>
 compactor::result compactor::work_on(std::uint32_t slab, std::size_t max_moves,
                                      NoPlace&& no_place) noexcept {
@@ -53,7 +53,7 @@ compactor::result compactor::work_on(std::uint32_t slab, std::size_t max_moves,
     }
   }
   moved_.fetch_add(moved, std::memory_order_relaxed);
-  if (arena_.end_evacuation(slab)) return {progress::slab_given_back, moved + evicted};
+  if (arena_.end_evacuation(slab)) return {progress::slab_returned, moved + evicted};
   return {moved + evicted != 0 ? progress::moved : progress::none, moved + evicted};
 }
 
@@ -63,13 +63,13 @@ bool compactor::move_out(entry_ref ref, std::uint32_t slab) noexcept {
   return true;
 }
 
-// What is not in the index (any more, or not yet) is left alone: its owner is about to free or to
-// insert it, and the slab is tried again later.
+// An entry that is not in the index stays: another thread is about to insert or to free it, and the
+// slab is tried again later.
 compactor::move compactor::move_entry(entry_ref ref, std::uint32_t slab) noexcept {
   return move_to(ref, arena_.allocate_beside(slab));
 }
 
-// No entry stands for a target that could not be had.
+// `target` is no_entry if there is no free block.
 compactor::move compactor::move_to(entry_ref ref, entry_handle target) noexcept {
   if (target == no_entry) return move::no_place;
   const bool moved = index_.visit(ref, [&](entry_handle& handle) {

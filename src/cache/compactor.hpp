@@ -1,11 +1,10 @@
-// Moves survivors: random erasures leave a few entries on every page, so pages can only be given
-// back by moving those entries into the gaps of other slabs. The compactor takes the sparsest slab
-// out of allocation, moves what lives there, one entry at a time under its bucket's lock, and gives
-// it back.
+// Compaction: after random erasures every page holds a few entries, so pages can be returned only
+// by moving entries into free blocks of other slabs. The compactor takes the sparsest slab out of
+// allocation, moves its entries one at a time under their buckets' locks, and returns its pages.
 //
 // Thread-safety: every member may be called by any thread at any time; two callers work on
-// different slabs. A call may leave a slab half moved: it goes back to allocation, and a later call
-// goes on with it, as it is the sparsest then.
+// different slabs. A call may leave a slab half empty: the slab returns to allocation, and a later
+// call continues with it, since it is the sparsest then. Ownership: borrows arena, index and hash.
 #pragma once
 
 #include <atomic>
@@ -26,24 +25,24 @@ public:
   compactor(const compactor&) = delete;
   compactor& operator=(const compactor&) = delete;
 
-  enum class progress : std::uint8_t { none, moved, slab_given_back };
+  enum class progress : std::uint8_t { none, moved, slab_returned };
 
   struct result {
     progress outcome = progress::none;
     std::size_t moved = 0; // entries
   };
-  // Works on one slab, for at most about `max_moves` entries.
+  // Moves at most about `max_moves` entries out of one slab.
   result step(entry_arena::urgency how, std::size_t max_moves) noexcept;
 
-  // Empties one sparse slab for good: what finds no place of its size is handed to `evict`, which
-  // is called under no lock and returns whether the entry was evicted; if not, it moves to a
-  // somewhat larger block. Where there is none either, `evict_stranded` is asked in the same way.
-  // `moved` counts those that were evicted, too.
+  // Empties one sparse slab: `evict` is called, under no lock, for each entry that has no free
+  // block of its size elsewhere, and returns whether it evicted the entry. Otherwise the entry
+  // moves to a larger block, or if there is none, `evict_stranded` is called in the same way.
+  // `moved` includes the evicted entries.
   result clear_slab(function_ref<bool(entry_ref)> evict,
                     function_ref<bool(entry_ref)> evict_stranded) noexcept;
 
-  // Moves one entry out of a slab that is out of allocation; false without a place elsewhere, or if
-  // the entry is not in the index.
+  // Moves one entry out of a slab that is out of allocation. False if there is no free block for
+  // it, or the entry is not in the index.
   bool move_out(entry_ref ref, std::uint32_t slab) noexcept;
 
   std::uint64_t entries_moved() const noexcept { return moved_.load(std::memory_order_relaxed); }

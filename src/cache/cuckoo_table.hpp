@@ -1,17 +1,16 @@
-// The tables that the index is made of: libcuckoo's map over slots of 8 bytes, built at its size
-// and never resized. The only file of the sources that includes libcuckoo, and that knows how it
-// lays out and hashes; for index.cpp alone. Written for version 0.3.1.
+// The tables of the index: libcuckoo's map over slots of 8 bytes, built at its final size and never
+// resized. The only source file that includes libcuckoo and depends on its layout and hashing; for
+// the index alone. Written for version 0.3.1.
 //
-// libcuckoo finds places for what is new, and moves others out of the way. What is there is looked
-// for here: under the same locks, but in a whole bucket at once, since where to stop in a search of
-// one slot after the other cannot be predicted; and without asking whether the table is being
-// resized. That is a fifth to a third of a small index's lookup, and what the door to libcuckoo's
-// inside is for. Through it, too, slots that are moved to another table go to the place that
-// libcuckoo would choose, without being looked for first, which took half of a move.
+// libcuckoo inserts slots and moves others out of their way. Lookups are implemented here, under
+// the same locks: they compare a whole bucket at once, since the end of a search slot by slot
+// cannot be predicted, and they do not check for a resize, which never happens. Slots that move to
+// another table go directly to the place that libcuckoo would choose, since they are known to be
+// absent there.
 //
-// Thread-safety: as libcuckoo's. An operation locks both buckets of its key, and what it is called
-// back with lies in those two. But for all_slots and add: they lock nothing, and are for tables
-// that no other thread is in.
+// Thread-safety: as libcuckoo's. An operation locks both buckets of its key, and callbacks receive
+// slots of these two. Exceptions: all_slots and add lock nothing and require that no other thread
+// uses the table.
 #pragma once
 
 #include <array>
@@ -25,11 +24,10 @@
 #include <type_traits>
 #include <utility>
 
-// libcuckoo pads each of its locks, one for every bucket, to 64 bytes: as much as the entries' own
-// overhead. The macro belongs to its utility header, and stands inside its map, whose argument it
-// may name; here only small tables have a line of the cache for each lock, and no false sharing.
-// In the others two locks share one. (Packed to the 24 bytes that they need, a quarter of them
-// would lie across two lines.)
+// libcuckoo pads each lock, one for every bucket, to 64 bytes: as much as the overhead of the
+// entries. The macro is defined in its utility header and used inside its map, whose template
+// argument it may name. Here only small tables have a cache line for each lock; in the others two
+// locks share one. (Packed to the 24 bytes that they need, a quarter of them would span two lines.)
 #ifdef _CUCKOOHASH_MAP_HH
 #error "its locks have been padded already: include cuckoo_table.hpp before libcuckoo"
 #endif
@@ -48,12 +46,12 @@
 #include "cache/memory_source.hpp"
 #include "cache/spin_lock.hpp"
 
-// libcuckoo makes a class of this name its friend, for unit tests. Each function here is one step
-// of its own operations.
+// libcuckoo befriends a class of this name, for unit tests. Each function is one step of its own
+// operations.
 namespace libcuckoo {
 class UnitTestInternalAccess {
 public:
-  // (Of a struct, since clang 14 does not take an alias template for a part of the friend.)
+  // (A struct, since clang 14 does not treat an alias template as part of the friend.)
   template <class Map>
   struct parts_of {
     using bucket = typename Map::bucket;
@@ -101,7 +99,7 @@ namespace kvcache {
 
 using cuckoo_inside = libcuckoo::UnitTestInternalAccess;
 
-// ---- what of the hash is where --------------------------------------------------------
+// ---- parts of the hash ----------------------------------------------------------------
 constexpr unsigned tag_bits = 24; // in the slot's key; the other 8 are its mapped byte
 
 constexpr std::uint32_t tag_of(std::uint32_t hash) { return hash & ((1U << tag_bits) - 1); }
@@ -113,8 +111,7 @@ constexpr std::uint32_t hash_of(std::uint32_t tag, std::uint8_t high_byte) {
 }
 
 // ---- table memory ---------------------------------------------------------------------
-// What libcuckoo keeps for a bucket: its lock, and a slot, a partial hash and a flag for each
-// entry.
+// libcuckoo's memory for a bucket: its lock, and a slot, a partial hash and a flag for each entry.
 constexpr std::size_t lock_bytes_of(std::size_t bucket_slots) {
   return bucket_slots <= 4 ? 64 : 32;
 }
@@ -123,7 +120,7 @@ constexpr std::size_t slot_bytes = 8 + 1 + 1;
 // Arrays from this size on, a page, are mapped, so that freeing them returns them to the kernel.
 constexpr std::size_t map_threshold_bytes = std::size_t{4} << 10;
 
-// Smaller ones fill whole lines of the processor's cache: what is only read shares none with locks.
+// Smaller arrays fill whole cache lines, so that read-only data shares none with locks.
 inline std::size_t allocated_bytes(std::size_t bytes) noexcept {
   if (bytes >= map_threshold_bytes) return round_up_to_pages(bytes);
   constexpr std::size_t line = memory_source::piece_alignment;
@@ -149,8 +146,8 @@ public:
     memory_source& source = *account_->source;
     void* memory = bytes >= map_threshold_bytes ? source.map(bytes) : source.allocate(bytes);
     if (memory == nullptr) throw std::bad_alloc{};
-    // As mapped memory is: slots are compared before it is asked whether they are occupied, which
-    // memory checkers would call a use of what was never written.
+    // Zeroed like mapped memory: slots are compared before it is checked whether they are occupied,
+    // which memory checkers would report as a use of uninitialised memory.
     if (bytes < map_threshold_bytes) std::memset(memory, 0, bytes);
     account_->bytes += bytes;
     return static_cast<T*>(memory);
@@ -173,7 +170,7 @@ private:
 
 // ---- slots ----------------------------------------------------------------------------
 
-// Word by word, here: keys are short, and a call of memcmp costs more than they do.
+// Word by word: keys are short, and a call of memcmp costs more than comparing them.
 inline bool equal_bytes(std::string_view a, std::string_view b) noexcept {
   const std::size_t size = a.size();
   if (size != b.size()) return false;
@@ -195,8 +192,8 @@ inline bool equal_bytes(std::string_view a, std::string_view b) noexcept {
 // hash or of its place, so it may change inside the table, under the bucket's lock.
 class slot_key {
 public:
-  // Trivial, so that libcuckoo asks for equality at once and does not compare its partials before:
-  // the tag tells as much.
+  // Trivial, so that libcuckoo compares keys at once and not its partials first: the tag holds the
+  // same bits.
   slot_key() noexcept = default;
   slot_key(entry_handle handle, std::uint32_t tag) noexcept {
     set_handle(handle);
@@ -309,7 +306,7 @@ struct bucket_pair {
   std::size_t first;
   std::size_t second;
 
-  // The lower one first. Which it is is a coin's toss for every key, so there is no branch.
+  // The lower one first, without a branch, which would be unpredictable.
   bucket_pair in_order() const noexcept {
     const std::size_t exchanged = (first ^ second) & (0 - std::size_t{second < first});
     return {first ^ exchanged, second ^ exchanged};
@@ -320,14 +317,14 @@ template <std::size_t SlotsPerBucket>
 using cuckoo_map_of = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
                                                 table_allocator<index_slot>, SlotsPerBucket>;
 
-// As libcuckoo computes them, for tables of 2^hashpower buckets.
+// Computed as by libcuckoo, for tables of 2^hashpower buckets.
 inline bucket_pair buckets_of(std::uint32_t hash, std::size_t hashpower) noexcept {
   using map = cuckoo_map_of<4>; // all the same in this
   const std::size_t first = cuckoo_inside::first_bucket<map>(tag_of(hash), hashpower);
   return {first, cuckoo_inside::second_bucket<map>(tag_of(hash), hashpower, first)};
 }
 
-// Thrown by an insertion that found no place, since libcuckoo may not resize.
+// Thrown by an insertion that finds no place, since libcuckoo must not resize.
 using table_full = libcuckoo::maximum_hashpower_exceeded;
 
 template <std::size_t SlotsPerBucket>
@@ -341,13 +338,13 @@ struct table_of {
       : account{&source}, map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
     map.minimum_load_factor(0);
     map.maximum_hashpower(map.hashpower());
-    map.lock_table(); // lets libcuckoo free its place for resizing now: the account must not change
+    map.lock_table(); // libcuckoo frees its reserve for resizing now, before the account is read
     assert(map.capacity() == slots);
     assert(map.bucket_count() <= cuckoo_inside::parts_of<cuckoo_map>::most_locks);
   }
 
-  // The slot that has this hash and whose handle is wanted, if there is one. The key's two buckets
-  // are locked until this goes.
+  // The slot that has this hash and a wanted handle, if there is one. Locks the key's two buckets
+  // for its lifetime.
   class locked_slot {
   public:
     template <class IsWanted>
@@ -384,7 +381,7 @@ struct table_of {
         wait_for(l);
       }
     }
-    // libcuckoo's own waiting gives the processor to nobody, not even to the holder.
+    // libcuckoo's own waiting never yields the processor, not even to the holder of the lock.
     [[gnu::noinline, gnu::cold]] static void wait_for(lock& l) noexcept {
       spin_wait wait;
       while (!l.try_lock()) wait.step();
@@ -406,8 +403,8 @@ struct table_of {
     unsigned slot_ = none;
   };
 
-  // Whether `accepts`, called with the hash and the handle of each slot until it does not, accepted
-  // them all. REQUIRES: no other thread is in the table.
+  // Calls `accepts` with the hash and the handle of each slot until it returns false; true if it
+  // never does. REQUIRES: no other thread uses the table.
   template <class Accepts>
   bool all_slots(Accepts accepts) noexcept {
     const std::size_t count = map.bucket_count();
@@ -421,8 +418,8 @@ struct table_of {
     return true;
   }
 
-  // Adds an entry; false if there is no place for it. REQUIRES: it is not there, and no other
-  // thread is in the table.
+  // Adds an entry; false if there is no place for it. REQUIRES: the entry is absent, and no other
+  // thread uses the table.
   [[gnu::always_inline]] bool add(std::uint32_t hash, entry_handle handle) noexcept {
     const auto [first, second] = buckets_of(hash, map.hashpower());
     for (const std::size_t number : {first, second}) {
@@ -449,7 +446,7 @@ struct table_of {
 private:
   static constexpr unsigned every_slot = (1U << SlotsPerBucket) - 1;
 
-  // A bit for each, as in slots_with. In one after the other, where to stop could not be predicted.
+  // A bit for each, as in slots_with: a search slot by slot would end unpredictably.
   [[gnu::always_inline]] static unsigned occupied_slots(const bucket& b) noexcept {
     unsigned occupied = 0;
     for (unsigned i = 0; i < SlotsPerBucket; ++i) occupied |= unsigned{b.occupied(i)} << i;
@@ -465,7 +462,7 @@ private:
   }
 };
 
-// Calls `function` with the table, as what it is.
+// Calls `function` with the table as its own type.
 template <class Table, class Function>
 decltype(auto) with_table(const Table& t, Function&& function) {
   if (t.bucket_slots == 4) return function(*static_cast<table_of<4>*>(t.map));
@@ -473,9 +470,9 @@ decltype(auto) with_table(const Table& t, Function&& function) {
   return function(*static_cast<table_of<6>*>(t.map));
 }
 
-// What another processor wrote last comes over to be written to in one exchange, not in two. gcc
-// has the instruction for __builtin_prefetch only where every processor of the target has it; the
-// few x86-64 ones without it take it for none.
+// Fetches a cache line in exclusive state, in one transfer. gcc emits the instruction for
+// __builtin_prefetch only if every processor of the target supports it; the few x86-64 processors
+// without it treat it as a no-op.
 [[gnu::always_inline]] inline void prefetch_to_write(const std::byte* at) noexcept {
 #ifdef __x86_64__
   asm volatile("prefetchw %0" : : "m"(*at));

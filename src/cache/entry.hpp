@@ -6,11 +6,12 @@
 // extended flag is set and both follow as words of their own. The expiry is there only if its flag
 // is set. So an entry of 20 + 100 bytes is a block of exactly 128.
 //
-// `entry` is a view of such a block: a pointer, nothing owned. Who may call what:
-//   - meta: any thread that knows the block cannot be freed meanwhile (it holds the bucket lock of
-//     the entry, or the lock of the stripe that owns the block). Always atomic.
+// `entry` is a view of such a block: a pointer that owns nothing.
+// Thread-safety, by part:
+//   - meta: any thread that prevents the block from being freed (it holds the bucket lock of the
+//     entry, or the lock of the stripe that owns the block). Always atomic.
 //   - key: the same; a key never changes while its entry lives.
-//   - value, assign_value: the bucket lock only, or nobody else knows the block yet.
+//   - value, assign_value: under the bucket lock only, or before any other thread knows the block.
 //   - expiry and lengths are atomic, since an overwrite in place changes them under the bucket lock
 //     while a walk reads them under the stripe lock.
 #pragma once
@@ -100,9 +101,8 @@ public:
   }
 
   // ---- a live entry -------------------------------------------------------------------
-  // For whoever is about to read the key, and then the value: the second of the processor's lines
-  // is fetched along with the first, or it would be missed after it. A hint: any address will do.
-  // Always inline: gcc leaves calls of functions of nothing but prefetches out.
+  // Fetches the second cache line along with the first, for a reader of key and value. A hint: any
+  // address is valid. Always inline: gcc drops calls of functions that only prefetch.
   [[gnu::always_inline]] void prefetch_second_line() const noexcept {
     __builtin_prefetch(block_ + 64);
   }
@@ -128,7 +128,7 @@ public:
     return m.has_expiry() ? word(header_bytes(m) - 4).load(std::memory_order_relaxed) : never;
   }
 
-  // Whether an entry of that shape would lie exactly as this one does.
+  // Whether an entry of that shape would have the same layout and lengths.
   bool has_shape(entry_meta m, const entry_shape& s) const noexcept {
     if (m.extended() || s.extended()) [[unlikely]] {
       return shape(m) == s;
@@ -159,8 +159,7 @@ public:
   }
 
   // ---- a free block -------------------------------------------------------------------
-  // Never live, so nobody looks at more than its meta; the arena keeps its free list in the
-  // lengths.
+  // Not live, so other threads read its meta only; the arena keeps its free list in the lengths.
   void mark_free(std::uint32_t next_free) noexcept {
     store_meta(entry_meta{});
     word(lengths_at).store(next_free, std::memory_order_relaxed);

@@ -1,19 +1,21 @@
-// Room for entries, of our own: blocks of exact sizes (size_classes.hpp) cut from slabs of 64 KiB,
-// larger blocks as runs of pages; no malloc, no header to a block, every byte accounted for.
+// Memory for entries: blocks of exact sizes (size_classes.hpp) cut from slabs of 64 KiB, larger
+// blocks as runs of pages. No malloc, no header in front of a block, every byte accounted for.
 //
-// Stripes: every slab belongs to one stripe, which has a lock of its own and serves the threads
-// that map to it. A thread allocates from its stripe; if that has no room it takes freed blocks of
-// other stripes before a new slab, so that nothing lies stranded. A free goes to the stripe that
-// owns the slab, whichever thread frees. No lock is shared by all threads but for taking or
-// returning a slab.
+// Stripes: every slab belongs to one stripe, which has its own lock and serves the threads that map
+// to it. A thread allocates from its stripe; if that has no free block it takes freed blocks of
+// other stripes before a new slab, so that no freed block stays unused. A free goes to the stripe
+// that owns the slab, whichever thread frees. All threads share a lock only for taking or returning
+// a slab.
 //
-// Sparse slabs: slabs with room are kept in groups by how full they are. Allocation uses the
-// fullest, so that sparse ones empty by themselves; evacuation (compactor.hpp) takes the sparsest
-// out of use, moves what lives there and gives it back. A slab that empties goes back to the kernel
-// at once, except the last with room of its class, which trim() returns.
+// Sparse slabs: slabs with free blocks are grouped by fullness. Allocation uses the fullest, so
+// that sparse ones become empty; compaction (compactor.hpp) takes the sparsest out of allocation,
+// moves its entries and returns its pages. An empty slab is returned to the kernel immediately,
+// except the last one of its class that has free blocks, which trim() returns.
 //
 // Thread-safety: every member may be called by any thread at any time, for blocks the caller owns.
-// Accounting: held pages are charged to the budget as they are first touched, before use.
+// Ownership: owns all slabs; borrows budget and memory source.
+// Accounting: pages are charged to the budget before they are first touched.
+// Errors: refusals are reported as status; only the constructor throws.
 #pragma once
 
 #include <array>
@@ -50,7 +52,7 @@ public:
     entry_handle handle = no_entry;
   };
 
-  // Slots a walk looks at before it lets go of the stripe's lock: some microseconds at most.
+  // Slots that a walk visits before it releases the stripe's lock: some microseconds at most.
   static constexpr std::size_t walk_batch_slots = 64;
 
   entry_arena(unsigned stripes, budget& held, memory_source& source); // throws std::bad_alloc
@@ -58,30 +60,30 @@ public:
   entry_arena(const entry_arena&) = delete;
   entry_arena& operator=(const entry_arena&) = delete;
 
-  // A block of at least `bytes` (> 0), not live. Give it back with release(). `reserved_bytes`:
-  // what the caller has reserved of the budget for a block of pages of its own.
+  // A block of at least `bytes` (> 0), not live; to be freed by release(). `reserved_bytes`: what
+  // the caller has reserved of the budget, for a block of whole pages.
   allocation allocate(std::size_t bytes, std::size_t reserved_bytes = 0) noexcept;
 
-  // A freed block larger than needed, where none of the right size can be had: by a quarter at most
-  // (or 32 bytes), or by as much again (or 128 bytes).
+  // A freed block that is larger than needed: by a quarter at most (or 32 bytes), or by as much
+  // again (or 128 bytes).
   enum class excess : std::uint8_t { small, large };
   allocation allocate_roomier(std::size_t bytes, excess allowed) noexcept;
 
-  // REQUIRES: no other thread can reach the block any more but by a walk.
+  // REQUIRES: no other thread can reach the block except by a walk.
   void release(entry_handle handle) noexcept;
 
   entry at(entry_handle handle) const noexcept {
     return entry{pool_.base() + std::size_t{handle} * handle_unit_bytes};
   }
 
-  // Size of an allocated block; what allocate(bytes) would really take.
+  // The size of an allocated block, and of the one that allocate(bytes) would return.
   std::size_t block_bytes(entry_handle handle) const noexcept;
   static std::size_t block_bytes_for(std::size_t bytes) noexcept;
 
-  // How many bytes of addresses allocate(bytes) may need.
+  // The bytes of address space that allocate(bytes) may need.
   static std::size_t address_bytes_for(std::size_t bytes) noexcept;
 
-  // See store::walk. `hash` names the entries that are met.
+  // See store::walk. `hash` is used to name the entries visited.
   std::size_t walk(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
                    function_ref<void(walked_entry&)> visit) noexcept;
   std::uint32_t walk_end() const noexcept { return pool_.frontier(); }
@@ -93,8 +95,8 @@ public:
   std::uint32_t walk_fitting(walk_cursor& cursor, std::size_t bytes, const keyed_hash& hash,
                              function_ref<void(walked_entry&)> visit) noexcept;
 
-  // ---- what expires ---------------------------------------------------------------------
-  // An entry in that block expires then. Call it once the entry is live. REQUIRES: not `never`.
+  // ---- expiry ---------------------------------------------------------------------------
+  // Records that the live entry in that block expires then. REQUIRES: not `never`.
   void note_expiry(entry_handle handle, tick expires_at) noexcept;
   bool anything_expires() const noexcept {
     return anything_expires_.load(std::memory_order_relaxed);
@@ -104,33 +106,32 @@ public:
                            std::uint32_t max_slabs, const keyed_hash& hash,
                            function_ref<void(walked_entry&)> visit) noexcept;
 
-  // ---- moving survivors (used by the compactor) ---------------------------------------
+  // ---- compaction: used by the compactor -------------------------------------------------
   enum class urgency : std::uint8_t {
     background, // only where a notable part of a class is free
-    pressing,   // wherever a slab can be gained
-    clearing    // in the class that comes nearest to it
+    pressing,   // wherever a slab can be emptied
+    clearing    // in the class with the most free bytes
   };
-  // Takes a sparse slab out of allocation; 0 if none is worth it.
+  // Takes a sparse slab out of allocation; 0 if there is none.
   std::uint32_t begin_evacuation(urgency how) noexcept;
-  // Takes that very slab out of allocation; false if it holds no small blocks, or is out already.
+  // Takes that slab out of allocation; false if it holds no small blocks, or is out already.
   bool begin_evacuation_of(std::uint32_t slab) noexcept;
-  // Visits live entries of that slab, at most walk_batch_slots from `from_slot` on; sets it to
-  // where to go on, false at the end. Like walk() otherwise.
+  // Visits live entries in up to walk_batch_slots slots of that slab from `from_slot` on, which it
+  // advances; false at the end. Like walk() otherwise.
   bool walk_within(std::uint32_t slab, std::uint32_t& from_slot, const keyed_hash& hash,
                    function_ref<void(walked_entry&)> visit) noexcept;
-  // Live entries of that slab from slot `from_slot` on; sets it to where to go on, false at the
-  // end.
+  // Lists live entries in the same way.
   bool list_survivors(std::uint32_t slab, std::uint32_t& from_slot, const keyed_hash& hash,
                       std::span<entry_ref> refs, std::size_t& count) noexcept;
-  // A block of the same class in another slab that is already held; no_entry if there is none.
+  // A block of the same class on held pages of another slab; no_entry if there is none.
   entry_handle allocate_beside(std::uint32_t slab) noexcept;
   // A freed block of a larger class, as with excess::large.
   entry_handle allocate_roomier_beside(std::uint32_t slab) noexcept;
-  // Gives the slab back if it is empty now (true), else back to allocation. Ends begin_evacuation()
-  // and begin_evacuation_of().
+  // Returns the slab's pages if it is empty (true), otherwise the slab to allocation. Ends
+  // begin_evacuation() and begin_evacuation_of().
   bool end_evacuation(std::uint32_t slab) noexcept;
 
-  // Returns empty slabs that were kept; true if there were any.
+  // Returns the pages of kept empty slabs; true if there were any.
   bool trim() noexcept;
 
   // ---- figures ------------------------------------------------------------------------
@@ -154,29 +155,29 @@ private:
   static constexpr std::uint16_t no_slot = 0xffff;
   static constexpr std::uint32_t no_slab = 0;
 
-  // What is known of a slab. `owner` may be read by anyone. `large`, `klass` and `large_bytes` do
-  // not change while any block in the slab is allocated, so whoever owns a block may read them; the
-  // rest belongs to the lock of the stripe that owns the slab.
+  // A slab's descriptor. Any thread may read `owner`. `large`, `klass` and `large_bytes` do not
+  // change while a block of the slab is allocated, so the owner of a block may read them; the lock
+  // of the stripe that owns the slab guards the rest.
   struct alignas(64) slab {
-    std::atomic<std::uint32_t> owner{0}; // stripe + 1; 0: nobody's
+    std::atomic<std::uint32_t> owner{0}; // stripe + 1; 0: no owner
     std::uint16_t klass = 0;
     bool large = false; // one block, at the start; its further slabs have no owner
     bool evacuating = false;
     bool listed = false;
-    bool kept_empty = false; // has no block allocated, and was not given back
+    bool kept_empty = false; // has no block allocated, and its pages were not returned
     std::uint8_t group = 0;
     std::uint16_t used = 0;   // allocated blocks
-    std::uint16_t carved = 0; // blocks ever cut; those above were never touched
+    std::uint16_t carved = 0; // blocks ever carved; memory above was never touched
     std::uint16_t first_free = no_slot;
     std::uint32_t touched_bytes = 0; // whole pages, charged
     std::uint32_t next = no_slab;
     std::uint32_t previous = no_slab;
     std::size_t large_bytes = 0;
-    // No entry in it expires before that, or hardly one: see note_expiry(). Anybody may write it.
+    // No entry in it expires before that, except a few: see note_expiry(). Any thread may write it.
     std::atomic<tick> first_expiry{never};
   };
 
-  // Slabs of one class that have room, by fullness.
+  // Slabs of one class with free blocks, by fullness.
   struct class_lists {
     std::array<std::uint32_t, group_count> heads{};
     std::uint32_t groups = 0; // bit g: heads[g] is not empty
@@ -184,7 +185,7 @@ private:
   // Written under the stripe's lock, read by anyone.
   struct class_counts {
     std::atomic<std::uint32_t> freed{0};  // freed blocks, in evacuating slabs too
-    std::atomic<std::uint32_t> carved{0}; // blocks cut in all its slabs
+    std::atomic<std::uint32_t> carved{0}; // blocks carved in all its slabs
   };
 
   struct alignas(64) stripe {
@@ -196,7 +197,7 @@ private:
     std::array<class_counts, size_class_count> counts;
   };
 
-  // How far take_block may go.
+  // The means that take_block may use.
   enum class growth : std::uint8_t { charge_pages, held_pages_only, freed_blocks_only };
 
   allocation allocate_small(size_class c) noexcept;

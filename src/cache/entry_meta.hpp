@@ -1,6 +1,5 @@
-// The first word of every entry: what may change while an entry lives, and the flags that tell how
-// to read the rest. A plain value; entry.hpp knows where it is kept and how it is loaded and
-// stored.
+// The first word of every entry: flags that describe its layout, and what may change while it
+// lives. A plain value; entry.hpp loads and stores it.
 //
 //   bit  0       live: the block holds a complete entry (0 in a free or unfinished block)
 //   bit  1       has_expiry: a tick follows the lengths
@@ -10,15 +9,15 @@
 //   bits 5..31   stamp: the epoch of the last access, modulo 2^27 (compare with age(), never
 //                with <)
 //
-// The flags never change while the entry lives; references and stamp are hints: an update lost to a
-// race costs a little eviction quality and nothing else.
+// The flags never change while the entry lives. References and stamp are hints: an update lost to a
+// race only costs a little eviction quality.
 #pragma once
 
 #include <cstdint>
 
 namespace kvcache {
 
-// The logical clock of accesses. The eviction room advances it; only its low 27 bits are kept.
+// The logical clock of accesses (access_clock.hpp); only its low 27 bits are stored.
 using epoch = std::uint32_t;
 
 class entry_meta {
@@ -46,7 +45,7 @@ public:
   }
   constexpr epoch stamp() const noexcept { return bits_ >> stamp_shift; }
 
-  // How many epochs ago the last access was, right across a wrap-around of the epoch.
+  // Epochs since the last access, correct across a wrap-around of the epoch.
   constexpr epoch age(epoch now) const noexcept { return (now - stamp()) & stamp_mask; }
 
   constexpr entry_meta with_references(unsigned count) const noexcept {
@@ -58,9 +57,9 @@ public:
   }
 
   // After an access in epoch `now`. Accesses in the epoch of the insertion, or in an epoch that
-  // already counted one, change nothing: accesses so close together tell little about the next one,
-  // and hot entries are not written to by every reader. One that counts is worth two rounds of the
-  // hand: replayed traces hit up to 2 points more often than with one for each access.
+  // already counted one, change nothing: accesses that close together predict little, and readers
+  // of hot entries must not all write. An access that counts is worth two rounds of the hand, which
+  // gives a higher hit ratio on replayed traces than one (bench/hit_ratio).
   constexpr entry_meta touched(epoch now) const noexcept {
     if (stamp() == (now & stamp_mask)) return *this;
     const unsigned raised = references() + references_per_access;

@@ -1,14 +1,15 @@
-// Finds entries by key: extendible hashing over many small segments, each a libcuckoo table of its
-// own that never resizes itself (cuckoo_table.hpp). How growth is made safe with it is told in
-// index.cpp.
+// Finds entries by key: extendible hashing over many small segments, each a libcuckoo table that
+// never resizes itself (cuckoo_table.hpp). The design is described in index.cpp.
 //
 // A slot is 8 bytes: a handle and the 32 bits of hash that place it, so that tables are replaced
-// without touching an entry.
+// without reading an entry.
 //
 // Thread-safety: every member may be called by any thread at any time, except maintain and drain
-// (one caller of either at a time). An edit runs under the locks of the entry's two buckets:
-// it must be short, and must not call this index or another, allocate, block or log. Ownership:
-// owns its tables; the handles in them stay the caller's.
+// (one caller of either at a time). An edit runs under the locks of the entry's two buckets: it
+// must be short, and must not call this index or another, allocate, block or log. Ownership: owns
+// its tables; the blocks that handles name stay the caller's. Errors: only the constructor and
+// check_slots() throw. Complexity: constant expected time; an insertion may replace a table, of
+// bounded size.
 #pragma once
 
 #include <atomic>
@@ -25,9 +26,9 @@
 
 namespace kvcache {
 
-// How many tables there are at first, and how large one becomes before it is packed, and then
-// split: see index.cpp. The defaults are what the daemon runs with (a step of growth moves at most
-// 12 k slots, a millisecond at most); tests choose smaller tables, to see many splits and merges.
+// The number of tables at first, and the sizes at which one is packed and then split: see
+// index.cpp. The daemon uses the defaults (a step of growth moves at most 12,288 slots); tests
+// choose smaller tables, for many splits and merges.
 struct table_limits {
   unsigned initial_depth = 0;  // 2^0 tables
   unsigned packed_shape = 9;   // 6,144 slots, then 8,192, then 12,288
@@ -42,56 +43,56 @@ public:
 
   enum class insertion : std::uint8_t {
     inserted,
-    present,       // the key was there: the edit ran instead
-    over_limit,    // a larger table would pass the budget
-    out_of_memory, // the kernel refused a larger table
+    present,       // the key was present: the edit ran instead
+    over_limit,    // the budget refuses a larger table
+    out_of_memory, // the kernel refuses a larger table
     full           // no place in its segment, which can neither grow nor be split
   };
 
-  // Throws std::bad_alloc if the first, small tables cannot be had.
+  // Throws std::bad_alloc if there is no memory for the first, small tables.
   entry_index(const entry_arena& arena, budget& held, memory_source& source,
               const table_limits& limits = {});
   ~entry_index();
   entry_index(const entry_index&) = delete;
   entry_index& operator=(const entry_index&) = delete;
 
-  // Runs `see` on the entry of that key, with its handle, under the same locks as an edit: the
-  // entry may be read and changed, only its slot stays as it is. False if there is none.
+  // Calls `see` with the entry of that key and its handle, under the same locks as an edit: it may
+  // read and change the entry, but not its slot. False if there is none.
   bool find(std::uint32_t hash, std::string_view key,
             function_ref<void(entry_handle, entry)> see) const noexcept;
 
-  // Has the processor fetch what find() is going to look at. A hint: no lock, no effect.
+  // Prefetches what find() will read. A hint: takes no lock, changes nothing.
   void prefetch(std::uint32_t hash) const noexcept;
 
-  // Runs the edit on the entry of that key, or on that very entry; false if there is none.
+  // Runs the edit on the entry of that key, or on exactly that entry; false if there is none.
   bool visit(std::uint32_t hash, std::string_view key, edit on_entry) noexcept;
   bool visit(entry_ref ref, edit on_entry) noexcept;
 
-  // Adds the entry `handle`, unless its key is there already: then runs the edit.
+  // Adds the entry `handle`, or runs the edit if its key is present.
   insertion insert(std::uint32_t hash, std::string_view key, entry_handle handle,
                    edit if_present) noexcept;
 
-  // Looks at some segments more, and replaces at most one table, or pair of tables, by a smaller
-  // one. False once it has come round without finding any that is too large.
+  // Checks the next few segments, and replaces at most one table, or pair of tables, by a smaller
+  // one. False once a whole round has found none that is too large.
   bool maintain() noexcept;
 
-  // Removes all slots, table by table, and hands their handles over, under no lock. Returns how
-  // many there were.
+  // Removes all slots, table by table, and passes their handles to `take`, under no lock. Returns
+  // their number.
   std::size_t drain(function_ref<void(entry_handle)> take) noexcept;
 
   // Visits all slots, and returns what is wrong with the index itself, "" if nothing is: see
   // invariants.hpp. REQUIRES: no other thread is inside a member.
   std::string_view check_slots(function_ref<void(std::uint32_t hash, entry_handle)> visit);
 
-  // How many entries it surely has places for, however unevenly they fall on the segments.
+  // The number of entries it has places for, however unevenly they fall on the segments.
   std::size_t max_entries() const noexcept;
-  // Whether it may be anywhere near that: below, nobody need count.
+  // Whether it may be near that number; otherwise entries need not be counted.
   bool is_deepest() const noexcept {
     return last_position_.load(std::memory_order_relaxed) + 1 == 1U << limits_.largest_depth;
   }
 
-  // What the next step of growth where this hash belongs takes until the table it replaces is given
-  // back; at least that.
+  // The least that the next growth of this hash's segment takes, until the table it replaces is
+  // freed.
   std::size_t growth_step_bytes(std::uint32_t hash) const noexcept;
 
   std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
@@ -104,7 +105,7 @@ public:
 private:
   struct segment;
   struct table_layout;
-  struct table { // one of three types, told by the slots of its buckets
+  struct table { // one of three types, by the slots of its buckets
     void* map = nullptr;
     unsigned shape = 0;
     unsigned bucket_slots = 0;
@@ -136,7 +137,7 @@ private:
   segment& unused_segment() noexcept KVCACHE_REQUIRES(structure_lock_);
 
   unsigned largest_shape() const noexcept { return limits_.packed_shape + 2; }
-  // Of both halves of a segment that was full at the largest shape.
+  // The shape of both halves of a split segment.
   unsigned split_shape() const noexcept { return largest_shape() - 1; }
   table_layout layout_of(unsigned shape) const noexcept;
   std::size_t table_bytes(unsigned shape) const noexcept;
@@ -156,13 +157,12 @@ private:
   memory_source& source_;
   const table_limits limits_;
 
-  // Indexed by the low directory bits of a hash. Segments are never freed, only reused, so
-  // a stale pointer is harmless: whoever follows it checks, under the segment's lock, what it
-  // covers.
+  // Indexed by the low directory bits of a hash. Segments are never freed, only reused, so a stale
+  // pointer is harmless: what the segment covers is checked under its lock.
   std::atomic<segment*>* directory_ = nullptr;
   std::atomic<unsigned> last_position_; // in the directory: 2^depth - 1
-  // The segment, as long as there is but one, else null. The directory would name it, too, but only
-  // once the hash is known; this way the processor can go ahead to the table before.
+  // The segment while there is only one, otherwise null. Unlike the directory it does not depend on
+  // the hash, so the processor can fetch the table before the hash is known.
   std::atomic<segment*> only_segment_{nullptr};
   segment* segments_ = nullptr;
 
@@ -170,7 +170,7 @@ private:
   unsigned segments_made_ KVCACHE_GUARDED_BY(structure_lock_) = 0;
   segment* unused_ KVCACHE_GUARDED_BY(structure_lock_) = nullptr;
 
-  // maintain's only: the next directory position, and how many in a row needed nothing
+  // Used by maintain() only: the next directory position, and how many in a row needed no change.
   unsigned maintain_at_ = 0;
   unsigned maintain_idle_ = 0;
   std::atomic<unsigned> growths_to_refuse_{0}; // after a refusal by the kernel

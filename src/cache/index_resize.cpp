@@ -28,7 +28,7 @@ constexpr unsigned positions_per_call = 64;
 
 // After the kernel has refused memory for a table, so many requests for a larger one are refused
 // without asking it: building and destroying half of a split costs more than the PUT itself.
-constexpr unsigned growths_refused_at_once = 64;
+constexpr unsigned growths_refused_at_once = 16;
 
 } // namespace
 

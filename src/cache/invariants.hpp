@@ -1,5 +1,5 @@
-// What must hold between index, arena and budget whenever no operation is under way. For tests: it
-// looks at every block and every slot.
+// Checks the invariants between index, arena and budget that hold while no operation is under way.
+// For tests: it visits every block and every slot.
 //
 // Thread-safety: none. REQUIRES: no other thread is inside any of them.
 // Ownership: none. Errors: throws std::bad_alloc. Complexity: n log n in the number of entries.
@@ -15,11 +15,11 @@
 
 namespace kvcache {
 
-// The first invariant that does not hold, in words; "" if all do:
+// Describes the first invariant that is violated; "" if none is:
 //   - the budget has charged what arena (pages, descriptors) and index (tables, segments) hold
 //   - each slot of the index names another live entry, whose key has the slot's hash
 //   - each allocated block is named by the index
-//   - the counters of arena, index and store agree with what is there
+//   - the counters of arena, index and store agree with the entries
 std::string_view find_broken_invariant(const entry_arena& arena, entry_index& index,
                                        const budget& held, const keyed_hash& hash,
                                        std::size_t entries);

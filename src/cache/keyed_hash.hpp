@@ -1,19 +1,18 @@
 // The 32 bits of a key's hash that the index works with, under a key drawn per process, so that
 // nobody outside can choose keys that collide.
 //
-// Two universal hashes, one after the other: whatever two different keys somebody chooses without
-// knowing the words drawn here, they collide with a probability of about 2^-31 at most. That is
-// said of pairs, and of keys chosen without seeing hashes; no answer shows one.
+// Two universal hashes in sequence: two different keys chosen without knowledge of the key words
+// collide with a probability of about 2^-31 at most. This bound is for pairs, and for keys chosen
+// without seeing hashes; no response contains one.
 //   - NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC: fast and secure message
 //     authentication", 1999) with words of 64 bits: the sum over pairs of words of
 //     (m[2i] + k[2i]) · (m[2i+1] + k[2i+1]), modulo 2^128, and the length times one more word.
 //   - Multiply-shift (Dietzfelbinger, Hagerup, Katajainen, Penttonen: "A reliable randomized
 //     algorithm for the closest-pair problem", 1997) from those 128 bits to 32: the upper ones of
 //     the product with an odd number.
-// A key of 20 bytes takes three multiplications for the first, none of which waits for another, and
-// three for the second: about 50 instructions in all, where SipHash-1-3 takes 130. Keys longer than
-// NH has words for, which no default allows, go through SipHash-1-3. All words are made by SipHash
-// from the 128 bits that were drawn.
+// A key of 20 bytes takes three independent multiplications for the first and three for the second.
+// Keys longer than NH has words for, which no default allows, use SipHash-1-3. All words are
+// derived by SipHash from the 128 random bits.
 #pragma once
 
 #include <array>
@@ -56,8 +55,8 @@ private:
   uint128 product(std::size_t pair, std::uint64_t first, std::uint64_t second) const noexcept {
     return uint128{first + words_[2 * pair]} * (second + words_[2 * pair + 1]);
   }
-  // The last pair overlaps the one before where the length is no multiple: for keys of one length,
-  // still other words for other keys.
+  // The last pair overlaps the one before if the length is no multiple of a pair. For keys of one
+  // length this remains a bijection.
   uint128 sum_of_pairs(std::string_view key) const noexcept {
     const char* at = key.data();
     const char* last = at + key.size() - pair_bytes;
@@ -84,8 +83,8 @@ private:
     const std::uint64_t of_length = length * length_word_;
     sum += of_length;
     const auto high = static_cast<std::uint64_t>(sum >> 64);
-    // One to one, so it makes no collision. Keys that differ in their last digits only come out of
-    // the sums as arithmetic progressions, which the product would keep; a cuckoo table needs them
+    // A bijection, so it causes no collision. The sums of keys that differ only in their last
+    // digits form arithmetic progressions, which the product would keep; a cuckoo table needs them
     // scattered.
     const std::uint64_t low = static_cast<std::uint64_t>(sum) ^ std::rotl(high, 32);
     const auto upper = static_cast<std::uint64_t>(uint128{factor_.low} * low >> 64);

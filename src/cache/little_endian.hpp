@@ -1,5 +1,4 @@
-// Words from and to bytes, the lowest first, at any alignment: one load or store on the machines
-// this is meant for.
+// Little-endian words at any alignment: one load or store on little-endian machines.
 #pragma once
 
 #include <bit>

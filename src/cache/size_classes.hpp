@@ -1,5 +1,5 @@
-// The block sizes the arena cuts slabs into: steps of 8 bytes up to 512, then sixteen steps to each
-// doubling (at most 6 % unused, 3 % on average) up to 8 KiB. What is larger gets pages of its own.
+// The block sizes of the arena: steps of 8 bytes up to 512, then sixteen steps per doubling (at
+// most 6 % unused, 3 % on average) up to 8 KiB. Larger entries get whole pages.
 #pragma once
 
 #include <bit>

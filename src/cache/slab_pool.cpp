@@ -7,7 +7,7 @@
 namespace kvcache {
 namespace {
 
-// 2^32 handles of 8 bytes. A machine that refuses so much address space gets half, and half again.
+// 2^32 handles of 8 bytes. If the kernel refuses that much address space, half is tried, and so on.
 constexpr std::size_t largest_reservation = std::size_t{32} << 30;
 constexpr std::size_t smallest_reservation = std::size_t{64} << 20;
 
@@ -50,7 +50,7 @@ slab_run slab_pool::take(std::uint32_t count) noexcept {
     mark(*run, count, false);
     return {slab_refusal::none, *run};
   }
-  // A free run that ends at the frontier is lengthened beyond it.
+  // A free run that ends at the frontier is extended beyond it.
   std::uint32_t first = frontier();
   while (first > first_slab && is_free(first - 1)) --first;
   if (slab_count_ - first < count) return {slab_refusal::range_full};

@@ -1,9 +1,9 @@
-// Address space for entries, handed out in slabs of 64 KiB or runs of them. One large range is
-// reserved at the start (address space, not memory); slabs are made usable as they are first
-// needed, and the lowest free ones are used first, so that the range in use stays short.
+// Address space for entries, allocated in slabs of 64 KiB or runs of them. One large range is
+// reserved at the start (address space, not memory). Slabs are made usable when first needed,
+// lowest first, so that the range in use stays short.
 //
 // Thread-safety: every member may be called by any thread at any time.
-// The pool charges nothing: what is touched inside a slab is the arena's account.
+// Ownership: owns the range. Charges nothing: the arena accounts for touched pages.
 #pragma once
 
 #include <atomic>
@@ -20,8 +20,8 @@ inline constexpr std::size_t slab_bytes = std::size_t{64} << 10;
 
 enum class slab_refusal : std::uint8_t {
   none,
-  range_full,    // no free run of that length is left: give slabs back, and try again
-  kernel_refused // for want of memory
+  range_full,    // no free run of that length is left
+  kernel_refused // out of memory
 };
 
 struct slab_run {
@@ -39,13 +39,13 @@ public:
   // `count` neighbouring slabs, all zeros.
   slab_run take(std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);
 
-  // REQUIRES: the slabs are from take(), and what was touched in them has been given back.
+  // REQUIRES: the slabs are from take(), and their touched pages have been returned.
   void give(std::uint32_t first, std::uint32_t count) noexcept KVCACHE_EXCLUDES(lock_);
 
   std::byte* base() const noexcept { return base_; }
   std::uint32_t slab_count() const noexcept { return slab_count_; }
 
-  // All slabs ever handed out are below this.
+  // All slabs ever taken are below this.
   std::uint32_t frontier() const noexcept { return frontier_.load(std::memory_order_acquire); }
 
 private:

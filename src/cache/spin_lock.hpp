@@ -1,8 +1,7 @@
-// A small lock for critical sections of well under a microsecond, and how to wait for one. A waiter
-// spins a little, then yields, and at last sleeps, because this daemon shares few processors with
-// its clients and with others. One that only spins burns the time slice that the holder needs; one
-// that yields still competes with it, and a scheduler may choose the waiter again each time: a
-// holder that lost its processor to heavier threads would wait for its own waiters.
+// A small lock for critical sections of well under a microsecond, and the way of waiting for one. A
+// waiter spins, then yields, and finally sleeps, because the daemon shares few processors with its
+// clients and with other programs. Spinning alone uses the time slice that the holder needs.
+// Yielding still competes with the holder: the scheduler may choose the waiter each time.
 #pragma once
 
 #include <atomic>
@@ -13,8 +12,8 @@
 
 namespace kvcache {
 
-// One step of waiting: the first steps cost a few cycles, the later ones give the processor away,
-// to whoever is next at first, and then for a time.
+// One step of waiting: the first steps cost a few cycles, later ones yield the processor, and the
+// last ones sleep.
 class spin_wait {
 public:
   void step() noexcept {
@@ -35,7 +34,8 @@ public:
 
 private:
   static constexpr unsigned spins_before_yield = 64;
-  // Of the order of 100 us: little is longer under these locks, growth and values of megabytes are.
+  // About 100 us. Most critical sections are far shorter; table growth and multi-megabyte copies
+  // are the exceptions.
   static constexpr unsigned steps_before_sleep = 64 * spins_before_yield;
   unsigned steps_ = 0;
 };

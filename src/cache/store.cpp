@@ -378,28 +378,29 @@ std::size_t store::evict(entry_ref ref, eviction_cause cause,
 }
 
 // The buckets that each entry of the batch needs are prefetched while the others are worked on.
-store::purge_progress store::purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
-                                         function_ref<bool(const entry_state&)> goes) noexcept {
+store::purge_progress
+store::purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
+                   function_ref<bool(const entry_state&)> evictable) noexcept {
   struct found {
     entry_ref ref;
-    bool goes;
+    bool evictable;
   };
   std::array<found, entry_arena::walk_batch_slots> batch;
   std::size_t count = 0;
   purge_progress done;
   done.at_end = !arena_.walk_within(slab, slot, hash_, [&](walked_entry& e) {
-    const bool evicted = goes({e.meta(), e.expires_at()});
-    if (!evicted && !moving) return;
-    batch[count] = {e.ref(), evicted};
+    const bool evicts = evictable({e.meta(), e.expires_at()});
+    if (!evicts && !moving) return;
+    batch[count] = {e.ref(), evicts};
     index_.prefetch(batch[count++].ref.hash);
   });
   for (std::size_t i = 0; i < count; ++i) {
     const found& e = batch[i];
-    if (!e.goes) {
+    if (e.evictable) {
+      done.evicted_bytes += evict(e.ref, eviction_cause::emergency, evictable);
+    } else {
       compactor_.move_out(e.ref, slab);
-      continue;
     }
-    done.evicted_bytes += evict(e.ref, eviction_cause::emergency, goes);
   }
   return done;
 }

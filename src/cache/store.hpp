@@ -1,6 +1,5 @@
-// The store: joins index and entry arena into the operations of kvcache::cache, and gives eviction
-// what it needs to pick and remove entries. The essay on how readers, writers, eviction and the
-// mover are kept apart stands at the top of store.cpp.
+// The store: combines index and entry arena into the operations of kvcache::cache, and lets
+// eviction pick and remove entries. Concurrency is described at the top of store.cpp.
 //
 // Thread-safety: every member may be called by any thread at any time unless it says otherwise.
 // Ownership: owns all entry memory and tables; borrows the memory_source and the room_maker, which
@@ -34,7 +33,7 @@ namespace kvcache {
 
 class store {
 public:
-  // Throws std::bad_alloc if the first tables or the address range cannot be had.
+  // Throws std::bad_alloc if there is no memory for the first tables, or no address range.
   explicit store(const cache_options& options, memory_source& source = system_memory_source(),
                  const table_limits& tables = {});
   store(const store&) = delete;
@@ -51,14 +50,14 @@ public:
                                std::string_view desired, tick expires_at) noexcept;
   bool erase(std::string_view key) noexcept;
   std::size_t clear() noexcept;
-  // `urgently`: free room is to go back even where much has to be moved for it.
+  // `urgently`: compacts even where many entries must be moved for a slab.
   bool maintain(unsigned budget_us, bool urgently = false) noexcept; // one caller at a time
 
   // ---- time ---------------------------------------------------------------------------
   tick now() const noexcept { return now_.load(std::memory_order_relaxed); }
   void advance_clock(tick now) noexcept;
 
-  // The logical clock that accesses are stamped with: see access_clock.
+  // The logical clock that stamps accesses: see access_clock.
   epoch current_epoch() const noexcept { return accesses_.now(); }
   void advance_epoch() noexcept { accesses_.advance(); }
   void set_epoch_accesses(std::uint32_t accesses) noexcept {
@@ -66,63 +65,62 @@ public:
   }
 
   // ---- eviction -----------------------------------------------------------------------
-  // Visits the live entries in up to `max_slots` slots (about: an empty slab counts as one) from
-  // the cursor on, in the order of addresses, and advances the cursor. Returns how many it visited.
-  // `visit` runs under a lock that puts and frees of that stripe wait for: it must be short and
-  // must not call the store. Collect refs and evict them after the walk returns.
+  // Visits the live entries in about `max_slots` slots (an empty slab counts as one) from the
+  // cursor on, in the order of addresses, and advances the cursor. Returns the number visited.
+  // `visit` runs under the lock of the slab's stripe: it must be short and must not call the store.
+  // Collect refs and evict them after the walk has returned.
   std::size_t walk(walk_cursor& cursor, std::size_t max_slots,
                    function_ref<void(walked_entry&)> visit) noexcept;
 
-  // Visits entries whose time has come, and those only, and passes whole slabs that hold none with
-  // one look at each; ends after about `max_slots` slots, or after `max_slabs` slabs without any.
-  // Returns the slots it looked at: 0 means that it met no slab worth it. Like walk() otherwise.
-  // What it visits is not visited again: evict it. A few that are put at the same moment may be
-  // missed; walk() shows those.
+  // Visits expired entries only, and skips slabs without any at one load each. Ends after about
+  // `max_slots` slots, or after `max_slabs` slabs without expired entries. Returns the slots
+  // passed: 0 if no slab had any. Like walk() otherwise. An entry is not visited again: evict it. A
+  // few that are put at the same moment may be missed; walk() visits those.
   std::size_t walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
                            function_ref<void(walked_entry&)> visit) noexcept;
 
-  // Whether any entry expires, or ever did.
+  // Whether any entry has ever had an expiry.
   bool anything_expires() const noexcept { return arena_.anything_expires(); }
 
-  // All slabs a walk can meet are below this.
+  // All slabs of a walk are below this.
   std::uint32_t walk_end() const noexcept { return arena_.walk_end(); }
 
-  // What an entry looks like at the moment it would go.
+  // The state of an entry at the moment of its eviction.
   struct entry_state {
     entry_meta meta;
     tick expires_at = never;
   };
-  // Removes the entry if `ref` still names one and `still` agrees; counts it under `cause`, or as
-  // expired if its time has come. `still` runs under the bucket's lock. Returns the bytes of the
-  // freed block, 0 if nothing was removed.
+  // Evicts the entry if `ref` still names one and `still` returns true; counts it under `cause`, or
+  // as expired if it was. `still` runs under the bucket's lock. Returns the bytes of the freed
+  // block, 0 if no entry was evicted.
   std::size_t evict(entry_ref ref, eviction_cause cause,
                     function_ref<bool(const entry_state&)> still) noexcept;
 
   // ---- purging: slabs are emptied one by one, and their pages returned to the kernel at once
-  // Takes that slab out of allocation until end_purge_of(). False if there are no small blocks in
-  // it, or if it is out already: its entries may be evicted all the same, but not moved.
+  // Takes that slab out of allocation until end_purge_of(). False if it holds no small blocks, or
+  // is out already: its entries may then be evicted, but not moved.
   bool begin_purge_of(std::uint32_t slab) noexcept { return arena_.begin_evacuation_of(slab); }
   struct purge_progress {
-    std::size_t evicted_bytes = 0; // their blocks
+    std::size_t evicted_bytes = 0; // of blocks
     bool at_end = false;           // of the slab
   };
-  // Looks at the next 64 slots of the slab, from `slot` on, which it advances: evicts what `goes`
-  // agrees to, and with `moving` moves the rest to free blocks of other slabs, as far as there are
-  // any. `goes` runs under locks: it must be short and must not call the store.
+  // Visits the next 64 slots of the slab from `slot` on, which it advances: evicts the entries for
+  // which `evictable` returns true, and with `moving` moves the others to free blocks of other
+  // slabs, as far as there are any. `evictable` runs under locks: it must be short and must not
+  // call the store.
   purge_progress purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
-                             function_ref<bool(const entry_state&)> goes) noexcept;
-  // Returns the slab's pages to the kernel if it is empty, else the slab to allocation.
+                             function_ref<bool(const entry_state&)> evictable) noexcept;
+  // Returns the slab's pages to the kernel if it is empty, otherwise the slab to allocation.
   // REQUIRES: begin_purge_of() returned true.
   void end_purge_of(std::uint32_t slab) noexcept { arena_.end_evacuation(slab); }
-  // Looks for tables that have become too large, as maintain() does, but replaces one at most;
-  // false if there is nothing to do now.
+  // Replaces at most one table that is too large, as maintain() does; false if there is none now.
   bool shrink_index() noexcept; // one caller at a time
 
   // ---- figures, each a few relaxed loads ----------------------------------------------
   std::size_t size() const noexcept;
   // Whether the options limit the entries.
   bool entries_limited() const noexcept { return entries_limited_; }
-  // At most what the index has places for, whatever the options say.
+  // The limit of the options, or the capacity of the index if that is lower.
   std::size_t max_entries() const noexcept { return max_entries_; }
   std::size_t live_bytes() const noexcept { return arena_.live_bytes(); }
   std::size_t free_bytes() const noexcept { return arena_.free_bytes(); }
@@ -130,14 +128,14 @@ public:
   std::size_t held_bytes() const noexcept { return budget_.held_bytes(); }
   cache_stats stats() const noexcept;
 
-  // The first invariant that does not hold, "" if all do: see invariants.hpp.
+  // Describes the first violated invariant, "" if none is: see invariants.hpp.
   // REQUIRES: no other thread is inside a member.
   std::string_view check_invariants();
 
-  // ---- limits and who makes room ------------------------------------------------------
+  // ---- limits, and the room_maker -----------------------------------------------------
   void set_hold_limit_bytes(std::size_t bytes) noexcept { budget_.set_limit_bytes(bytes); }
   std::size_t hold_limit_bytes() const noexcept { return budget_.limit_bytes(); }
-  // Only if it still is `from`: else somebody knows better meanwhile.
+  // Only if it still is `from`: otherwise another thread has set it meanwhile.
   void raise_hold_limit_bytes(std::size_t from, std::size_t to) noexcept {
     budget_.exchange_limit_bytes(from, to);
   }
@@ -154,12 +152,12 @@ private:
     std::uint32_t hash = 0;
     entry_shape shape{};
   };
-  // What a write finds at its key, and whether it may go on.
+  // What a write finds at its key, and whether its condition holds.
   struct finding {
-    bool present = false; // an entry is there
-    bool expired = false; // … but counts as absent
+    bool present = false; // there is an entry
+    bool expired = false; // it counts as absent
     bool allowed = false; // the condition holds
-    bool written = false; // … and the entry was overwritten where it lies
+    bool written = false; // the entry was overwritten in place
   };
 
   // What one write has spent on making room, and may still spend.
@@ -219,8 +217,8 @@ private:
   std::atomic<tick> now_{0};
   std::atomic<room_maker*> room_maker_{nullptr};
   std::array<std::atomic<std::uint64_t>, eviction_cause_count> evictions_{};
-  std::atomic<std::uint32_t> next_fitting_slab_{0}; // where evict_one_that_fits() goes on
-  std::mutex maintenance_;                          // moving and shrinking exclude clear()
+  std::atomic<std::uint32_t> next_fitting_slab_{0}; // where evict_one_that_fits() continues
+  std::mutex maintenance_;                          // compaction and shrinking exclude clear()
 };
 
 } // namespace kvcache

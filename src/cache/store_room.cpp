@@ -168,7 +168,7 @@ bool store::reclaim(std::size_t wanted_bytes, room_effort& effort) noexcept {
         clearing ? compactor_.clear_slab(evict_allowed, evict_unspared)
                  : compactor_.step(entry_arena::urgency::pressing, effort.moves_left);
     effort.moves_left -= std::min(effort.moves_left, step.moved);
-    if (step.outcome == compactor::progress::slab_given_back) {
+    if (step.outcome == compactor::progress::slab_returned) {
       gained += slab_bytes;
     } else if (clearing || !may_clear) {
       break;

@@ -1,7 +1,7 @@
 // A sum that many threads add to without sharing a cache line.
 //
-// Thread-safety: every member may be called by any thread at any time. value() is exact when nobody
-// is adding; while others add it may lag by the additions under way.
+// Thread-safety: every member may be called by any thread at any time. value() is exact while no
+// thread adds; otherwise it may lack the additions under way.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,5 @@
-// How much processor time the calling thread has used: for measuring steps, where waiting for a
-// processor that somebody else holds must not count. About 0.2 µs a reading, so not for every
-// request.
+// The processor time of the calling thread, for measuring steps without the time spent waiting for
+// a processor. A reading takes about 0.2 µs: too long for every request.
 #pragma once
 
 #include <atomic>
@@ -16,7 +15,7 @@ inline std::uint64_t thread_cpu_ns() noexcept {
          static_cast<std::uint64_t>(t.tv_nsec);
 }
 
-// Keeps the longest of what it measures from construction to destruction.
+// Measures its own lifetime and records it if it is the longest.
 class longest_step {
 public:
   explicit longest_step(std::atomic<std::uint64_t>& longest_ns) noexcept

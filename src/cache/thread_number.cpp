@@ -31,7 +31,7 @@ unsigned draw_thread_number() noexcept {
   thread_number_plus_one = number + 1;
   if (number < numbers) {
     static const thread_exit_hook when_a_thread_ends{give_back};
-    when_a_thread_ends.arm(&taken[number]); // else it stays taken
+    when_a_thread_ends.arm(&taken[number]); // if this fails, the number stays taken
   }
   return number;
 }

@@ -1,9 +1,9 @@
-// What the eviction room sees of entries: a walk over entry memory, slab by slab, and references to
-// entries that stay safe to use after the walk has let go of its locks.
+// The eviction layer's view of entries: a walk over entry memory, slab by slab, and references to
+// entries that stay safe to use after the walk has released its locks.
 //
-// The order of a walk is the order of addresses. A freed slot is reused in place and survivors move
-// only to fill other slots, so an entry is met about once in a lap; one that moves meanwhile may be
-// met twice or not at all in that lap. Slots being written are skipped.
+// A walk follows the order of addresses. A freed slot is reused in place, and compaction only moves
+// entries into other slots, so an entry is visited about once in a lap; one that moves meanwhile
+// may be visited twice in that lap, or not at all. Slots being written are skipped.
 #pragma once
 
 #include <cstddef>
@@ -18,22 +18,21 @@ namespace kvcache {
 using entry_handle = std::uint32_t;
 inline constexpr entry_handle no_entry = 0;
 
-// Names an entry from outside all locks. It may have gone, moved, or given its room to another
-// entry by the time it is used: store::evict checks it against the index, which is the only
-// authority.
+// Names an entry outside all locks. By the time it is used, the entry may have been erased or
+// moved, and its block reused: store::evict checks it against the index.
 struct entry_ref {
   entry_handle handle = no_entry;
   std::uint32_t hash = 0;
 };
 
-// A place in the walk. Starts anywhere; `laps` counts how often the end of entry memory was passed.
+// A position in the walk, any at first. `laps` counts how often the end of entry memory was passed.
 struct walk_cursor {
   std::uint32_t slab = 0;
   std::uint32_t slot = 0;
   std::uint64_t laps = 0;
 };
 
-// One live entry, valid only inside the callback it is handed to.
+// One live entry, valid only during the callback that receives it.
 class walked_entry {
 public:
   walked_entry(entry e, entry_handle handle, entry_meta meta, std::size_t block_bytes,
@@ -44,10 +43,10 @@ public:
   tick expires_at() const noexcept { return entry_.expires_at(meta_); } // `never` if it does not
   std::size_t block_bytes() const noexcept { return block_bytes_; }     // what evicting it frees
 
-  // Stores a new stamp or reference count, unless an access came between: then the access stands.
+  // Stores a new stamp or reference count, unless the entry was accessed meanwhile.
   void set_meta(entry_meta desired) noexcept { entry_.exchange_meta(meta_, desired); }
 
-  // Hashes the key: call it for those you mean to evict, not for all you pass.
+  // Hashes the key: call it for eviction candidates only.
   entry_ref ref() const noexcept { return {handle_, hash_(entry_.key(meta_))}; }
 
 private:

@@ -6,7 +6,7 @@ namespace kvcache {
 
 namespace {
 
-// A small cache in many sparse slabs is looked at no longer than this.
+// The bound for a small cache in many sparse slabs.
 constexpr std::size_t slots_for_all = 2 * age_sample::most_entries;
 
 } // namespace
@@ -63,7 +63,7 @@ epoch age_sample::age_at(std::size_t rank) noexcept {
   return *at(rank);
 }
 
-// Marsaglia's xorshift: any sequence that goes everywhere will do.
+// Marsaglia's xorshift.
 std::uint64_t age_sample::next_random() noexcept {
   random_ ^= random_ << 13;
   random_ ^= random_ >> 7;

@@ -17,33 +17,29 @@ namespace {
 
 constexpr std::uint64_t ns_per_us = 1000;
 
-// After this much processor time the thread lets others run. Half a millisecond is promised: the
-// last step of a slice, begun just before, may take as long again.
+// Processor time after which the thread yields. The last step of a slice, begun just before, may
+// take as long again; half a millisecond is promised.
 constexpr std::uint64_t slice_ns = 200 * ns_per_us;
 
-// What the store is asked to keep to when it moves entries; it ends a step later.
+// The time that one call of store::maintain() may take, besides its last step.
 constexpr unsigned maintain_us = 100;
 
-// Parts of the interval that one run may spend, of processor time: on moving survivors, and as much
-// on collecting what has expired; on moving where free room is what makes memory short.
+// The parts of the interval that one run may spend, in processor time, on compaction, and as much
+// on collecting expired entries; and on compaction where the store's free blocks make memory short.
 constexpr unsigned unhurried_one_in = 4;
 constexpr unsigned urgent_one_in = 2;
 
-// By how much a PUT raises the hold limit for itself and those that follow.
-constexpr std::size_t growth_step_bytes = std::size_t{256} << 10;
-
-// All entries are looked at for expiry about once in a minute, a few thousand at a time: as many in
-// a run as belong to its interval, within these bounds for a tenth of a second. As many again are
-// looked at ahead, where the store knows of expired ones. That goes on while one in so many of them
-// has expired, for as much processor time as moving may take.
+// The sweep visits each entry about once in a minute: in a run as many as belong to its interval,
+// within these bounds for a tenth of a second. As many slots again are visited ahead, in slabs that
+// are known to hold expired entries, and more while one in so many of them has expired.
 constexpr std::uint64_t sweep_ms = 60'000;
 constexpr std::uint64_t sweep_bounds_ms = 100;
 constexpr std::uint64_t min_sweep_slots = 64;
 constexpr std::uint64_t max_sweep_slots = 65'536;
 constexpr std::size_t sweep_pays_at_one_in = 8;
-constexpr std::size_t least_unpaid_slots = 2048; // a slab may begin with what has gone already
+constexpr std::size_t least_unpaid_slots = 2048; // the first slots of a slab may be free
 
-// What an index that fits its entries takes at most.
+// The most that an index of the right size takes.
 constexpr std::size_t index_bytes_per_entry_max = 24;
 constexpr std::size_t smallest_index_bytes = 64 << 10;
 
@@ -56,54 +52,30 @@ constexpr std::chrono::milliseconds confirm_after{20};
 // only in the next quota period.
 constexpr std::chrono::milliseconds confirm_near_limit_after{5};
 
-// What is done for one reading at most, in entries evicted and in time: a limit may rise meanwhile,
-// and others may grow. Where the processor is shared, time passes without work.
+// The most that is done between two readings, in evictions and in time: a limit may rise meanwhile,
+// and others may grow. On a shared processor, time passes without work.
 constexpr std::size_t max_evictions_per_reading = 65'536;
 constexpr std::uint64_t longest_reading_age_ns = 50'000 * ns_per_us;
 constexpr unsigned purge_slices_per_reading = 64;
 constexpr std::uint64_t longest_reading_age_in_purge_ns = 10'000 * ns_per_us;
 
-// Steps of a purge, of up to 64 entries, in one slice of the evictor, and in one PUT: 100 to 200
-// us.
+// Steps of a purge, of up to 64 entries each, in one slice: 100 to 200 us.
 constexpr unsigned purge_steps_per_slice = 8;
-constexpr std::size_t purge_steps_per_put = 8;
 
-// Near the limit, requests do so many times as many steps: about 100 us each.
-constexpr std::size_t near_limit_factor = 8;
-
-// Accessed lately: in the last twelfth of a turnover (an epoch is 1/96 of one).
-constexpr epoch lately_epochs = 8;
-
-// Where the kernel has refused memory, a higher level is tried after so many ticks of the store's
-// clock, and higher by such a part, or a MiB.
+// Where the kernel has refused memory, a level higher by such a part, or a MiB, is tried after so
+// many ticks of the store's clock.
 constexpr tick ticks_between_probes = 5 * ticks_per_second;
 constexpr std::uint64_t probed_part = 64;
 constexpr std::uint64_t least_probed_bytes = std::uint64_t{1} << 20;
 
-// Bytes that a PUT evicts for each one it takes while more lives here than may be held.
-constexpr std::size_t shed_factor = 2;
-
-// While content is less than one in so many of what may be held, nothing is going to be evicted by
-// its age soon, and an epoch lasts so many accesses at least: those of a small cache would else
-// all write the line that the workers share.
+// While content is below such a part of the hold limit, no entry will soon be evicted by its age,
+// and an epoch lasts so many accesses at least: otherwise each access to a small cache would write
+// the cache line that workers share.
 constexpr std::uint64_t ages_matter_from_one_in = 16;
 constexpr std::uint32_t epoch_accesses_meanwhile = 1024;
 
-// Entries that one call evicts at most, in some 100 us; a PUT calls up to eight times, and one of a
-// large value as often as so many entries may have to go for it.
-constexpr unsigned max_evictions_per_call = 128;
-
-// A PUT whose room could not be made in three calls asks for so much.
-constexpr std::size_t repeated_request_bytes = 8 * slab_bytes;
-
-// Where old entries are hard to find, a call ends sooner: after this much processor time, which is
-// looked at now and then.
-constexpr std::uint64_t room_making_ns = 200 * ns_per_us;
-constexpr unsigned evictions_between_looks = 8;
-constexpr std::size_t max_entries_per_call = 16;
-
 pressure_tier tier_of(eviction_cause cause, pressure_tier as_read) {
-  // A purge goes on to its target, also when a reading finds the worst over before its end.
+  // A purge continues to its target even if a reading before its end is below the mark.
   if (cause == eviction_cause::emergency) return pressure_tier::emergency;
   const bool for_bytes = cause == eviction_cause::lru || cause == eviction_cause::clock;
   return for_bytes && as_read == pressure_tier::normal ? pressure_tier::pressure : as_read;
@@ -136,20 +108,19 @@ evictor::evictor(store& entries, const evictor_options& options, evictor_surroun
 void evictor::run() noexcept {
   store_.set_epoch_accesses(epoch_accesses());
   try {
-    obey_law();
+    apply_control_law();
   } catch (const std::bad_alloc&) {
-    // Not even the few bytes of a path could be had: what was decided last stands until the next
-    // run.
+    // No memory for a path: the last decision stands until the next run.
     const std::lock_guard lock(status_mutex_);
     ++status_.failed_readings;
   }
   wants_help_.store(false, std::memory_order_relaxed);
   purge_.end();
-  move_survivors();
+  compact();
   collect_expired();
 }
 
-void evictor::obey_law() {
+void evictor::apply_control_law() {
   bool again = false;
   constexpr std::size_t no_level = SIZE_MAX;
   std::size_t purging = no_level;  // the level that a purge under way is for
@@ -161,16 +132,16 @@ void evictor::obey_law() {
     const std::uint64_t elapsed = elapsed_us();
     own_bytes own = measure_own();
     own.buffers = buffers;
-    // What was given back while the reading was taken must not look like the use of others.
+    // Pages returned while the reading was taken must not look like the use of others.
     own.held = std::max(own.held, held_before);
 
-    told_of_mark_.store(false, std::memory_order_relaxed);
+    woken_at_mark_.store(false, std::memory_order_relaxed);
     const pressure_verdict verdict =
         decide_for_all(report.levels, own, options_.pressure, histories_, elapsed);
     const pressure_decision& decision = verdict.decision;
     const pressure_tier before = tier_.exchange(decision.tier, std::memory_order_relaxed);
     const growth_bounds bounds = bounds_of_growth(report.levels, own, options_.pressure);
-    content_unhurt_bytes_.store(bounds.content, std::memory_order_relaxed);
+    spared_content_bytes_.store(bounds.content, std::memory_order_relaxed);
     const std::uint64_t refused_at = level_of_refusal(bounds.held);
     hold_ceiling_bytes_.store(std::min(bounds.held, refused_at), std::memory_order_relaxed);
     holds_too_much_ = bounds.holds_too_much;
@@ -186,7 +157,7 @@ void evictor::obey_law() {
       surroundings_.on_tier_change(
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
     }
-    // A purge goes on to what is allowed by then, also when the worst is over before its end.
+    // A purge continues down to the allowance, even if a reading before its end is below the mark.
     const std::uint64_t left_to_purge =
         purging < report.levels.size() ? over_allowance(report.levels[purging], own) : 0;
     const std::uint64_t wanted = std::max(decision.evict_bytes, left_to_purge);
@@ -222,15 +193,15 @@ bool evictor::reading_is_older_than(std::uint64_t ns) const noexcept {
   return surroundings_.now_ns && surroundings_.now_ns() - read_at_ns_ > ns;
 }
 
-// Where the processor is shared, or under a quota, a little work can take long.
+// On a shared processor, or under a quota, a little work can take long.
 bool evictor::is_next_reading_due() const noexcept {
   const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
   return reading_is_older_than(emergency ? longest_reading_age_in_purge_ns
                                          : part_of_interval_ns(1));
 }
 
-// The level at which the kernel refused memory. It is raised now and then, up to the ceiling and
-// then for good: what refused it may be gone, and the next refusal sets it anew.
+// The level at which the kernel refused memory. It is raised step by step and dropped at the
+// ceiling, since the cause may have ended; the next refusal sets it again.
 std::uint64_t evictor::level_of_refusal(std::uint64_t ceiling) noexcept {
   std::uint64_t level = refused_at_bytes_.load(std::memory_order_relaxed);
   const tick now = store_.now();
@@ -262,8 +233,8 @@ own_bytes evictor::measure_own() const noexcept {
 }
 
 std::uint64_t evictor::content_bytes() const noexcept {
-  // An index that is too large for its entries, as after a purge, is about to shrink: what it will
-  // give back is room, not content, or it would be paid for with entries.
+  // An index that is too large for its entries, as after a purge, is about to shrink. The surplus
+  // is not content, or entries would be evicted for it.
   const std::size_t index_due = store_.size() * index_bytes_per_entry_max + smallest_index_bytes;
   return store_.live_bytes() + std::min(store_.index_bytes(), index_due);
 }
@@ -290,8 +261,7 @@ void evictor::publish(const memory_report& report, const own_bytes& own,
   status_.purges += decision.purge ? 1 : 0;
 }
 
-// Runs `work` again and again until it returns false, or for the length of a slice; false in the
-// former case.
+// Calls `work` until it returns false (then false), or for the length of a slice.
 template <class Work>
 bool evictor::in_slice(Work&& work) {
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
@@ -307,20 +277,20 @@ bool evictor::in_slice(Work&& work) {
   return more;
 }
 
-// Runs `work` until it returns false, and lets others run after every slice.
+// Calls `work` until it returns false, and yields after every slice.
 template <class Work>
 void evictor::in_slices(Work&& work) {
   while (in_slice(work)) std::this_thread::yield();
 }
 
-// The index shrinks with the entries, a little later: what it will give must not be evicted twice.
+// The index shrinks a little later than the entries: its share must not be evicted as well.
 std::uint64_t evictor::blocks_of(std::uint64_t content) const noexcept {
   const auto live = static_cast<double>(store_.live_bytes());
   const auto index = static_cast<double>(store_.index_bytes());
   return static_cast<std::uint64_t>(static_cast<double>(content) * live / (live + index));
 }
 
-// False: there is more to do, but memory is to be read again first.
+// False if memory must be read again before the rest is evicted.
 bool evictor::evict(std::uint64_t bytes) noexcept {
   if (bytes == 0) return true;
   const std::uint64_t wanted = blocks_of(bytes);
@@ -329,7 +299,7 @@ bool evictor::evict(std::uint64_t bytes) noexcept {
   bool more = true;
   const auto evict_some = [&] {
     std::size_t block = expired_.evict_one().bytes;
-    if (block == 0 && !lives_are_spared(0)) block = evict_least_recent();
+    if (block == 0 && !spares_living(0)) block = evict_least_recent();
     freed += block;
     more = block != 0 && freed < wanted;
     return more && ++evictions < max_evictions_per_reading;
@@ -341,8 +311,8 @@ bool evictor::evict(std::uint64_t bytes) noexcept {
   return !more;
 }
 
-// The same for an emergency: what is evicted is returned to the kernel at once, tables included.
-// `hurried`: no time is left for moving entries, nor for others.
+// The same in an emergency: memory is returned to the kernel at once, tables included. `hurried`:
+// no time is left for moving entries or for yielding.
 bool evictor::purge(std::uint64_t bytes, bool hurried) noexcept {
   if (bytes == 0) return true;
   using sparing = slab_purge::sparing;
@@ -366,11 +336,11 @@ bool evictor::purge(std::uint64_t bytes, bool hurried) noexcept {
   return false;
 }
 
-void evictor::move_survivors() noexcept {
+void evictor::compact() noexcept {
   const std::uint64_t begin_ns = surroundings_.thread_cpu_ns();
   const std::uint64_t budget_ns =
       part_of_interval_ns(holds_too_much_ ? urgent_one_in : unhurried_one_in);
-  // Each call is a slice of its own: a table that shrinks in it takes most of what one may.
+  // Each call is a slice of its own, since replacing a table takes most of one.
   for (bool more = true; more;) {
     in_slices([&] {
       more = store_.maintain(maintain_us, holds_too_much_);
@@ -387,7 +357,7 @@ void evictor::collect_expired() noexcept {
   const std::uint64_t most = max_sweep_slots * interval_ms / sweep_bounds_ms;
   const std::size_t share = std::clamp(store_.size() * interval_ms / sweep_ms, least, most);
   std::size_t slots = 0;
-  in_slices([&] { // a batch at a time: each may evict all it holds, and give slabs back
+  in_slices([&] { // each batch may evict all its entries and return slabs
     sweep_.advance(hand_batch_slots);
     slots += hand_batch_slots;
     return slots < share && !is_next_reading_due();
@@ -402,155 +372,9 @@ void evictor::collect_expired() noexcept {
   });
 }
 
-// ---- room for one PUT ----------------------------------------------------------------
-
-bool evictor::make_room(std::size_t wanted_bytes, std::size_t entries_over) noexcept {
-  return entries_over > 0 ? make_room_for_entries(entries_over) : make_room_for_bytes(wanted_bytes);
-}
-
-// The evictor may get too little of the processors, and the purge must keep up with what others
-// take meanwhile.
-void evictor::help(std::size_t steps) noexcept {
-  const bool hurried = is_hurried_.load(std::memory_order_relaxed);
-  const std::size_t most = hurried ? near_limit_factor * steps : steps;
-  for (std::size_t done = 0; done < most && purge_.step(); ++done) {
-  }
-}
-
-// A PUT takes part in a purge under way.
-void evictor::shed(std::size_t taken_bytes) noexcept {
-  if (purge_.under_way()) {
-    help(purge_steps_per_put);
-  } else if (store_.live_bytes() + store_.index_bytes() > store_.hold_limit_bytes()) {
-    make_room_for_bytes(shed_factor * taken_bytes);
-  }
-}
-
-bool evictor::make_room_for_entries(std::size_t entries_over) noexcept {
-  // More than a few over means that as many threads are here, each of which evicts its own.
-  const std::size_t wanted = std::min(entries_over, max_entries_per_call);
-  std::size_t evicted = 0;
-  while (evicted < wanted) {
-    evicted_entry gone = expired_.evict_one();
-    if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::max_entries);
-    if (gone.bytes == 0) break;
-    ++evicted;
-  }
-  return evicted > 0;
-}
-
-bool evictor::make_room_for_bytes(std::size_t wanted_bytes) noexcept {
-  // A value that needs most of what the cache may hold would empty it, and hardly fit even then.
-  const std::size_t limit_bytes = store_.hold_limit_bytes(); // 0: none
-  if (limit_bytes != 0 && wanted_bytes > limit_bytes / 2) return false;
-  bool grown = false;
-  bool some_lived = false; // of those that were evicted
-  const auto evict_one = [&](std::size_t missing_bytes) -> std::size_t {
-    const std::size_t block = expired_.evict_one().bytes;
-    if (block != 0) return block;
-    // A request that was repeated several times asks for much more than its PUT may miss.
-    grown = grow_into_free_room(missing_bytes) ||
-            (wanted_bytes >= repeated_request_bytes && grow_into_free_room(page_bytes()));
-    if (grown) return 0;
-    some_lived = true;
-    return evict_least_recent();
-  };
-  std::size_t freed = evict_one(wanted_bytes);
-  // A repeated request asks for a slab or more: what has expired so far was of other sizes.
-  if (!grown && !some_lived && wanted_bytes >= slab_bytes)
-    grown = grow_into_free_room(page_bytes());
-  if (grown) return true;
-  // In an emergency each reading counts: it tells whether a purge is due, or the worst is over. A
-  // PUT that stands at the mark in normal times is ahead of the reading that will tell of pressure.
-  const pressure_tier tier = tier_.load(std::memory_order_relaxed);
-  const bool first_at_mark = some_lived && tier == pressure_tier::normal &&
-                             !told_of_mark_.load(std::memory_order_relaxed) &&
-                             !told_of_mark_.exchange(true, std::memory_order_relaxed);
-  if ((tier == pressure_tier::emergency || freed == 0 || first_at_mark) && surroundings_.wake) {
-    surroundings_.wake();
-  }
-  if (freed == 0) return false;
-  if (freed >= wanted_bytes) return true; // mostly: no clock is read for it
-  const std::uint64_t end_ns = surroundings_.thread_cpu_ns() + room_making_ns;
-  for (unsigned evicted = 1; freed < wanted_bytes && evicted < max_evictions_per_call; ++evicted) {
-    if (evicted % evictions_between_looks == 0 && surroundings_.thread_cpu_ns() >= end_ns) break;
-    const std::size_t block = evict_one(wanted_bytes - freed);
-    if (block == 0) break;
-    freed += block;
-  }
-  return true;
-}
-
-// Nothing that lives is evicted while it has not what content may have. Expired entries that have
-// not been collected do not live.
-bool evictor::lives_are_spared(std::size_t wanted_bytes) const noexcept {
-  if (tier_.load(std::memory_order_relaxed) == pressure_tier::emergency) return false;
-  const double living = static_cast<double>(content_bytes()) * (1 - expired_.expired_share());
-  return static_cast<std::uint64_t>(living) + wanted_bytes <=
-         content_unhurt_bytes_.load(std::memory_order_relaxed);
-}
-
-bool evictor::may_evict(std::uint32_t age_epochs, std::size_t wanted_bytes) noexcept {
-  const bool seems_ahead = age_epochs > entry_meta::stamp_mask / 2; // see age_of()
-  return age_epochs >= lately_epochs && !seems_ahead && !can_grow_for(wanted_bytes);
-}
-
-bool evictor::can_grow_for(std::size_t wanted_bytes) const noexcept {
-  return store_.held_bytes() + round_up_to_pages(wanted_bytes) <=
-             hold_ceiling_bytes_.load(std::memory_order_relaxed) &&
-         lives_are_spared(wanted_bytes);
-}
-
-// While what lives is spared, it is free room, of sizes that nobody asks for, that fills the store
-// up to its limit. The limit gives way, and the evictor is told to give that room back.
-bool evictor::grow_into_free_room(std::size_t wanted_bytes) noexcept {
-  const std::size_t limit = store_.hold_limit_bytes();
-  const std::size_t held = store_.held_bytes();
-  const std::uint64_t ceiling = hold_ceiling_bytes_.load(std::memory_order_relaxed);
-  // Whole pages are what is charged. Where they would fit it is not the limit that stands in the
-  // way, but addresses that are used up.
-  const std::uint64_t needed = held + round_up_to_pages(wanted_bytes);
-  if (limit == 0 || needed <= limit || !can_grow_for(wanted_bytes)) return false;
-  store_.raise_hold_limit_bytes(limit, std::min(needed + growth_step_bytes, ceiling));
-  if (surroundings_.wake) surroundings_.wake();
-  return true;
-}
-
-// Freed blocks are reused without the kernel. For the index, entries have to be evicted until the
-// full table that could not grow has lost one; they fall on its tables at random.
-bool evictor::make_room_after_refusal(std::size_t wanted_bytes, refused_for what) noexcept {
-  if (what == refused_for::entries) {
-    const std::uint64_t held = store_.held_bytes();
-    refused_at_.store(store_.now(), std::memory_order_relaxed);
-    refused_at_bytes_.store(held, std::memory_order_relaxed);
-    hold_ceiling_bytes_.store(held, std::memory_order_relaxed);
-    store_.set_hold_limit_bytes(held);
-  }
-  std::size_t freed = 0;
-  std::size_t evicted = 0;
-  const auto enough = [&] {
-    return what == refused_for::entries ? freed >= wanted_bytes : evicted == max_evictions_per_call;
-  };
-  for (; !enough() && evicted < max_evictions_per_call; ++evicted) {
-    std::size_t block = expired_.evict_one().bytes;
-    if (block == 0) block = evict_least_recent();
-    if (block == 0) break;
-    freed += block;
-  }
-  return freed != 0;
-}
-
-// The hand of the clock steps in where the oldest entries cannot be told apart in bounded time.
-std::size_t evictor::evict_least_recent() noexcept {
-  const bool emergency = tier_.load(std::memory_order_relaxed) == pressure_tier::emergency;
-  evicted_entry gone = lru_.evict_one(emergency ? eviction_cause::emergency : eviction_cause::lru);
-  if (gone.bytes == 0) gone = clock_.evict_one(eviction_cause::clock);
-  return gone.bytes;
-}
-
-// The store counts everything that leaves, whoever finds it, and by cause only: what has come since
-// the tier changed belongs to the tier there is. But what leaves for its bytes while it lives does
-// so under pressure, even where a PUT knew of it before a reading did.
+// The store counts evictions by cause only. Those since the last change of tier belong to the
+// present tier, but evictions of living entries for bytes always count as pressure: a PUT may meet
+// it before a reading does.
 tier_cause_counts evictor::evictions_by_tier() const noexcept {
   tier_cause_counts counts = status_.evictions;
   const cache_stats now = store_.stats();
@@ -567,7 +391,7 @@ eviction_status evictor::status() const {
   const std::lock_guard lock(status_mutex_);
   eviction_status status = status_;
   status.evictions = evictions_by_tier();
-  status.hold_limit_bytes = store_.hold_limit_bytes(); // PUTs may have raised it
+  status.hold_limit_bytes = store_.hold_limit_bytes(); // PUTs may raise it
   return status;
 }
 

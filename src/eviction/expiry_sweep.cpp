@@ -7,19 +7,19 @@ namespace kvcache {
 namespace {
 constexpr epoch oldest_age = entry_meta::stamp_mask / 4;
 
-// Slabs passed at once: some 10 us.
-constexpr std::uint32_t max_slabs_per_look = 2048;
+// Slabs skipped in one call: some 10 us.
+constexpr std::uint32_t max_slabs_skipped = 2048;
 } // namespace
 
 std::size_t expiry_sweep::advance(std::size_t max_slots) noexcept {
   std::size_t evicted = 0;
   for (std::size_t slots = 0; slots < max_slots; slots += hand_batch_slots) {
-    evicted += look_at_batch();
+    evicted += sweep_batch();
   }
   return evicted;
 }
 
-std::size_t expiry_sweep::look_at_batch() noexcept {
+std::size_t expiry_sweep::sweep_batch() noexcept {
   const tick now = store_.now();
   const epoch now_epoch = store_.current_epoch();
   expired_.clear();
@@ -38,10 +38,10 @@ expiry_sweep::batch expiry_sweep::advance_to_expired() noexcept {
   batch done;
   expired_.clear();
   done.slots =
-      store_.walk_expired(ahead_, hand_batch_slots, max_slabs_per_look, [&](walked_entry& entry) {
+      store_.walk_expired(ahead_, hand_batch_slots, max_slabs_skipped, [&](walked_entry& entry) {
         expired_.add({.ref = entry.ref(), .seen = entry.meta(), .expired = true});
       });
-  slabs_passed_ = done.slots == 0 ? slabs_passed_ + max_slabs_per_look : 0;
+  slabs_passed_ = done.slots == 0 ? slabs_passed_ + max_slabs_skipped : 0;
   done.lap_done = slabs_passed_ >= store_.walk_end();
   if (done.lap_done) slabs_passed_ = 0;
   done.evicted = evict_expired();

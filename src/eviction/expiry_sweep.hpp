@@ -1,10 +1,10 @@
-// Collects entries that have expired: nobody else comes by while there is no pressure. It passes
-// over all entries slowly, all the time, and meanwhile goes ahead to the slabs that the store knows
-// to hold some, for as long as that pays. Whoever passes everything can also keep the stamps of
-// accesses sound: it makes entries that were not accessed for a quarter of the range of epochs a
-// little younger, so that they never seem to lie ahead of the clock.
+// Collects expired entries while there is no memory pressure. It visits all entries slowly, all the
+// time, and runs ahead to slabs that are known to hold expired ones, as long as that pays. The
+// visit also keeps access stamps valid: an entry not accessed for a quarter of the range of epochs
+// is made a little younger, so that its stamp never seems to lie ahead of the clock.
 //
-// Not thread-safe: one thread, the evictor's, owns it. Borrows the store.
+// Thread-safety: none; the evictor's thread owns it.
+// Ownership: borrows the store, which must outlive it.
 #pragma once
 
 #include <array>
@@ -19,26 +19,26 @@ class expiry_sweep {
 public:
   explicit expiry_sweep(store& entries) noexcept : store_(entries) {}
 
-  // Looks at up to about `max_slots` slots. Returns how many entries it evicted.
+  // Visits up to about `max_slots` slots. Returns the number of entries evicted.
   std::size_t advance(std::size_t max_slots) noexcept;
 
-  // A batch of slots from slabs that hold expired entries, and what was evicted of them.
+  // A batch of slots from slabs that hold expired entries.
   struct batch {
-    std::size_t slots = 0; // 0: there was no such slab among the next ones
+    std::size_t slots = 0; // 0: none of the next slabs holds any
     std::size_t evicted = 0;
-    bool lap_done = false; // … nor in a whole lap
+    bool lap_done = false; // nor does any in a whole lap
   };
   batch advance_to_expired() noexcept;
 
 private:
-  std::size_t look_at_batch() noexcept;
+  std::size_t sweep_batch() noexcept;
   std::size_t evict_expired() noexcept;
 
   store& store_;
   walk_cursor cursor_;
   walk_cursor ahead_;
-  std::uint32_t slabs_passed_ = 0; // by the latter, in a row, without any
-  picked_victims expired_;
+  std::uint32_t slabs_passed_ = 0; // by `ahead_`, in a row, without expired entries
+  candidate_batch expired_;
 };
 
 } // namespace kvcache

@@ -10,7 +10,7 @@ namespace kvcache {
 
 namespace {
 
-// How far the cache's clock may be behind: half a tick, so that an entry outlives its time to live
+// The most that the cache's clock is late: half a tick, so that an entry outlives its time to live
 // by 0.15 s at most.
 constexpr std::chrono::milliseconds clock_lateness{50};
 
@@ -48,7 +48,7 @@ evictor_surroundings managed_cache::make_surroundings(managed_cache_hooks hooks)
 }
 
 void managed_cache::start() {
-  evictor_.run(); // the first PUT finds the store with its limit
+  evictor_.run(); // sets the store's limit before the first PUT
   eviction_thread_ = std::make_unique<periodic_worker>(
       [this] { evictor_.run(); },
       periodic_worker::timing{.interval = std::chrono::milliseconds{interval_ms_}});

@@ -1,6 +1,6 @@
-// A cache together with all that keeps it within the memory there is: clock thread, memory monitor,
-// evictor and eviction thread. The daemon runs one, with hooks of its own; kvcache::limited_cache
-// hides one from library users.
+// A cache with everything that keeps it within its memory limit: clock thread, memory monitor,
+// evictor and eviction thread. The daemon runs one, with its own hooks; kvcache::limited_cache
+// wraps one.
 //
 // Thread-safety: entries(), clock(), status() and runs() may be called by any thread at any time;
 //   the others by the thread that made it. monitor() belongs to that thread until start(), to the
@@ -24,7 +24,7 @@
 
 namespace kvcache {
 
-// What its owner adds: see evictor_surroundings. Both are first called by start().
+// Callbacks of the owner: see evictor_surroundings. Both are first called by start().
 struct managed_cache_hooks {
   std::function<std::uint64_t()> buffer_bytes = {};
   std::function<void()> on_reading = {};
@@ -32,21 +32,20 @@ struct managed_cache_hooks {
 
 class managed_cache {
 public:
-  // The clock runs from here on; nothing is limited before start().
+  // Starts the clock; nothing is limited before start().
   // REQUIRES: !find_fault(options.eviction).
   managed_cache(const limited_cache_options& options, managed_cache_hooks hooks = {});
   ~managed_cache(); // stops
   managed_cache(const managed_cache&) = delete;
   managed_cache& operator=(const managed_cache&) = delete;
 
-  // How it reads memory.
+  // The monitor's options for these options.
   static memory_monitor_options monitor_options(const limited_cache_options& options);
 
-  // Takes the first reading and starts the eviction thread. REQUIRES: no PUT came before, and
-  // start() neither.
+  // Takes the first reading and starts the eviction thread. REQUIRES: called once, before any PUT.
   void start();
 
-  // Ends the eviction thread: no hook is called any more. REQUIRES: no PUT is running or follows.
+  // Ends the eviction thread: no hook is called afterwards. REQUIRES: no PUT is running or follows.
   void stop() noexcept;
 
   cache& entries() noexcept { return cache_; }
@@ -54,7 +53,7 @@ public:
   const coarse_clock& clock() const noexcept { return clock_; }
   memory_monitor& monitor() noexcept { return monitor_; }
   eviction_status status() const { return evictor_.status(); }
-  // For the threads that serve: see evictor. Any thread.
+  // For worker threads: see evictor. Any thread.
   const std::atomic<bool>& wants_help() const noexcept { return evictor_.wants_help(); }
   void help(std::size_t steps) noexcept { evictor_.help(steps); }
 
@@ -68,7 +67,7 @@ private:
   memory_monitor monitor_;
   const coarse_clock clock_;
   cache cache_;
-  periodic_worker clock_thread_; // of its own: a run of eviction may last longer than a tick
+  periodic_worker clock_thread_; // separate: a run of eviction may last longer than a tick
   evictor evictor_;
   std::unique_ptr<periodic_worker> eviction_thread_; // null: not started, or stopped
 };

@@ -23,9 +23,9 @@ periodic_worker::~periodic_worker() {
 
 void periodic_worker::poke() noexcept {
   if (poked_.exchange(true)) return;
-  // Having held the mutex proves that the worker is not between its check and its wait, where it
-  // would miss this. It holds it for a few instructions only; should it have been stopped just
-  // there, the poke is noticed an interval later, which is better than to wait for it.
+  // Acquiring the mutex ensures that the worker is not between its check and its wait, where it
+  // would miss the notification. It holds the mutex for a few instructions only; if it was
+  // preempted there, the poke takes effect an interval later, which is better than waiting for it.
   for (unsigned tries = 0; tries < max_lock_tries; ++tries) {
     const std::unique_lock lock(mutex_, std::try_to_lock);
     if (lock.owns_lock()) break;

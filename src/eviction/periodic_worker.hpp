@@ -1,8 +1,8 @@
-// A thread that does one thing every so often, or at once when it is poked, until it is destroyed.
+// A thread that calls a function periodically, or soon after poke(), until it is destroyed.
 //
 // Thread-safety: poke(), runs() and await_runs() may be called by any thread at any time; the
-// thread that made it destroys it. Ownership: owns the thread, joins it. The work runs on that
-// thread only, and is not interrupted: it should return within milliseconds.
+// thread that constructed it destroys it. The function runs on the owned thread only and is not
+// interrupted: it should return within milliseconds. Ownership: owns the thread, and joins it.
 #pragma once
 
 #include <atomic>
@@ -19,22 +19,22 @@ class periodic_worker {
 public:
   struct timing {
     std::chrono::milliseconds interval{100}; // from the start of one run to that of the next
-    std::chrono::milliseconds rest{5};       // at least, also when poked: pokes cannot make it spin
+    std::chrono::milliseconds rest{5};       // the least between two runs, also when poked
   };
 
-  // `work` must not throw. Throws std::system_error if no thread can be had.
+  // `work` must not throw. Throws std::system_error if no thread can be started.
   periodic_worker(std::function<void()> work, timing when);
   ~periodic_worker();
   periodic_worker(const periodic_worker&) = delete;
   periodic_worker& operator=(const periodic_worker&) = delete;
 
-  // Has the next run begin soon. Cheap when a poke is pending already.
+  // Makes the next run begin soon. Cheap if a poke is already pending.
   void poke() noexcept;
 
   // Completed runs since the start.
   std::uint64_t runs() const noexcept;
 
-  // Waits until `count` runs have been completed since the start; false if that took too long.
+  // Waits until `count` runs have been completed since the start; false on timeout.
   bool await_runs(std::uint64_t count, std::chrono::milliseconds at_most);
 
 private:

@@ -17,33 +17,32 @@ constexpr unsigned hysteresis_percent = 2;
 constexpr double gentlest_share = 0.005;
 constexpr double fastest_share = 0.05;
 
-// The rate falls as eviction lowers E. Longer times are followed in steps of this length. It is not
-// known whether others take meanwhile what is evicted: half of it is assumed.
+// The rate falls as eviction lowers E; longer times are integrated in steps of this length. Others
+// are assumed to take half of what is evicted meanwhile.
 constexpr std::uint64_t law_step_us = 10'000;
 constexpr double net_share_of_evicted = 0.5;
 
-// One reading can be a glitch; a purge on its account could not be taken back.
+// One reading can be a glitch, and a purge cannot be undone.
 constexpr unsigned readings_to_confirm = 2;
 
-// Where in the band the store's mark stands (72 % of L with the default options), and up to where
-// free room that nobody can use yet may stretch it in the normal tier (75 %) and in the others (73
-// %).
+// The position of the store's mark in the band (72 % of L with the default options), and the
+// position up to which unused free blocks may stretch it in the normal tier (75 %) and in the
+// others (73 %).
 constexpr double mark_share = 0.08;
 constexpr double stretch_share_normal = 0.20;
 constexpr double stretch_share_pressed = 0.12;
 
-// … and up to where it may as long as content has not what it may have (90 %).
+// The same while content is below its allowance (90 %).
 constexpr double stretch_share_below_mark = 0.80;
 
 // How far ahead use is predicted: a common period of processor quotas, in which a daemon that has
 // used up its share gets nothing.
 constexpr std::uint64_t predicted_us = 100'000;
 
-// Free room is notable from this part of the limit on: less is what any store has.
+// Free blocks are notable from this part of the limit on; any store has fewer.
 constexpr std::uint64_t notable_free_part = 64;
 
-// A store needs a few pages for each size of entry before it can hold any; below this a percentage
-// of a tiny limit would leave it none.
+// A store needs a few pages for each size of entry: a percentage of a tiny limit would not suffice.
 constexpr std::uint64_t smallest_floor_bytes = mib;
 
 std::uint64_t percent_of(std::uint64_t bytes, unsigned percent) noexcept {
@@ -87,7 +86,7 @@ pressure_tier next_tier(const level& at, pressure_tier before, std::uint64_t hys
   if (danger >= (was_emergency ? less(at.emergency_mark, hysteresis) : at.emergency_mark)) {
     return pressure_tier::emergency;
   }
-  // Left only when U is low as well: while free room waits to be given back, E alone would flicker.
+  // Left only when U is low as well: until free pages have been returned, E alone would oscillate.
   const bool stays =
       before != pressure_tier::normal &&
       (at.effective_use > less(at.pressure_mark, hysteresis) || at.use > at.pressure_mark);
@@ -107,7 +106,7 @@ bool nears_limit(const level& at, const pressure_history& before,
          static_cast<double>(at.emergency_mark + (at.limit - at.emergency_mark) / 2);
 }
 
-// What may be evicted in the elapsed time: more, the further through the band E is.
+// The bytes to evict in the elapsed time: more, the higher E is in the band.
 std::uint64_t share_bytes(const level& at, std::uint64_t elapsed_us) noexcept {
   const auto band = static_cast<double>(std::max<std::uint64_t>(at.band, 1));
   const auto above_mark = static_cast<double>(less(at.effective_use, at.pressure_mark));
@@ -122,12 +121,12 @@ std::uint64_t share_bytes(const level& at, std::uint64_t elapsed_us) noexcept {
   return std::max<std::uint64_t>(static_cast<std::uint64_t>(evicted), 1);
 }
 
-// Of use: as far as free room may stretch a mark.
+// The use up to which free blocks may stretch a mark.
 std::uint64_t ceiling_bytes(const level& at) noexcept {
   return at.pressure_mark + share_of(at.band, stretch_share_below_mark);
 }
 
-// Whatever the floor asks for, holding more must not carry use past the emergency mark.
+// Even at the floor, holding more must not raise use beyond the emergency mark.
 std::uint64_t held_at_emergency_mark(const level& at, const own_bytes& own) noexcept {
   return own.held + less(at.emergency_mark, at.use);
 }
@@ -185,7 +184,7 @@ pressure_decision decide(const memory_reading& reading, const own_bytes& own,
       decision.tier == pressure_tier::emergency && nears_limit(at, history, elapsed_us);
   if (decision.tier == pressure_tier::normal) return decision;
 
-  // The excess is 0 up to 70 % and at the floor: then nothing goes, whatever the tier is called.
+  // The excess is 0 up to 70 % and at the floor: then no entry is evicted in any tier.
   decision.evict_bytes = std::min(at.excess, share_bytes(at, elapsed_us));
   if (std::max(at.use, at.effective_use) < at.emergency_mark || at.excess == 0) return decision;
 

@@ -8,23 +8,20 @@ namespace {
 
 constexpr std::size_t youngest_one_in = 3;
 
-// Some 50 us, for each aim().
+// In some 50 us.
 constexpr std::size_t sampled_entries = 512;
 
-// Slabs that one step enters at most: many may be nobody's.
+// The most slabs that one step checks: many may have no owner.
 constexpr unsigned max_slabs_per_step = 64;
 
 } // namespace
 
-slab_purge::slab_purge(store& entries, unsigned hands)
-    : store_(entries),
-      hand_count_(std::max(hands, 1U)),
-      hands_(std::make_unique<hand[]>(hand_count_)) {}
+slab_purge::slab_purge(store& entries, unsigned hands) : store_(entries), hands_(hands) {}
 
 void slab_purge::aim(std::uint64_t bytes, sparing spared) noexcept {
   sample_.begin(store_, sampled_entries);
   sample_.gather(store_, 2 * age_sample::most_entries);
-  // What has just been accessed is spared as long as there is anything else.
+  // Entries accessed in this epoch are spared as long as there are older ones.
   const epoch beyond_youngest =
       spared == sparing::youngest_third ? sample_.age_beyond_youngest(youngest_one_in) : 0;
   const bool any_older = sample_.age_of_oldest(age_sample::most_entries + 1) > 0;
@@ -33,24 +30,15 @@ void slab_purge::aim(std::uint64_t bytes, sparing spared) noexcept {
   left_bytes_.store(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);
 }
 
-bool slab_purge::step() noexcept {
-  for (unsigned i = 0; i < hand_count_; ++i) {
-    hand& h = hands_[i];
-    if (!h.lock.try_lock()) continue;
-    const bool more = advance(h);
-    h.lock.unlock();
-    return more;
-  }
-  return false;
-}
+bool slab_purge::step() noexcept { return hands_.advance_free(*this, &slab_purge::advance); }
 
-// Whether there is more to do is asked under the hand's lock: end() takes it after it has said that
-// there is not, so no slab stays out of allocation.
+// Checks under_way() under the hand's lock: end() takes that lock after it has cleared the target,
+// so no slab stays out of allocation.
 bool slab_purge::advance(hand& h) noexcept {
   const tick now = store_.now();
   const epoch now_epoch = store_.current_epoch();
   const epoch least_age = least_age_.load(std::memory_order_relaxed);
-  const auto goes = [&](const store::entry_state& entry) {
+  const auto evictable = [&](const store::entry_state& entry) {
     return has_expired(entry.expires_at, now) || age_of(entry.meta, now_epoch) >= least_age;
   };
   for (unsigned slabs = 0; slabs < max_slabs_per_step && under_way(); ++slabs) {
@@ -63,7 +51,7 @@ bool slab_purge::advance(hand& h) noexcept {
       h.out_of_allocation = store_.begin_purge_of(h.slab);
     }
     const store::purge_progress done =
-        store_.purge_batch(h.slab, h.slot, h.out_of_allocation, goes);
+        store_.purge_batch(h.slab, h.slot, h.out_of_allocation, evictable);
     const bool was_entered = h.out_of_allocation;
     if (done.at_end) leave_slab(h);
     if (done.evicted_bytes != 0) {
@@ -84,8 +72,7 @@ void slab_purge::leave_slab(hand& h) noexcept {
 
 void slab_purge::end() noexcept {
   left_bytes_.store(0, std::memory_order_relaxed);
-  for (unsigned i = 0; i < hand_count_; ++i) {
-    hand& h = hands_[i];
+  for (hand& h : hands_) {
     const spin_guard guard{h.lock};
     if (h.at_slab) leave_slab(h);
   }

@@ -33,7 +33,7 @@ TEST(budget, a_lowered_limit_admits_nothing_until_enough_is_refunded) {
   EXPECT_TRUE(b.try_charge(10));
 }
 
-TEST(budget, is_never_above_its_limit_not_even_for_a_moment) {
+TEST(budget, never_exceeds_its_limit_not_even_for_a_moment) {
   constexpr std::size_t limit = 1000;
   budget b{limit};
   std::atomic<bool> stop{false};
@@ -58,7 +58,7 @@ TEST(budget, is_never_above_its_limit_not_even_for_a_moment) {
   EXPECT_EQ(b.held_bytes(), 0U);
 }
 
-TEST(budget, what_one_has_reserved_only_that_one_may_charge) {
+TEST(budget, only_the_owner_of_a_reservation_may_charge_it) {
   budget held{1000};
   ASSERT_TRUE(held.try_charge(600));
   {

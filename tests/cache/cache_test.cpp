@@ -46,7 +46,7 @@ TEST(cache, offers_every_operation) {
   EXPECT_FALSE(c.maintain(1000));
 }
 
-TEST(cache, asks_the_room_maker_at_the_limit) {
+TEST(cache, calls_the_room_maker_at_the_limit) {
   cache c{cache_options{}};
   c.set_hold_limit_bytes(1); // whatever it holds already is more
   EXPECT_EQ(c.hold_limit_bytes(), 1U);

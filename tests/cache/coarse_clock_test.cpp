@@ -24,7 +24,7 @@ struct coarse_clock_test : testing::Test {
   coarse_clock clock{[this] { return now_ns; }};
 };
 
-TEST_F(coarse_clock_test, counts_whole_ticks_since_it_was_made) {
+TEST_F(coarse_clock_test, counts_whole_ticks_since_its_construction) {
   EXPECT_EQ(clock.now(), 0U);
   pass_ms(99);
   EXPECT_EQ(clock.now(), 0U);
@@ -43,7 +43,7 @@ TEST_F(coarse_clock_test, names_the_first_tick_that_begins_when_a_time_has_passe
   EXPECT_EQ(clock.after(60s), 602U);
 }
 
-TEST_F(coarse_clock_test, ends_instead_of_beginning_anew) {
+TEST_F(coarse_clock_test, stops_at_its_end_instead_of_wrapping_around) {
   EXPECT_EQ(clock.after(std::chrono::seconds::max()), end_of_time);
   EXPECT_EQ(clock.after(std::chrono::years{13}), 13U * 31'556'952U * ticks_per_second);
   pass_ms(std::uint64_t{400} * 86'400'000);

@@ -61,7 +61,7 @@ TEST_F(entry_arena_of_one_stripe, charges_only_pages_that_are_touched) {
   EXPECT_EQ(held.held_bytes(), first + page_bytes());
 }
 
-TEST_F(entry_arena_of_one_stripe, reuses_freed_blocks_before_it_takes_more) {
+TEST_F(entry_arena_of_one_stripe, reuses_freed_blocks_before_it_takes_new_memory) {
   const auto handles = add_many(2000, 64);
   const std::size_t before = held.held_bytes();
   std::set<entry_handle> freed;
@@ -73,7 +73,7 @@ TEST_F(entry_arena_of_one_stripe, reuses_freed_blocks_before_it_takes_more) {
   EXPECT_EQ(held.held_bytes(), before);
 }
 
-TEST_F(entry_arena_of_one_stripe, gives_an_emptied_slab_back_to_the_kernel) {
+TEST_F(entry_arena_of_one_stripe, returns_an_emptied_slab_to_the_kernel) {
   const std::size_t per_slab = slab_bytes / 128;
   const auto handles = add_many(3 * per_slab, 128);
   const std::size_t full = held.held_bytes();
@@ -86,7 +86,7 @@ TEST_F(entry_arena_of_one_stripe, gives_an_emptied_slab_back_to_the_kernel) {
   EXPECT_FALSE(arena.trim());
 }
 
-TEST_F(entry_arena_of_one_stripe, returns_a_new_slab_of_which_nothing_was_taken) {
+TEST_F(entry_arena_of_one_stripe, returns_a_new_slab_without_allocated_blocks) {
   std::vector<entry_handle> handles = add_many(1, 128); // the first slabs are there
   // Slabs are fetched some at a time. Once more of them are, all blocks are taken; meanwhile one
   // comes free, and is taken first.
@@ -138,7 +138,7 @@ TEST_F(entry_arena_of_one_stripe, says_so_when_the_kernel_refuses) {
   EXPECT_EQ(held.held_bytes(), 0U);
 }
 
-TEST_F(entry_arena_of_one_stripe, a_walk_meets_every_live_entry_once_a_lap) {
+TEST_F(entry_arena_of_one_stripe, a_walk_visits_every_live_entry_once_a_lap) {
   std::set<entry_handle> expected;
   for (std::size_t i = 0; i < 3000; ++i) {
     const auto handle = add("key" + std::to_string(i), i % 7 * 60);
@@ -169,13 +169,13 @@ TEST_F(entry_arena_of_one_stripe, a_walk_meets_every_live_entry_once_a_lap) {
   }
 }
 
-TEST_F(entry_arena_of_one_stripe, a_walk_over_nothing_ends) {
+TEST_F(entry_arena_of_one_stripe, a_walk_over_an_empty_arena_ends) {
   walk_cursor cursor;
   EXPECT_EQ(arena.walk(cursor, 1000, hash, [](walked_entry&) {}), 0U);
   EXPECT_GT(cursor.laps, 0U);
 }
 
-TEST_F(entry_arena_of_one_stripe, evacuates_only_where_a_slab_can_be_gained) {
+TEST_F(entry_arena_of_one_stripe, evacuates_only_where_a_slab_can_be_emptied) {
   const std::size_t per_slab = slab_bytes / 128;
   auto handles = add_many(4 * per_slab, 128);
   EXPECT_EQ(arena.begin_evacuation(urgency::pressing), 0U); // nothing is free
@@ -193,7 +193,7 @@ TEST_F(entry_arena_of_one_stripe, evacuates_only_where_a_slab_can_be_gained) {
   EXPECT_FALSE(arena.end_evacuation(slab)); // there are entries in it: back to allocation
 }
 
-TEST(entry_arena, blocks_freed_by_another_thread_are_used_again) {
+TEST(entry_arena, blocks_freed_by_another_thread_are_reused) {
   budget held{0};
   entry_arena arena{2, held, system_memory_source()};
   constexpr std::size_t count = 5000;

@@ -23,7 +23,7 @@ TEST(entry, of_20_and_100_bytes_takes_128) {
   EXPECT_EQ((entry_shape{20, 100, true}.total_bytes()), 132U);
 }
 
-TEST(entry, gives_back_what_was_written) {
+TEST(entry, returns_what_was_written) {
   for (const std::size_t key_bytes : {std::size_t{0}, std::size_t{1}, std::size_t{1024},
                                       entry_shape::max_short_key, entry_shape::max_short_key + 1}) {
     for (const std::size_t value_bytes :
@@ -80,7 +80,7 @@ TEST(entry_meta, a_new_entry_is_live_and_not_referenced) {
   EXPECT_FALSE(entry_meta{}.live());
 }
 
-TEST(entry_meta, accesses_raise_the_references_once_an_epoch_up_to_the_most) {
+TEST(entry_meta, accesses_raise_the_references_once_an_epoch_up_to_the_maximum) {
   auto meta = entry_meta::for_new_entry(1, false, false);
   EXPECT_EQ(meta.touched(1), meta); // too close to the insertion to tell anything
   meta = meta.touched(2);
@@ -95,7 +95,7 @@ TEST(entry_meta, accesses_raise_the_references_once_an_epoch_up_to_the_most) {
   EXPECT_EQ(meta.stamp(), 9U);
 }
 
-TEST(entry_meta, ages_are_right_across_the_wrap_around_of_the_epoch) {
+TEST(entry_meta, ages_are_correct_across_a_wrap_around_of_the_epoch) {
   constexpr epoch last = entry_meta::stamp_mask;
   const auto meta = entry_meta::for_new_entry(last, false, false);
   EXPECT_EQ(meta.age(last), 0U);

@@ -92,7 +92,7 @@ TEST_F(index_with_small_tables, finds_everything_through_growth_splits_shrinks_a
   EXPECT_EQ(index.shrinks(), shrinks); // nothing is left to do
 }
 
-TEST_F(index_with_small_tables, a_key_that_is_there_needs_no_larger_table) {
+TEST_F(index_with_small_tables, a_present_key_needs_no_larger_table) {
   for (std::size_t i = 0; i < 3000; ++i) {
     ASSERT_EQ(add(i), insertion::inserted);
     const std::uint64_t growths = index.growths();
@@ -102,7 +102,7 @@ TEST_F(index_with_small_tables, a_key_that_is_there_needs_no_larger_table) {
   }
 }
 
-TEST_F(index_with_small_tables, one_call_of_maintain_does_one_step_at_most) {
+TEST_F(index_with_small_tables, a_call_of_maintain_replaces_one_table_at_most) {
   for (std::size_t i = 0; i < 20'000; ++i) add(i);
   for (std::size_t i = 0; i < 20'000; ++i) index.visit(hash(key(i)), key(i), remove);
   std::uint64_t before = index.shrinks();
@@ -115,7 +115,7 @@ TEST_F(index_with_small_tables, one_call_of_maintain_does_one_step_at_most) {
   EXPECT_GT(calls_for_nothing, 0U); // it did not look at the whole directory to find the next
 }
 
-TEST_F(index_with_small_tables, tells_keys_of_the_same_hash_apart_and_forgets_erased_ones) {
+TEST_F(index_with_small_tables, distinguishes_keys_of_the_same_hash_and_forgets_erased_ones) {
   constexpr std::uint32_t same = 7;
   const auto find = [this](const std::string& k) {
     entry_handle handle = no_entry;
@@ -153,7 +153,7 @@ TEST_F(index_with_small_tables, keeps_one_slot_for_a_key) {
   EXPECT_EQ(found(1), handles[1]);
 }
 
-TEST_F(index_with_small_tables, finds_an_entry_by_its_very_handle_only) {
+TEST_F(index_with_small_tables, finds_an_entry_by_its_exact_handle_only) {
   add(1);
   add(2);
   EXPECT_TRUE(index.visit(entry_ref{handles[1], hash(key(1))}, keep));
@@ -175,7 +175,7 @@ TEST_F(index_with_small_tables, accounts_for_its_tables_exactly) {
   EXPECT_LT(index.bytes() - tables, tables / 4);
 }
 
-TEST_F(index_with_small_tables, a_refused_growth_is_an_outcome_and_loses_nothing) {
+TEST_F(index_with_small_tables, a_refused_growth_is_reported_and_loses_no_entry) {
   std::size_t i = 0;
   held.set_limit_bytes(held.held_bytes() + (std::size_t{64} << 10));
   while (add(i) == insertion::inserted) ++i;
@@ -186,7 +186,27 @@ TEST_F(index_with_small_tables, a_refused_growth_is_an_outcome_and_loses_nothing
   EXPECT_EQ(add(i), insertion::inserted); // and then it grows
 }
 
-TEST_F(index_with_small_tables, a_step_of_growth_fits_into_what_was_foretold_for_it) {
+TEST_F(index_with_small_tables, requests_a_table_rarely_while_the_kernel_refuses_memory) {
+  for (std::size_t i = 0; i < 200; ++i) ASSERT_EQ(add(i), insertion::inserted);
+  const std::uint64_t growths = index.growths();
+  memory.refuse(1, counting_memory::all);
+  std::size_t refused = 0;
+  for (std::size_t i = 200; i < 1200; ++i) {
+    if (add(i) == insertion::inserted) continue;
+    ++refused;
+    arena.release(handles[i]);
+    handles.erase(i);
+  }
+  EXPECT_GT(refused, 500U);
+  EXPECT_LE(memory.requests(), 100U);
+  check_all();
+  memory.refuse_nothing();
+  for (std::size_t i = 1200; i < 1250; ++i) add(i);
+  EXPECT_GT(index.growths(), growths);
+  EXPECT_EQ(add(1250), insertion::inserted);
+}
+
+TEST_F(index_with_small_tables, a_growth_step_fits_its_predicted_bytes) {
   for (std::size_t i = 0; i < 2000; ++i) {
     held.set_limit_bytes(held.held_bytes() + index.growth_step_bytes(hash(key(i))));
     ASSERT_EQ(add(i), insertion::inserted) << i;
@@ -195,7 +215,7 @@ TEST_F(index_with_small_tables, a_step_of_growth_fits_into_what_was_foretold_for
   EXPECT_GT(index.growths(), 20U);
 }
 
-TEST_F(index_with_small_tables, a_small_step_of_growth_is_not_foretold_as_the_largest) {
+TEST_F(index_with_small_tables, a_small_growth_step_is_not_predicted_as_the_largest) {
   const std::size_t first = index.growth_step_bytes(hash(key(0)));
   std::size_t largest = first;
   for (std::size_t i = 0; i < 2000; ++i) {
@@ -209,7 +229,7 @@ TEST_F(index_with_small_tables, a_small_step_of_growth_is_not_foretold_as_the_la
 // be below zero meanwhile, and whoever inserts then would take the table for full.
 // More threads than processors, none of which ever waits: now and then one loses its processor
 // right after its entry is there, and the others erase that and insert theirs.
-TEST_F(index_with_small_tables, an_entry_that_is_erased_as_soon_as_it_is_there_grows_no_table) {
+TEST_F(index_with_small_tables, entries_erased_right_after_insertion_grow_no_table) {
   constexpr unsigned steps = 400'000;
   entry_index small{arena, held, memory, {.initial_depth = 0, .packed_shape = 3}};
   const std::array<entry_handle, 2> entries{write_entry(arena, key(0)), write_entry(arena, key(1))};
@@ -230,7 +250,7 @@ TEST_F(index_with_small_tables, an_entry_that_is_erased_as_soon_as_it_is_there_g
   EXPECT_EQ(small.growths(), 0U);
 }
 
-TEST_F(index_with_small_tables, drain_hands_over_every_handle_once) {
+TEST_F(index_with_small_tables, drain_returns_every_handle_once) {
   for (std::size_t i = 0; i < 3000; ++i) add(i);
   std::set<entry_handle> drained;
   EXPECT_EQ(index.drain([&](entry_handle handle) { EXPECT_TRUE(drained.insert(handle).second); }),
@@ -240,7 +260,7 @@ TEST_F(index_with_small_tables, drain_hands_over_every_handle_once) {
   EXPECT_EQ(index.drain([](entry_handle) {}), 0U);
 }
 
-TEST_F(index_with_small_tables, drain_lets_others_go_on_meanwhile) {
+TEST_F(index_with_small_tables, drain_blocks_no_other_operation) {
   for (std::size_t i = 0; i < 500; ++i) add(i);
   std::size_t next = 500;
   const std::size_t drained = index.drain([&](entry_handle) {
@@ -266,7 +286,7 @@ TEST_F(index_with_small_tables, drain_works_without_memory_for_an_empty_table) {
 // In a table of 4 or 8 buckets both of such a key's buckets are the same one. What fits into a
 // table fits into the next larger one, too: keys that share a bucket there share it in all smaller
 // ones.
-TEST(entry_index, grows_out_of_a_bucket_that_is_full_of_keys_with_no_other) {
+TEST(entry_index, grows_when_a_bucket_is_full_of_keys_without_a_second_one) {
   budget held{0};
   entry_arena arena{1, held, system_memory_source()};
   entry_index index{arena, held, system_memory_source()};
@@ -289,7 +309,7 @@ TEST(entry_index, grows_out_of_a_bucket_that_is_full_of_keys_with_no_other) {
 }
 
 // Two buckets of the largest table, here of 8 with 6 slots, are one in tables of the split shape.
-TEST(entry_index, keeps_all_entries_where_half_of_a_segment_would_have_no_place_for_them) {
+TEST(entry_index, keeps_all_entries_if_half_of_a_segment_has_no_place_for_them) {
   budget held{0};
   entry_arena arena{1, held, system_memory_source()};
   entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .packed_shape = 1}};
@@ -320,7 +340,7 @@ TEST(entry_index, keeps_all_entries_where_half_of_a_segment_would_have_no_place_
   }
 }
 
-TEST(entry_index, never_takes_more_memory_as_its_entries_become_fewer) {
+TEST(entry_index, never_takes_more_memory_as_its_entries_decrease) {
   budget held_by_entries{0};
   entry_arena arena{1, held_by_entries, system_memory_source()};
   budget held{0};
@@ -345,7 +365,7 @@ TEST(entry_index, never_takes_more_memory_as_its_entries_become_fewer) {
   EXPECT_LT(before, 20'000U); // of tables of 16 slots
 }
 
-TEST(entry_index, a_single_segment_that_may_not_split_ends_as_full) {
+TEST(entry_index, reports_a_full_segment_that_must_not_split) {
   budget held{0};
   entry_arena arena{1, held, system_memory_source()};
   // Every hash the same: all belong to one segment, whatever it is split into, and to two buckets.

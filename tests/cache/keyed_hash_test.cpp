@@ -65,7 +65,7 @@ TEST(keyed_hash, reads_only_the_bytes_it_is_given) {
   }
 }
 
-TEST(keyed_hash, another_key_gives_other_hashes_at_every_length) {
+TEST(keyed_hash, another_key_yields_other_hashes_at_every_length) {
   const keyed_hash hash{k0, k1};
   const keyed_hash other{k0, k1 + 1};
   std::size_t equal = 0;

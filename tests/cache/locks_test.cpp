@@ -27,7 +27,7 @@ void in_threads(unsigned count, Work work) {
   for (auto& t : threads) t.join();
 }
 
-TEST(spin_lock, lets_one_in_at_a_time) {
+TEST(spin_lock, admits_one_thread_at_a_time) {
   spin_lock lock;
   int plain = 0; // a race on it would be seen by the sum, and by ThreadSanitizer
   in_threads(4, [&](unsigned) {
@@ -77,7 +77,7 @@ void until_asleep_in(Wait wait, std::thread& waiter) {
   while (times_slept(id) < 20) std::this_thread::yield(); // starting a thread may take some
 }
 
-TEST(spin_lock, a_waiter_sleeps_while_the_holder_does_not_get_on) {
+TEST(spin_lock, a_waiter_sleeps_while_the_holder_makes_no_progress) {
   spin_lock lock;
   lock.lock();
   std::thread waiter;
@@ -116,7 +116,7 @@ private:
   std::atomic<int> uneven_{0};
 };
 
-TEST(announced_lock, keeps_readers_and_writers_out_while_one_writes) {
+TEST(announced_lock, excludes_readers_and_writers_while_one_writes) {
   guarded_pair pair;
   in_threads(4, [&](unsigned number) {
     for (int i = 0; i < 10'000; ++i) number < 2 ? pair.raise() : pair.look();
@@ -125,7 +125,7 @@ TEST(announced_lock, keeps_readers_and_writers_out_while_one_writes) {
   EXPECT_EQ(pair.raised(), 20'000);
 }
 
-TEST(announced_lock, lets_readers_in_together) {
+TEST(announced_lock, admits_several_readers) {
   announced_lock lock;
   lock.lock_shared();
   std::thread{[&] { // would never end if readers shut one another out
@@ -136,7 +136,7 @@ TEST(announced_lock, lets_readers_in_together) {
   lock.unlock_shared();
 }
 
-TEST(announced_lock, a_waiter_sleeps_while_the_holder_does_not_get_on) {
+TEST(announced_lock, a_waiter_sleeps_while_the_holder_makes_no_progress) {
   const auto write = [](announced_lock& lock) {
     lock.lock();
     lock.unlock();
@@ -157,7 +157,7 @@ TEST(announced_lock, a_waiter_sleeps_while_the_holder_does_not_get_on) {
   waiter.join();
 }
 
-TEST(announced_lock, lets_a_writer_in_while_a_reader_is_inside_another_lock) {
+TEST(announced_lock, admits_a_writer_while_a_reader_holds_another_lock) {
   announced_lock read;
   announced_lock written;
   read.lock_shared();
@@ -181,7 +181,7 @@ TEST(announced_lock_death_test, a_reader_that_enters_a_second_lock_is_aborted) {
 }
 
 // Far more threads one after the other than there are places, and each must be looked through.
-TEST(announced_lock, a_thread_that_ends_leaves_its_place_to_others) {
+TEST(announced_lock, a_thread_that_ends_releases_its_slot) {
   announced_lock lock;
   for (int i = 0; i < 3000; ++i) {
     std::thread{[&] {
@@ -193,7 +193,7 @@ TEST(announced_lock, a_thread_that_ends_leaves_its_place_to_others) {
   lock.unlock();
 }
 
-TEST(announced_lock, threads_beyond_the_places_share_one_and_still_exclude_writers) {
+TEST(announced_lock, threads_beyond_the_slots_share_one_and_still_exclude_writers) {
   constexpr unsigned threads = 1024 + 40; // as many as there are places, and some more
   guarded_pair pair;
   std::atomic<unsigned> started{0};
@@ -207,7 +207,7 @@ TEST(announced_lock, threads_beyond_the_places_share_one_and_still_exclude_write
   EXPECT_EQ(pair.raised(), 20);
 }
 
-TEST(budget, refuses_what_would_pass_the_limit_and_then_holds_nothing_of_it) {
+TEST(budget, refuses_a_charge_beyond_the_limit_as_a_whole) {
   budget b{100};
   EXPECT_TRUE(b.try_charge(60));
   EXPECT_FALSE(b.try_charge(41));
@@ -219,7 +219,7 @@ TEST(budget, refuses_what_would_pass_the_limit_and_then_holds_nothing_of_it) {
   EXPECT_TRUE(b.try_charge(1'000'000)); // unlimited
 }
 
-TEST(budget, is_never_passed_by_threads_that_charge_at_the_same_time) {
+TEST(budget, is_not_exceeded_by_threads_that_charge_concurrently) {
   budget b{1000};
   std::atomic<std::size_t> charged{0};
   in_threads(4, [&](unsigned) {
@@ -232,7 +232,7 @@ TEST(budget, is_never_passed_by_threads_that_charge_at_the_same_time) {
   EXPECT_GT(charged, 900U);
 }
 
-TEST(striped_counter, adds_up_what_all_threads_added) {
+TEST(striped_counter, sums_the_additions_of_all_threads) {
   striped_counter counter{3};
   in_threads(5, [&](unsigned) {
     for (int i = 0; i < 1000; ++i) counter.add(i % 2 == 0 ? 3 : -1);
@@ -240,7 +240,7 @@ TEST(striped_counter, adds_up_what_all_threads_added) {
   EXPECT_EQ(counter.value(), 5000U);
 }
 
-TEST(thread_number, threads_that_live_at_the_same_time_have_different_ones) {
+TEST(thread_number, threads_that_run_at_the_same_time_have_different_ones) {
   std::barrier all_have_drawn{8};
   std::array<unsigned, 8> numbers{};
   in_threads(8, [&](unsigned i) {

@@ -18,7 +18,7 @@ std::string counting_bytes(std::size_t length) {
   return bytes;
 }
 
-TEST(siphash, gives_the_papers_result_for_2_4_rounds) {
+TEST(siphash, yields_the_papers_result_for_2_4_rounds) {
   const siphash<2, 4> hash{k0, k1};
   EXPECT_EQ(hash(counting_bytes(15)), 0xa129ca6149be45e5U);
 }
@@ -52,7 +52,7 @@ TEST(siphash, reads_only_the_bytes_it_is_given) {
   }
 }
 
-TEST(siphash, another_key_gives_other_hashes) {
+TEST(siphash, another_key_yields_other_hashes) {
   EXPECT_NE((siphash<1, 3>{k0, k1}("key")), (siphash<1, 3>{k0, k1 + 1}("key")));
   EXPECT_NE((siphash<1, 3>{k0, k1}("key")), (siphash<1, 3>{k0 + 1, k1}("key")));
 }

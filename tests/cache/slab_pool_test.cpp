@@ -12,7 +12,7 @@ namespace {
 
 using test::counting_memory;
 
-TEST(slab_pool, never_hands_out_slab_0_and_hands_out_each_slab_once) {
+TEST(slab_pool, never_returns_slab_0_and_returns_each_slab_once) {
   slab_pool pool{system_memory_source()};
   std::set<std::uint32_t> taken;
   for (int i = 0; i < 100; ++i) {
@@ -56,7 +56,7 @@ TEST(slab_pool, says_so_when_the_kernel_refuses) {
   EXPECT_EQ(pool.take(1).refusal, slab_refusal::none);
 }
 
-TEST(slab_pool, makes_do_with_less_address_space_when_much_is_refused) {
+TEST(slab_pool, reserves_less_address_space_when_much_is_refused) {
   counting_memory memory;
   memory.refuse(1, 3);
   const slab_pool pool{memory};
@@ -70,7 +70,7 @@ TEST(slab_pool, cannot_start_without_address_space) {
   EXPECT_EQ(memory.reserved_bytes(), 0U);
 }
 
-TEST(slab_pool, ends_when_all_addresses_are_used) {
+TEST(slab_pool, reports_when_all_addresses_are_used) {
   slab_pool pool{system_memory_source()};
   const std::uint32_t all = pool.slab_count();
   EXPECT_EQ(pool.take(all).refusal, slab_refusal::range_full); // slab 0 is not for use

@@ -29,7 +29,7 @@ std::vector<entry_ref> all_refs(store& s) {
 
 constexpr auto always = [](const store::entry_state&) { return true; };
 
-TEST(store_eviction, evicts_what_the_walk_met_and_counts_it_by_cause) {
+TEST(store_eviction, evicts_visited_entries_and_counts_them_by_cause) {
   store s{cache_options{}};
   for (std::size_t i = 0; i < 1000; ++i) s.put(numbered("key", i), "value", never);
   const auto refs = all_refs(s);
@@ -58,7 +58,7 @@ TEST(store_eviction, the_predicate_sees_the_entry_as_it_is_now) {
   EXPECT_EQ(value_of(s, "k"), "v");
 }
 
-TEST(store_eviction, what_is_put_in_place_of_an_expired_entry_starts_unreferenced) {
+TEST(store_eviction, an_entry_that_replaces_an_expired_one_starts_unreferenced) {
   store s{cache_options{}};
   s.put("k", "v", tick{5});
   s.advance_epoch();
@@ -85,7 +85,7 @@ TEST(store_eviction, a_replaced_or_reused_block_is_not_evicted) {
   EXPECT_EQ(s.size(), 2U);
 }
 
-TEST(store_eviction, a_moved_entry_is_found_by_its_new_place_only) {
+TEST(store_eviction, a_moved_entry_is_found_by_its_new_handle_only) {
   store s{cache_options{}};
   for (std::size_t i = 0; i < 20'000; ++i) s.put(numbered("key", i), std::string(80, 'v'), never);
   for (std::size_t i = 0; i < 20'000; ++i) {
@@ -102,7 +102,7 @@ TEST(store_eviction, a_moved_entry_is_found_by_its_new_place_only) {
   for (const entry_ref ref : before) EXPECT_EQ(s.evict(ref, eviction_cause::lru, always), 0U);
 }
 
-TEST(store_eviction, the_hand_ages_what_it_passes_and_accesses_count_again) {
+TEST(store_eviction, the_hand_ages_entries_that_it_passes_and_accesses_count_again) {
   store s{cache_options{}};
   s.put("k", "v", never);
   unsigned references = 99;
@@ -130,7 +130,7 @@ TEST(store_eviction, the_hand_ages_what_it_passes_and_accesses_count_again) {
   EXPECT_EQ(references, entry_meta::references_per_access);
 }
 
-TEST(store_eviction, peeks_and_insertions_are_no_accesses_but_overwrites_are) {
+TEST(store_eviction, overwrites_count_as_accesses_but_peeks_and_insertions_do_not) {
   store s{cache_options{}};
   const auto references = [&] {
     unsigned seen = 99;
@@ -150,7 +150,7 @@ TEST(store_eviction, peeks_and_insertions_are_no_accesses_but_overwrites_are) {
   EXPECT_EQ(references(), entry_meta::max_references);
 }
 
-TEST(store_eviction, stamps_stay_right_when_the_epoch_wraps_around) {
+TEST(store_eviction, stamps_stay_correct_when_the_epoch_wraps_around) {
   store s{cache_options{}};
   for (epoch i = 0; i < 5; ++i) s.advance_epoch();
   s.put("k", "v", never);

@@ -122,7 +122,7 @@ std::size_t run_refusing(std::size_t first_request, std::size_t count, std::size
   return memory.refused();
 }
 
-TEST(store_memory_failure, a_single_refusal_at_any_request_leaves_the_store_whole) {
+TEST(store_memory_failure, a_single_refusal_at_any_request_leaves_the_store_consistent) {
   std::size_t request = 1; // every single one, until a run needs fewer
   while (run_refusing(request, 1, few_keys, small_tables) != 0) {
     if (HasFailure()) FAIL() << "request " << request;
@@ -131,7 +131,7 @@ TEST(store_memory_failure, a_single_refusal_at_any_request_leaves_the_store_whol
   EXPECT_GT(request, 100U);
 }
 
-TEST(store_memory_failure, refusals_that_never_end_leave_the_store_whole) {
+TEST(store_memory_failure, endless_refusals_leave_the_store_consistent) {
   std::size_t first = 1;
   while (run_refusing(first, counting_memory::all, few_keys, small_tables) != 0) {
     if (HasFailure()) FAIL() << "from request " << first;
@@ -140,7 +140,7 @@ TEST(store_memory_failure, refusals_that_never_end_leave_the_store_whole) {
   EXPECT_GT(first, 100U);
 }
 
-TEST(store_memory_failure, refusals_leave_a_larger_store_whole) {
+TEST(store_memory_failure, refusals_leave_a_larger_store_consistent) {
   for (std::size_t request = 1; run_refusing(request, counting_memory::all) != 0;
        request += request < 80 ? 20 : 150) {
     if (HasFailure()) FAIL() << "from request " << request;
@@ -199,7 +199,7 @@ private:
   std::size_t refusals_ = 0;
 };
 
-TEST(store_memory_failure, refusals_among_many_threads_leave_everyones_entries_whole) {
+TEST(store_memory_failure, refusals_among_many_threads_leave_all_entries_intact) {
   counting_memory memory;
   {
     // Not the smallest tables: of those one may be full before its neighbours, and refuse for that.
@@ -248,7 +248,7 @@ TEST(store_memory_failure, the_old_value_stays_when_a_replacement_is_refused) {
   EXPECT_EQ(s.put("k", std::string(10'000'000, 'n'), never), put_outcome::inserted);
 }
 
-TEST(store_memory_failure, everything_is_charged_and_everything_is_returned) {
+TEST(store_memory_failure, all_memory_is_charged_and_returned) {
   counting_memory memory;
   {
     store s{cache_options{}, memory};

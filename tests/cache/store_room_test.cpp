@@ -24,7 +24,7 @@ using test::value_of;
 
 constexpr std::size_t limit_bytes = std::size_t{12} << 20;
 
-TEST(store_room, refuses_what_does_not_fit_when_nobody_makes_room) {
+TEST(store_room, refuses_entries_that_do_not_fit_without_a_room_maker) {
   store s{cache_options{.hold_limit_bytes = std::size_t{2} << 20}};
   std::size_t stored = 0;
   while (s.put(numbered("key", stored), std::string(200, 'v'), never) == put_outcome::inserted) {
@@ -106,7 +106,7 @@ TEST(store_room, makes_room_in_a_full_range_of_addresses_as_for_bytes) {
   EXPECT_EQ(put(1'000'000, 1'000'000), put_outcome::inserted); // a run of neighbours
 }
 
-TEST(store_room, small_entries_use_what_is_left_of_begun_slabs_when_the_addresses_are_used_up) {
+TEST(store_room, small_entries_use_partly_carved_slabs_when_the_addresses_are_used_up) {
   counting_memory memory;
   memory.refuse(1, 9);
   store s{cache_options{.stripes = 1}, memory};
@@ -228,7 +228,7 @@ std::size_t live_bytes_of_a_fresh_store(std::size_t value_bytes) {
 
 class size_change : public testing::TestWithParam<std::pair<std::size_t, std::size_t>> {};
 
-TEST_P(size_change, strands_no_memory) {
+TEST_P(size_change, leaves_no_memory_unusable) {
   const auto [first_size, second_size] = GetParam();
   store s{repeatable_options};
   first_met_evictor evictor{s};
@@ -264,7 +264,7 @@ TEST(store_room, large_values_are_charged_and_freed_exactly) {
   }
 }
 
-TEST(store_room, the_mover_has_nothing_to_do_while_a_clear_is_under_way) {
+TEST(store_room, compaction_waits_for_a_clear_under_way) {
   counting_memory memory;
   store s{cache_options{}, memory};
   for (std::size_t i = 0; i < 5000; ++i) s.put(numbered("key", i), std::string(100, 'v'), never);
@@ -278,7 +278,7 @@ TEST(store_room, the_mover_has_nothing_to_do_while_a_clear_is_under_way) {
   EXPECT_FALSE(more);
 }
 
-TEST(store_room, erasing_in_random_order_gives_memory_back) {
+TEST(store_room, erasing_in_random_order_returns_memory) {
   for (const std::size_t kept_of_ten : {5U, 1U}) {
     constexpr std::size_t count = 60'000;
     store s{cache_options{.hash_seed = std::pair{1U, 2U}}};

@@ -79,14 +79,14 @@ TEST(store, erases_once) {
   EXPECT_EQ(s.live_bytes(), 0U);
 }
 
-TEST(store, puts_if_absent_only_where_nothing_is) {
+TEST(store, puts_if_absent_only_if_the_key_is_absent) {
   store s{cache_options{}};
   EXPECT_EQ(s.put_if_absent("k", "first", never), put_outcome::inserted);
   EXPECT_EQ(s.put_if_absent("k", "second", never), put_outcome::exists);
   EXPECT_EQ(value_of(s, "k"), "first");
 }
 
-TEST(store, swaps_only_where_the_value_is_the_expected_one) {
+TEST(store, swaps_only_if_the_value_is_the_expected_one) {
   store s{cache_options{}};
   EXPECT_EQ(s.compare_and_swap("k", "", "new", never), put_outcome::mismatch);
   EXPECT_EQ(s.size(), 0U);
@@ -101,7 +101,7 @@ TEST(store, swaps_only_where_the_value_is_the_expected_one) {
   EXPECT_EQ(s.size(), 1U);
 }
 
-TEST(store, an_expired_entry_is_a_miss_and_its_room_is_freed) {
+TEST(store, an_expired_entry_is_a_miss_and_its_block_is_freed) {
   store s{cache_options{}};
   s.put("k", "v", tick{10});
   s.advance_clock(9);
@@ -132,7 +132,7 @@ TEST(store, an_expired_entry_counts_as_absent_for_writes) {
   EXPECT_EQ(s.size(), 2U);
 }
 
-TEST(store, an_overwrite_takes_over_the_new_expiry) {
+TEST(store, an_overwrite_sets_the_new_expiry) {
   store s{cache_options{}};
   s.put("k", "v", tick{10});
   s.put("k", "w", tick{20});
@@ -189,7 +189,7 @@ TEST(store, clear_erases_everything_and_frees_it) {
   EXPECT_EQ(s.put("key1", "again", never), put_outcome::inserted);
 }
 
-TEST(store, clear_counts_as_it_goes_and_others_go_on_meanwhile) {
+TEST(store, clear_counts_entries_and_blocks_no_other_thread) {
   test::counting_memory memory;
   store s{cache_options{}, memory};
   constexpr std::size_t count = 50'000;

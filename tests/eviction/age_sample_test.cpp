@@ -17,7 +17,7 @@ void put_by_age(store& entries, std::size_t count) {
   }
 }
 
-TEST(age_sample, of_a_small_cache_is_all_of_it) {
+TEST(age_sample, of_a_small_cache_contains_every_entry) {
   store entries(repeatable_options());
   put_by_age(entries, 640);
   age_sample sample;
@@ -26,7 +26,7 @@ TEST(age_sample, of_a_small_cache_is_all_of_it) {
   EXPECT_EQ(sample.age_of_oldest(32), 640U - 640 / 32 + 1);
 }
 
-TEST(age_sample, is_gathered_in_steps_of_the_size_asked_for) {
+TEST(age_sample, is_gathered_in_steps_of_the_requested_size) {
   store entries(repeatable_options());
   put_by_age(entries, 5000);
   age_sample sample;
@@ -35,7 +35,7 @@ TEST(age_sample, is_gathered_in_steps_of_the_size_asked_for) {
   EXPECT_TRUE(sample.gather(entries, 64));
 }
 
-TEST(age_sample, tells_of_a_large_cache_how_old_the_oldest_are) {
+TEST(age_sample, estimates_the_age_of_the_oldest_in_a_large_cache) {
   store entries(repeatable_options());
   constexpr std::size_t count = 20'000;
   put_by_age(entries, count);
@@ -58,7 +58,7 @@ TEST(age_sample, ends_in_a_store_that_became_sparse) {
   EXPECT_GT(sample.age_of_oldest(32), 0U);
 }
 
-TEST(age_sample, of_nothing_is_of_no_age) {
+TEST(age_sample, of_an_empty_cache_reports_age_zero) {
   store entries(repeatable_options());
   age_sample sample;
   sample.begin(entries, 64);

@@ -15,7 +15,7 @@ using namespace test;
 
 constexpr auto cause = eviction_cause::max_entries;
 
-TEST(clock_hand, evicts_one_entry_a_call_and_says_what_that_freed) {
+TEST(clock_hand, evicts_one_entry_per_call_and_returns_the_bytes_freed) {
   store entries(repeatable_options());
   clock_hand hand(entries, 1);
   for (std::size_t i = 0; i < 1000; ++i) put_number(entries, i);
@@ -34,7 +34,7 @@ TEST(clock_hand, finds_nothing_in_an_empty_store) {
   EXPECT_EQ(evictions_of(entries, cause), 0U);
 }
 
-TEST(clock_hand, spares_what_was_accessed_since_the_epoch_of_its_insertion) {
+TEST(clock_hand, spares_entries_accessed_after_the_epoch_of_their_insertion) {
   store entries(repeatable_options());
   clock_hand hand(entries, 1);
   for (std::size_t i = 0; i < 1000; ++i) put_number(entries, i);
@@ -46,7 +46,7 @@ TEST(clock_hand, spares_what_was_accessed_since_the_epoch_of_its_insertion) {
   }
 }
 
-TEST(clock_hand, ages_by_demand_so_that_old_accesses_wear_off) {
+TEST(clock_hand, ages_references_by_demand) {
   store entries(repeatable_options());
   clock_hand hand(entries, 1);
   for (std::size_t i = 0; i < 500; ++i) put_number(entries, i);
@@ -57,7 +57,7 @@ TEST(clock_hand, ages_by_demand_so_that_old_accesses_wear_off) {
   EXPECT_EQ(entries.size(), 0U);
 }
 
-TEST(clock_hand, takes_an_entry_in_bounded_steps_although_all_are_in_use) {
+TEST(clock_hand, evicts_an_entry_in_bounded_steps_even_if_all_are_referenced) {
   store entries(repeatable_options());
   clock_hand hand(entries, 1);
   for (std::size_t i = 0; i < 20'000; ++i) put_number(entries, i);
@@ -75,7 +75,7 @@ TEST(clock_hand, takes_an_entry_in_bounded_steps_although_all_are_in_use) {
   EXPECT_LT(aged, 6000U);
 }
 
-TEST(clock_hand, collects_what_has_expired_first_and_counts_it_so) {
+TEST(clock_hand, evicts_expired_entries_first_and_counts_them_as_expired) {
   store entries(repeatable_options());
   clock_hand hand(entries, 1);
   for (std::size_t i = 0; i < 64; ++i) put_number(entries, i, 20, i % 2 == 0 ? 5 : never);
@@ -88,7 +88,7 @@ TEST(clock_hand, collects_what_has_expired_first_and_counts_it_so) {
   for (std::size_t i = 1; i < 64; i += 2) EXPECT_TRUE(holds_number(entries, i)) << i;
 }
 
-TEST(clock_hand, several_threads_evict_at_once_and_each_its_own) {
+TEST(clock_hand, several_threads_evict_different_entries_concurrently) {
   store entries(repeatable_options());
   constexpr unsigned threads = 4;
   clock_hand hand(entries, threads);

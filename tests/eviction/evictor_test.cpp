@@ -117,7 +117,7 @@ TEST(evictor, evicts_nothing_below_seventy_percent) {
   EXPECT_TRUE(m.changes.empty());
 }
 
-TEST(evictor, shows_the_containers_limit_though_the_host_is_fuller) {
+TEST(evictor, reports_the_containers_limit_even_if_the_host_is_fuller) {
   machine m(64 * mib);
   m.host_limit = 1024 * mib;
   m.host_use = 300 * mib;
@@ -135,7 +135,7 @@ TEST(evictor, shows_the_containers_limit_though_the_host_is_fuller) {
   EXPECT_EQ(short_of_memory.reading.source, "host");
 }
 
-TEST(evictor, under_endless_puts_use_stays_between_68_and_75_percent_and_nothing_is_refused) {
+TEST(evictor, under_sustained_puts_use_stays_between_68_and_75_percent_without_refusals) {
   machine m(24 * mib);
   m.others = 4 * mib;
   m.tick();
@@ -160,7 +160,7 @@ TEST(evictor, under_endless_puts_use_stays_between_68_and_75_percent_and_nothing
   EXPECT_GT(m.entries.live_bytes(), 9 * mib);
 }
 
-TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) {
+TEST(evictor, purges_at_once_in_an_emergency_and_only_down_to_the_allowance) {
   machine m(32 * mib);
   m.tick();
   std::size_t number = 0;
@@ -186,7 +186,7 @@ TEST(evictor, makes_room_at_once_in_an_emergency_and_only_as_much_as_is_needed) 
   EXPECT_EQ(m.evict.status().purges, 1U);
 }
 
-TEST(evictor, a_spike_that_ends_before_the_confirming_reading_purges_nothing) {
+TEST(evictor, a_spike_that_ends_before_the_confirming_reading_causes_no_purge) {
   machine m(32 * mib);
   m.tick();
   std::size_t number = 0;
@@ -238,7 +238,7 @@ TEST(evictor, never_pauses_for_longer_than_its_interval) {
   EXPECT_EQ(m.paused.count(), 10);
 }
 
-TEST(evictor, is_woken_by_the_first_put_that_stands_at_the_mark_and_in_an_emergency_by_each) {
+TEST(evictor, is_woken_by_the_first_put_at_the_mark_and_by_each_in_an_emergency) {
   machine m(24 * mib);
   m.others = 4 * mib;
   m.tick();
@@ -260,7 +260,7 @@ TEST(evictor, is_woken_by_the_first_put_that_stands_at_the_mark_and_in_an_emerge
   EXPECT_GT(m.wakes, 0U);
 }
 
-TEST(evictor, a_purge_of_many_entries_ends_at_what_is_allowed_though_memory_is_read_again_in_it) {
+TEST(evictor, a_purge_of_many_entries_with_several_readings_ends_at_the_allowance) {
   machine m(64 * mib);
   fill_with_small_entries(m);
   ASSERT_EQ(m.evicted(), 0U);
@@ -274,7 +274,7 @@ TEST(evictor, a_purge_of_many_entries_ends_at_what_is_allowed_though_memory_is_r
   EXPECT_EQ(m.evict.status().purges, 1U);
 }
 
-TEST(evictor, nothing_that_lives_is_said_to_have_gone_for_its_bytes_in_normal_times) {
+TEST(evictor, evictions_of_living_entries_for_bytes_are_never_counted_as_normal) {
   machine m(24 * mib);
   m.others = 4 * mib;
   m.tick();
@@ -293,7 +293,7 @@ TEST(evictor, nothing_that_lives_is_said_to_have_gone_for_its_bytes_in_normal_ti
   EXPECT_EQ(of(m.evict.status(), pressure_tier::pressure), m.evicted());
 }
 
-TEST(evictor, the_oldest_go_first) {
+TEST(evictor, evicts_the_oldest_first) {
   machine m(32 * mib);
   m.tick();
   std::size_t number = 0;
@@ -311,7 +311,7 @@ TEST(evictor, the_oldest_go_first) {
   EXPECT_LT(young_lost, number / 4 / 50);
 }
 
-TEST(evictor, others_that_crowd_it_leave_it_the_floor) {
+TEST(evictor, keeps_the_floor_while_others_use_the_memory) {
   machine m(64 * mib);
   m.tick();
   std::size_t number = 0;
@@ -326,7 +326,7 @@ TEST(evictor, others_that_crowd_it_leave_it_the_floor) {
   EXPECT_EQ(m.evicted(), evicted);
 }
 
-TEST(evictor, buffers_of_connections_take_from_what_entries_may_have) {
+TEST(evictor, connection_buffers_reduce_the_allowance_of_entries) {
   machine m(32 * mib);
   m.buffers = 10 * mib;
   m.tick();
@@ -339,7 +339,7 @@ TEST(evictor, buffers_of_connections_take_from_what_entries_may_have) {
   EXPECT_LE(m.entries.held_bytes(), 14 * mib);
 }
 
-TEST(evictor, the_tier_comes_and_goes_with_what_others_use_and_each_change_is_told) {
+TEST(evictor, the_tier_follows_what_others_use_and_each_change_is_reported) {
   machine m(32 * mib);
   m.tick();
   std::size_t number = 0;
@@ -356,7 +356,7 @@ TEST(evictor, the_tier_comes_and_goes_with_what_others_use_and_each_change_is_to
   EXPECT_EQ(m.evict.status().tier_changes, 2U);
 }
 
-TEST(evictor, a_limit_that_is_lowered_and_raised_moves_the_hold_limit) {
+TEST(evictor, the_hold_limit_follows_a_lowered_and_raised_limit) {
   machine m(64 * mib);
   m.tick();
   EXPECT_NEAR(static_cast<double>(m.entries.hold_limit_bytes()), 46.0 * mib, 1.0 * mib);
@@ -368,7 +368,7 @@ TEST(evictor, a_limit_that_is_lowered_and_raised_moves_the_hold_limit) {
   EXPECT_NEAR(static_cast<double>(m.entries.hold_limit_bytes()), 92.0 * mib, 2.0 * mib);
 }
 
-TEST(evictor, refuses_a_value_that_would_empty_the_cache_for_itself) {
+TEST(evictor, refuses_a_value_that_would_empty_the_cache) {
   machine m(32 * mib);
   m.tick();
   std::size_t number = 0;
@@ -379,7 +379,7 @@ TEST(evictor, refuses_a_value_that_would_empty_the_cache_for_itself) {
   EXPECT_EQ(m.entries.put("large", std::string(mib / 2, 'x'), never), put_outcome::inserted);
 }
 
-TEST(evictor, the_limit_of_entries_is_kept_by_evicting_just_the_excess) {
+TEST(evictor, the_limit_of_entries_evicts_only_the_excess) {
   cache_options options = repeatable_options();
   options.max_entries = 1000;
   machine m(1024 * mib, options);
@@ -396,7 +396,7 @@ TEST(evictor, the_limit_of_entries_is_kept_by_evicting_just_the_excess) {
             500U);
 }
 
-TEST(evictor, the_limit_of_entries_is_passed_by_no_more_than_the_threads_that_put) {
+TEST(evictor, the_limit_of_entries_is_exceeded_by_one_per_putting_thread_at_most) {
   constexpr unsigned threads = 4;
   cache_options options = repeatable_options();
   options.max_entries = 2000;
@@ -420,7 +420,7 @@ TEST(evictor, the_limit_of_entries_is_passed_by_no_more_than_the_threads_that_pu
   EXPECT_EQ(refused, 0U);
 }
 
-TEST(evictor, collects_what_has_expired_by_the_stores_clock_which_it_leaves_to_its_owner) {
+TEST(evictor, collects_entries_that_have_expired_by_the_stores_clock) {
   machine m(1024 * mib);
   for (std::size_t i = 0; i < 1000; ++i) put_number(m.entries, i, 20, 10);
   for (int run = 0; run < 100; ++run) m.tick();
@@ -432,7 +432,7 @@ TEST(evictor, collects_what_has_expired_by_the_stores_clock_which_it_leaves_to_i
   EXPECT_EQ(evictions_of(m.entries, eviction_cause::expired), 1000U);
 }
 
-TEST(evictor, looks_at_all_entries_once_in_about_a_minute_whatever_its_interval_is) {
+TEST(evictor, sweeps_all_entries_about_once_a_minute_at_any_interval) {
   struct some {
     unsigned interval_ms;
     std::size_t entries;
@@ -447,7 +447,7 @@ TEST(evictor, looks_at_all_entries_once_in_about_a_minute_whatever_its_interval_
   }
 }
 
-TEST(evictor, works_from_an_estimate_where_nothing_can_be_read_and_says_so_once) {
+TEST(evictor, uses_an_estimate_where_no_level_can_be_read_and_reports_it_once) {
   machine m(32 * mib);
   m.readable = false;
   m.tick();
@@ -462,7 +462,7 @@ TEST(evictor, works_from_an_estimate_where_nothing_can_be_read_and_says_so_once)
   EXPECT_GE(m.entries.held_bytes(), 21 * mib);
 }
 
-TEST(evictor, keeps_its_last_decision_when_a_reading_cannot_even_be_stored) {
+TEST(evictor, keeps_its_last_decision_when_a_reading_runs_out_of_memory) {
   store entries(repeatable_options());
   bool fail = false;
   memory_report report{.levels = {{.used_bytes = 0, .limit_bytes = 64 * mib, .source = "fake"}}};
@@ -513,7 +513,7 @@ std::uint64_t time_of_work_ns(const store& entries) {
   return evicted * 2'000 + done.index_shrinks * 300'000;
 }
 
-TEST(evictor, slices_stay_short_when_very_many_expire_at_once_and_while_the_index_shrinks) {
+TEST(evictor, slices_stay_short_when_many_entries_expire_and_while_the_index_shrinks) {
   store entries(repeatable_options());
   memory_report report{
       .levels = {{.used_bytes = 40 * mib, .limit_bytes = 1024 * mib, .source = "fake"}}};
@@ -533,7 +533,7 @@ TEST(evictor, slices_stay_short_when_very_many_expire_at_once_and_while_the_inde
   EXPECT_LT(evict.status().longest_slice_ns, 500'000U);
 }
 
-TEST(evictor, tells_what_expired_by_the_tier_there_was) {
+TEST(evictor, counts_expired_entries_by_the_tier_of_their_eviction) {
   machine m(64 * mib);
   m.tick();
   for (std::size_t i = 0; i < 1000; ++i) put_number(m.entries, i, 20, 10);

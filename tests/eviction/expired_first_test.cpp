@@ -16,7 +16,7 @@ constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 constexpr std::size_t permanent = 12'000;
 constexpr std::size_t value_bytes = 100;
 
-TEST(expired_first, takes_every_expired_entry_and_no_other) {
+TEST(expired_first, evicts_every_expired_entry_and_no_other) {
   store entries(repeatable_options());
   expired_first hand(entries, 1);
   for (std::size_t i = 0; i < 30'000; ++i) {
@@ -34,7 +34,7 @@ TEST(expired_first, takes_every_expired_entry_and_no_other) {
   EXPECT_EQ(evicted, (30'000U + 6) / 7 + (30'000U + 5) / 7);
 }
 
-TEST(expired_first, knows_of_expiries_that_came_by_overwriting_and_of_entries_that_moved) {
+TEST(expired_first, finds_expiries_set_by_overwrites_and_entries_that_moved) {
   store entries(repeatable_options());
   expired_first hand(entries, 1);
   for (std::size_t i = 0; i < 20'000; ++i) put_number(entries, i, value_bytes, 1000);
@@ -51,7 +51,7 @@ TEST(expired_first, knows_of_expiries_that_came_by_overwriting_and_of_entries_th
   EXPECT_EQ(evicted, 2000U);
 }
 
-TEST(expired_first, a_longer_life_is_respected) {
+TEST(expired_first, spares_an_entry_whose_expiry_was_extended) {
   store entries(repeatable_options());
   expired_first hand(entries, 1);
   for (std::size_t i = 0; i < 1000; ++i) put_number(entries, i, value_bytes, 10);
@@ -89,24 +89,24 @@ void put_short_lives(cache_alone& cache, bool runs) {
 
 constexpr std::uint64_t limit_for_twice_the_living = 8 * mib;
 
-TEST(short_lives, push_out_no_living_entry_for_bytes) {
+TEST(short_lives, evict_no_living_entry_for_bytes) {
   cache_alone cache(limit_for_twice_the_living, repeatable_options());
   put_short_lives(cache, true);
 }
 
-TEST(short_lives, push_out_no_living_entry_for_bytes_even_if_only_puts_make_room) {
+TEST(short_lives, evict_no_living_entry_for_bytes_even_if_only_puts_make_room) {
   cache_alone cache(limit_for_twice_the_living, repeatable_options());
   put_short_lives(cache, false);
 }
 
-TEST(short_lives, push_out_no_living_entry_under_a_limit_of_entries) {
+TEST(short_lives, evict_no_living_entry_under_a_limit_of_entries) {
   cache_options options = repeatable_options();
   options.max_entries = 2 * permanent;
   cache_alone cache(1024 * mib, options);
   put_short_lives(cache, false);
 }
 
-TEST(short_lives, are_collected_at_once_where_many_have_expired) {
+TEST(short_lives, are_collected_at_once_if_many_have_expired) {
   cache_alone cache(1024 * mib, repeatable_options());
   for (std::size_t i = 0; i < 100'000; ++i) {
     put_number(cache.entries, i, value_bytes, i < 50'000 ? never : tick{10});

@@ -36,7 +36,7 @@ TEST(hit_ratio, the_limit_of_entries_is_as_good_as_two_bit_clock_and_better_than
   }
 }
 
-TEST(hit_ratio, a_long_run_of_hits_still_tells_early_from_late) {
+TEST(hit_ratio, a_long_run_of_hits_still_orders_accesses) {
   // Fill, touch the first half, then the second, with no PUT between: the first half is the older.
   constexpr std::size_t entries_max = 2000;
   store entries(replay_options(0));

@@ -34,7 +34,7 @@ protected:
   evictor& evict = cache.evict;
 };
 
-TEST_P(a_large_value, is_stored_into_a_full_cache_at_once_for_about_its_own_size_of_entries) {
+TEST_P(a_large_value, evicts_about_its_own_size_of_entries_from_a_full_cache) {
   const large_value p = GetParam();
   std::mt19937_64 random{5}; // NOLINT(bugprone-random-generator-seed): repeatable
   const auto small = [&] {

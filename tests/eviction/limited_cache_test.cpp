@@ -32,7 +32,7 @@ TEST(limited_cache, limits_the_cache_before_the_first_put) {
   EXPECT_LT(limited.entries().hold_limit_bytes(), std::size_t{256} << 20);
 }
 
-TEST(limited_cache, expires_entries_without_help_from_its_owner) {
+TEST(limited_cache, expires_entries_by_itself) {
   limited_cache limited;
   cache& entries = limited.entries();
   ASSERT_EQ(entries.put("key", "value", limited.clock().now() + 2), put_outcome::inserted);

@@ -62,7 +62,7 @@ TEST(lru, spares_a_picked_entry_that_was_accessed_before_its_turn) {
   for (std::size_t i = 2; i < 64; i += 2) EXPECT_TRUE(holds_number(entries, i)) << i;
 }
 
-TEST(lru, can_evict_everything_and_then_finds_nothing) {
+TEST(lru, evicts_every_entry_and_then_finds_none) {
   store entries(repeatable_options());
   lru oldest(entries, 1);
   put_in_order(entries, 0, 3000);
@@ -71,14 +71,14 @@ TEST(lru, can_evict_everything_and_then_finds_nothing) {
   EXPECT_EQ(oldest.evict_one(cause).bytes, 0U);
 }
 
-TEST(lru, finds_victims_where_all_are_of_one_age) {
+TEST(lru, finds_candidates_if_all_entries_have_the_same_age) {
   store entries(repeatable_options());
   lru oldest(entries, 1);
   for (std::size_t i = 0; i < 5000; ++i) put_number(entries, i);
   for (int i = 0; i < 1000; ++i) ASSERT_GT(oldest.evict_one(cause).bytes, 0U);
 }
 
-TEST(lru, counts_what_had_expired_as_expired) {
+TEST(lru, counts_expired_entries_as_expired) {
   store entries(repeatable_options());
   lru oldest(entries, 1);
   for (std::size_t i = 0; i < 64; ++i) put_number(entries, i, 20, 5);
@@ -116,13 +116,13 @@ TEST(lru, several_threads_evict_at_once_while_others_put) {
 
 constexpr entry_meta stamped(epoch at) { return entry_meta::for_new_entry(at, false, false); }
 
-TEST(age_of, is_right_across_the_wrap_around_of_the_clock) {
+TEST(age_of, is_correct_across_a_wrap_around_of_the_clock) {
   EXPECT_EQ(age_of(stamped(entry_meta::stamp_mask - 1), entry_meta::stamp_mask + epoch{5}), 6U);
   EXPECT_EQ(age_of(stamped(UINT32_MAX), epoch{3}), 4U);
   EXPECT_EQ(age_of(stamped(7), epoch{7}), 0U);
 }
 
-TEST(age_of, takes_a_stamp_from_the_future_for_a_young_one) {
+TEST(age_of, treats_a_stamp_ahead_of_the_clock_as_young) {
   EXPECT_EQ(age_of(stamped(9), epoch{7}), 0U);
 }
 
@@ -135,7 +135,7 @@ TEST(epoch_accesses, are_at_most_a_64th_of_a_turnover) {
 
 // ---- the sweep -----------------------------------------------------------------------
 
-TEST(expiry_sweep, collects_what_has_expired_and_nothing_else) {
+TEST(expiry_sweep, collects_expired_entries_and_no_others) {
   store entries(repeatable_options());
   expiry_sweep sweep(entries);
   for (std::size_t i = 0; i < 3000; ++i) put_number(entries, i, 20, i % 3 == 0 ? 10 : never);

@@ -14,7 +14,7 @@ constexpr auto long_enough = 30s;
 constexpr periodic_worker::timing often{.interval = 1ms, .rest = 1ms};
 constexpr periodic_worker::timing never_by_itself{.interval = 1h, .rest = 1ms};
 
-TEST(periodic_worker, runs_at_once_and_again_and_again) {
+TEST(periodic_worker, runs_at_once_and_then_periodically) {
   std::atomic<unsigned> runs{0};
   periodic_worker worker([&] { ++runs; }, often);
   EXPECT_TRUE(worker.await_runs(5, long_enough));

@@ -27,7 +27,7 @@ simulated_machine some_machine(std::mt19937_64& random) {
   return machine;
 }
 
-TEST(pressure_property, under_endless_puts_use_comes_to_rest_between_68_and_75_percent) {
+TEST(pressure_property, under_sustained_puts_use_settles_between_68_and_75_percent) {
   for (unsigned run = 0; run < 200; ++run) {
     std::mt19937_64 random(run);
     simulated_machine machine = some_machine(random);
@@ -43,7 +43,7 @@ TEST(pressure_property, under_endless_puts_use_comes_to_rest_between_68_and_75_p
   }
 }
 
-TEST(pressure_property, nothing_ever_leaves_below_70_percent) {
+TEST(pressure_property, evicts_nothing_below_70_percent) {
   for (unsigned run = 0; run < 200; ++run) {
     std::mt19937_64 random(run);
     simulated_machine machine = some_machine(random);
@@ -63,7 +63,7 @@ TEST(pressure_property, nothing_ever_leaves_below_70_percent) {
   }
 }
 
-TEST(pressure_property, eviction_by_ticks_never_goes_below_what_is_allowed_nor_the_floor) {
+TEST(pressure_property, eviction_by_ticks_stops_at_the_allowance_and_the_floor) {
   for (unsigned run = 0; run < 200; ++run) {
     std::mt19937_64 random(run);
     simulated_machine machine = some_machine(random);
@@ -88,7 +88,7 @@ TEST(pressure_property, eviction_by_ticks_never_goes_below_what_is_allowed_nor_t
   }
 }
 
-TEST(pressure_property, others_that_come_and_go_move_the_tier_once_each_way) {
+TEST(pressure_property, others_that_come_and_go_change_the_tier_once_each_way) {
   for (unsigned run = 0; run < 100; ++run) {
     std::mt19937_64 random(run);
     simulated_machine machine = some_machine(random);
@@ -128,7 +128,7 @@ TEST(pressure_property, noisy_readings_around_the_threshold_do_not_make_the_tier
   EXPECT_GE(machine.effective_percent(), 69);
 }
 
-TEST(pressure_property, a_spike_that_is_over_at_the_confirming_reading_purges_nothing) {
+TEST(pressure_property, a_spike_that_is_over_at_the_confirming_reading_causes_no_purge) {
   for (unsigned run = 0; run < 200; ++run) {
     std::mt19937_64 random(run);
     simulated_machine machine = some_machine(random);
@@ -145,7 +145,7 @@ TEST(pressure_property, a_spike_that_is_over_at_the_confirming_reading_purges_no
   }
 }
 
-TEST(pressure_property, late_readings_neither_empty_the_cache_nor_let_use_run_away) {
+TEST(pressure_property, late_readings_neither_empty_the_cache_nor_let_use_grow_unbounded) {
   for (std::size_t delay_ticks = 1; delay_ticks <= 5; ++delay_ticks) {
     simulated_machine machine{.limit = 1024 * mib, .others = 50 * mib};
     std::deque<std::uint64_t> past(delay_ticks, 0);
@@ -161,7 +161,7 @@ TEST(pressure_property, late_readings_neither_empty_the_cache_nor_let_use_run_aw
   }
 }
 
-TEST(pressure_property, a_lowered_limit_is_followed_with_one_purge_and_a_raised_one_with_none) {
+TEST(pressure_property, a_lowered_limit_causes_one_purge_and_a_raised_one_none) {
   simulated_machine machine{.limit = 1024 * mib, .others = 50 * mib};
   machine.content = 600 * mib;
   machine.tick(0);
@@ -199,7 +199,7 @@ double evicted_in(unsigned seconds, unsigned interval_ms, unsigned from_percent,
   return static_cast<double>(before - content);
 }
 
-TEST(pressure_property, eviction_goes_by_time_and_not_by_the_number_of_readings) {
+TEST(pressure_property, eviction_depends_on_time_and_not_on_the_number_of_readings) {
   for (const unsigned from_percent : {72U, 80U, 90U, 94U}) {
     for (const unsigned seconds : {1U, 3U}) {
       for (const bool pinned : {false, true}) {

@@ -30,7 +30,7 @@ std::uint64_t allowance_at(std::uint64_t used, const own_bytes& own) {
   return allowance_bytes(reading_of(used), own, defaults);
 }
 
-TEST(pressure, nothing_leaves_up_to_seventy_percent) {
+TEST(pressure, evicts_nothing_up_to_seventy_percent) {
   for (std::uint64_t percent = 0; percent <= 70; ++percent) {
     const auto decision = decide_once(percent * 10 * mib, full_of(percent * 10 * mib));
     EXPECT_EQ(decision.evict_bytes, 0U) << percent;
@@ -58,7 +58,7 @@ TEST(pressure, evicts_faster_the_nearer_the_emergency) {
   EXPECT_LE(before, 250 * mib / 20); // 5 % of the band
 }
 
-TEST(pressure, free_room_in_the_cache_is_not_use) {
+TEST(pressure, free_blocks_in_the_cache_are_not_use) {
   const own_bytes half_empty{.held = 600 * mib, .content = 300 * mib};
   const auto decision = decide_once(900 * mib, half_empty);
   EXPECT_EQ(decision.tier, pressure_tier::normal); // 600 of 1000 MiB are really in use
@@ -98,7 +98,7 @@ TEST(pressure, an_emergency_is_confirmed_before_it_purges) {
   EXPECT_EQ(second.evict_bytes, (960 - 700) * mib); // all that is too much, at once
 }
 
-TEST(pressure, a_purge_that_did_not_lower_use_yet_is_not_repeated) {
+TEST(pressure, a_purge_that_has_not_lowered_use_yet_is_not_repeated) {
   auto decision = decide_once(960 * mib, full_of(800 * mib));
   decision = decide_once(960 * mib, full_of(800 * mib), decision.history);
   ASSERT_TRUE(decision.purge);
@@ -145,7 +145,7 @@ TEST(pressure, the_jump_into_an_emergency_predicts_nothing) {
   EXPECT_FALSE(decide_once(955 * mib, full_of(700 * mib), before).nears_limit);
 }
 
-TEST(pressure, a_single_glitch_of_a_reading_purges_nothing) {
+TEST(pressure, a_single_glitch_of_a_reading_causes_no_purge) {
   auto decision = decide_once(990 * mib, full_of(600 * mib));
   decision = decide_once(600 * mib, full_of(600 * mib), decision.history);
   EXPECT_EQ(decision.tier, pressure_tier::normal);
@@ -171,7 +171,7 @@ TEST(pressure, tiers_are_left_later_than_they_are_entered) {
   EXPECT_EQ(decision.tier, pressure_tier::pressure);
 }
 
-TEST(pressure, is_not_left_while_freed_pages_have_not_gone_back) {
+TEST(pressure, is_not_left_until_freed_pages_have_been_returned) {
   const own_bytes own{.held = 730 * mib, .content = 660 * mib};
   const pressure_history pressed{.tier = pressure_tier::pressure};
   EXPECT_EQ(decide_once(730 * mib, own, pressed).tier, pressure_tier::pressure);
@@ -181,7 +181,7 @@ TEST(pressure, is_not_left_while_freed_pages_have_not_gone_back) {
   EXPECT_EQ(decide_once(660 * mib, returned, pressed).tier, pressure_tier::normal);
 }
 
-TEST(pressure, survives_readings_that_make_no_sense) {
+TEST(pressure, survives_inconsistent_readings) {
   for (const std::uint64_t used : {std::uint64_t{0}, limit, 10 * limit, std::uint64_t{1} << 59}) {
     for (const std::uint64_t content : {std::uint64_t{0}, limit, std::uint64_t{1} << 59}) {
       const auto decision = decide_once(used, full_of(content));
@@ -199,13 +199,13 @@ std::uint64_t hold_limit_of(const std::vector<memory_reading>& levels, const own
   return hold_limit_bytes(levels, own, tier, defaults);
 }
 
-TEST(hold_limit, stands_at_seventy_two_percent_less_what_others_use) {
+TEST(hold_limit, is_seventy_two_percent_minus_what_others_use) {
   EXPECT_EQ(hold_limit_of({reading_of(300 * mib)}, full_of(200 * mib)), 620 * mib);
 }
 
 // The container is the fuller one by U, but by free room of the cache's own, which weighs less on
 // the host: there it is others that crowd the content.
-TEST(all_levels, the_one_that_asks_for_most_decides_though_another_is_fuller) {
+TEST(all_levels, the_level_that_requires_most_eviction_decides_even_if_another_is_fuller) {
   const own_bytes own{.held = 200 * mib, .content = 100 * mib};
   const std::vector<memory_reading> levels{reading_of(410 * mib, 500 * mib),   // U 82 %, E 62 %
                                            reading_of(810 * mib, 1000 * mib)}; // U 81 %, E 71 %
@@ -232,7 +232,7 @@ TEST(all_levels, a_level_that_was_never_short_is_not_kept_in_a_tier_by_anothers_
       pressure_tier::normal);
 }
 
-TEST(all_levels, glitches_of_two_levels_one_after_the_other_confirm_nothing) {
+TEST(all_levels, glitches_of_two_levels_in_turn_do_not_confirm_an_emergency) {
   const own_bytes own = full_of(200 * mib);
   std::vector<pressure_history> histories;
   const memory_reading calm = reading_of(300 * mib);
@@ -247,7 +247,7 @@ TEST(all_levels, glitches_of_two_levels_one_after_the_other_confirm_nothing) {
   EXPECT_TRUE(decide_for_all(std::vector{calm, full}, own, defaults, histories).decision.purge);
 }
 
-TEST(all_levels, another_number_of_levels_begins_anew) {
+TEST(all_levels, a_changed_number_of_levels_resets_their_histories) {
   const own_bytes own = full_of(200 * mib);
   std::vector<pressure_history> histories;
   decide_for_all(std::vector{reading_of(960 * mib)}, own, defaults, histories);
@@ -257,7 +257,7 @@ TEST(all_levels, another_number_of_levels_begins_anew) {
   EXPECT_EQ(histories.size(), 2U);
 }
 
-TEST(level_to_show, is_the_one_with_least_room_left_while_nothing_is_short) {
+TEST(level_to_show, is_the_one_with_the_fewest_bytes_left_in_the_normal_tier) {
   const std::vector<memory_reading> levels{reading_of(2400 * mib, 24'000 * mib), // 10 % in use
                                            reading_of(5 * mib, 256 * mib)};      // 2 % in use
   EXPECT_EQ(level_to_show(levels, 0, pressure_tier::normal, defaults), 1U);
@@ -277,20 +277,20 @@ TEST(hold_limit, is_the_lowest_over_all_levels_not_the_fullest_ones) {
   EXPECT_EQ(hold_limit_of(levels, own), 62 * mib);
 }
 
-TEST(hold_limit, lets_stranded_free_room_stretch_it_a_little) {
+TEST(hold_limit, is_stretched_a_little_by_unused_free_blocks) {
   const own_bytes stranded{.held = 800 * mib, .content = 710 * mib};
   EXPECT_EQ(hold_limit_of({reading_of(800 * mib)}, stranded), 750 * mib);
   EXPECT_EQ(hold_limit_of({reading_of(800 * mib)}, stranded, pressure_tier::pressure), 730 * mib);
 }
 
-TEST(hold_limit, lets_content_grow_to_seventy_percent_beside_all_free_room) {
+TEST(hold_limit, lets_content_grow_to_seventy_percent_beside_all_free_blocks) {
   const own_bytes stranded{.held = 700 * mib, .content = 600 * mib};
   EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded), 800 * mib);
   EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded, pressure_tier::pressure), 800 * mib);
   EXPECT_EQ(hold_limit_of({reading_of(750 * mib)}, stranded), 750 * mib); // others have 50
 }
 
-TEST(hold_limit, keeps_away_from_the_emergency_mark_however_much_room_is_free) {
+TEST(hold_limit, stays_below_the_emergency_mark_however_many_blocks_are_free) {
   const own_bytes stranded{.held = 700 * mib, .content = 300 * mib};
   EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded), 900 * mib);
   EXPECT_EQ(hold_limit_of({reading_of(700 * mib)}, stranded, pressure_tier::emergency), 730 * mib);
@@ -306,7 +306,7 @@ TEST(growth_bounds, are_the_lowest_over_all_levels) {
   EXPECT_FALSE(bounds.holds_too_much);
 }
 
-TEST(growth_bounds, tell_when_the_stores_own_free_room_makes_memory_short) {
+TEST(growth_bounds, report_when_the_stores_own_free_blocks_make_memory_short) {
   EXPECT_TRUE(bounds_of_growth(std::vector{reading_of(760 * mib)},
                                {.held = 700 * mib, .content = 600 * mib}, defaults)
                   .holds_too_much);
@@ -314,13 +314,13 @@ TEST(growth_bounds, tell_when_the_stores_own_free_room_makes_memory_short) {
                    .holds_too_much);
 }
 
-TEST(hold_limit, never_lets_use_grow_past_the_emergency_mark) {
+TEST(hold_limit, never_lets_use_grow_beyond_the_emergency_mark) {
   // Others hold 94 %: the floor would allow 50 MiB, but only 10 are left to the mark.
   EXPECT_EQ(hold_limit_of({reading_of(940 * mib)}, {}), 10 * mib);
   EXPECT_EQ(hold_limit_of({reading_of(970 * mib)}, full_of(30 * mib)), 30 * mib);
 }
 
-TEST(hold_limit, is_never_zero_for_that_would_be_none) {
+TEST(hold_limit, is_never_zero_which_would_mean_none) {
   EXPECT_EQ(hold_limit_of({reading_of(limit)}, {}), 1U);
 }
 

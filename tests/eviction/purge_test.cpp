@@ -87,7 +87,7 @@ protected:
   evictor& evict = cache.evict;
 };
 
-TEST_P(growing_neighbour, pushes_use_to_the_limit_at_no_reading) {
+TEST_P(growing_neighbour, never_drives_use_to_the_limit) {
   fill();
   jumped_ns = now_ns();
   seen.clear();
@@ -226,7 +226,7 @@ protected:
   cache_alone cache{256 * mib};
 };
 
-TEST_F(evictor_under_a_quota, reads_memory_before_it_has_collected_all_that_has_expired) {
+TEST_F(evictor_under_a_quota, reads_memory_before_it_has_collected_all_expired_entries) {
   constexpr std::size_t count = 400'000;
   for (std::size_t i = 0; i < count; ++i) ASSERT_TRUE(put_number(cache.entries, i, 20, 1));
   cache.entries.advance_clock(2);

@@ -41,7 +41,7 @@ TEST_F(refused_memory, makes_puts_evict_the_oldest_instead_of_failing) {
   EXPECT_GE(fresh, 995U);
 }
 
-TEST_F(refused_memory, is_asked_for_again_seconds_later) {
+TEST_F(refused_memory, is_requested_again_seconds_later) {
   constexpr std::size_t value_bytes = 4000; // blocks are refused before the index is
   std::size_t number = 0;
   for (; number < 2'000; ++number) ASSERT_TRUE(put_number(entries, number, value_bytes));

@@ -26,7 +26,7 @@ struct lives {
 
 class short_lives_of_many_sizes : public testing::TestWithParam<lives> {};
 
-TEST_P(short_lives_of_many_sizes, cost_no_living_entry_below_the_mark) {
+TEST_P(short_lives_of_many_sizes, evict_no_living_entry_below_the_mark) {
   const lives p = GetParam();
   cache_alone cache(p.limit_mib * mib);
   std::mt19937_64 random{3}; // NOLINT(bugprone-random-generator-seed): repeatable
@@ -82,7 +82,7 @@ constexpr std::size_t fillings = 16;
 // What is evicted for a PUT of any size is old: what was put just before is still there.
 class endless_puts : public testing::TestWithParam<std::pair<std::uint64_t, std::size_t>> {};
 
-TEST_P(endless_puts, evict_nothing_that_was_put_lately) {
+TEST_P(endless_puts, evict_no_entry_that_was_put_lately) {
   const auto [limit_mib, most_bytes] = GetParam();
   cache_alone cache(limit_mib * mib);
   std::mt19937_64 random{4}; // NOLINT(bugprone-random-generator-seed): repeatable

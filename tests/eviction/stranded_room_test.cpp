@@ -38,7 +38,7 @@ protected:
   evictor& evict = cache.evict;
 };
 
-TEST_P(stranded_room, costs_no_entry_below_seventy_percent) {
+TEST_P(stranded_room, evicts_no_entry_below_seventy_percent) {
   const size_change p = GetParam();
   std::vector<std::size_t> numbers(p.small);
   for (std::size_t i = 0; i < p.small; ++i) {

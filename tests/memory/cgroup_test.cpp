@@ -41,7 +41,7 @@ TEST(own_group, is_absent_from_text_that_names_none) {
   }
 }
 
-TEST(cgroup_mounts, are_told_apart_by_type_and_controllers) {
+TEST(cgroup_mounts, are_distinguished_by_type_and_controllers) {
   const std::string_view text =
       "31 23 0:28 / /sys/fs/cgroup ro,nosuid - tmpfs tmpfs ro,mode=755\n"
       "32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
@@ -78,7 +78,7 @@ TEST(cgroup_mounts, are_not_taken_from_broken_lines) {
   }
 }
 
-TEST(group_directories, climb_from_the_own_group_to_the_mount_point) {
+TEST(group_directories, are_listed_from_the_own_group_up_to_the_mount_point) {
   EXPECT_THAT(group_directories({.root = "/", .point = "/sys/fs/cgroup"}, "/a/b"),
               ElementsAre("/sys/fs/cgroup/a/b", "/sys/fs/cgroup/a", "/sys/fs/cgroup"));
   EXPECT_THAT(group_directories({.root = "/", .point = "/cg"}, "/"), ElementsAre("/cg"));
@@ -103,7 +103,7 @@ TEST(group_directories, never_leave_the_mount) {
               ElementsAre("/cg/sibling", "/cg"));
 }
 
-TEST(find_groups, takes_the_mount_point_where_the_own_group_is_shown_nowhere) {
+TEST(find_groups, uses_the_mount_point_if_no_mount_shows_the_own_group) {
   const test::fake_root root;
   root.make_directory("/sys/fs/cgroup");
   const auto groups = find_groups("0::/\n", "1 2 0:3 /../.. /sys/fs/cgroup rw - cgroup2 c rw\n",
@@ -125,7 +125,7 @@ TEST(find_groups, prefers_the_mount_that_shows_more_levels) {
   EXPECT_EQ(groups[2].path, "/whole");
 }
 
-TEST(find_groups, leaves_out_directories_that_are_not_there) {
+TEST(find_groups, omits_missing_directories) {
   const test::fake_root root;
   root.make_directory("/cg/a");
   const auto groups =
@@ -148,7 +148,7 @@ TEST(memory_limit, is_a_plain_number_of_bytes) {
   EXPECT_EQ(parse_memory_limit("268435456\n"), 268435456U);
 }
 
-TEST(memory_limit, is_none_where_the_kernel_says_so) {
+TEST(memory_limit, is_none_if_the_kernel_reports_none) {
   for (const char* none :
        {"max\n", "max", "9223372036854771712\n", "9223372036854710272\n", "9223372036854775807\n",
         "18446744073709551615\n", "1152921504606846976\n"}) {

@@ -24,14 +24,14 @@ TEST(meminfo, use_is_what_is_not_available) {
   EXPECT_EQ(host->zswap_bytes, 0U);
 }
 
-TEST(meminfo, stands_in_for_a_missing_available_line) {
+TEST(meminfo, estimates_a_missing_available_line) {
   const auto host = parse_meminfo("MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\n"
                                   "Cached: 300 kB\nShmem: 100 kB\n");
   ASSERT_TRUE(host);
   EXPECT_EQ(host->used_bytes, (1000 - 100 - 50 - 200) * kib);
 }
 
-TEST(meminfo, sees_what_was_swapped_out_and_what_of_it_is_compressed_in_memory) {
+TEST(meminfo, reports_swapped_and_compressed_memory) {
   const auto host = parse_meminfo("MemTotal: 1000 kB\nMemAvailable: 100 kB\n"
                                   "SwapTotal: 500 kB\nSwapFree: 480 kB\n"
                                   "Zswap: 7 kB\nZswapped: 20 kB\n");
@@ -40,7 +40,7 @@ TEST(meminfo, sees_what_was_swapped_out_and_what_of_it_is_compressed_in_memory) 
   EXPECT_EQ(host->zswap_bytes, 7 * kib);
 }
 
-TEST(meminfo, says_nothing_where_the_text_says_nothing_usable) {
+TEST(meminfo, returns_nothing_for_unusable_text) {
   EXPECT_FALSE(parse_meminfo(""));
   EXPECT_FALSE(parse_meminfo("MemTotal: 0 kB\nMemAvailable: 0 kB\n"));
   EXPECT_FALSE(parse_meminfo("MemTotal: 1000 kB\n"));
@@ -49,7 +49,7 @@ TEST(meminfo, says_nothing_where_the_text_says_nothing_usable) {
   EXPECT_FALSE(parse_meminfo("MemTotal: -5 kB\nMemAvailable: 1 kB\n"));
 }
 
-TEST(meminfo, more_available_than_there_is_means_nothing_is_used) {
+TEST(meminfo, more_available_than_total_means_no_use) {
   const auto host = parse_meminfo("MemTotal: 1000 kB\nMemAvailable: 2000 kB\n");
   ASSERT_TRUE(host);
   EXPECT_EQ(host->used_bytes, 0U);
@@ -63,14 +63,14 @@ TEST(machine_memory, is_what_sysinfo_reports) {
   EXPECT_LT(machine.free_bytes, machine.total_bytes);
 }
 
-TEST(machine_memory, counts_as_used_by_others_what_is_not_free_up_to_half_of_it) {
+TEST(machine_memory, counts_what_is_not_free_as_used_by_others_up_to_half_of_it) {
   EXPECT_EQ(estimate_used_bytes({.total_bytes = 1000, .free_bytes = 900}, 20), 100U);
   EXPECT_EQ(estimate_used_bytes({.total_bytes = 1000, .free_bytes = 30}, 20), 520U);
   EXPECT_EQ(estimate_used_bytes({.total_bytes = 1000, .free_bytes = 30}, 600), 970U);
   EXPECT_EQ(estimate_used_bytes({}, 20), 0U);
 }
 
-TEST(process_status, tells_what_is_resident_and_what_was_swapped_out) {
+TEST(process_status, reports_resident_and_swapped_memory) {
   const auto own = parse_process_status("Name:\tkeyvalue-cache\nVmPeak:\t  9000 kB\n"
                                         "VmRSS:\t    4096 kB\nRssAnon:\t 2048 kB\n"
                                         "VmSwap:\t     12 kB\n");

@@ -122,7 +122,7 @@ TEST(memory_monitor, v1_takes_the_limit_of_an_ancestor_that_is_not_visible) {
   EXPECT_EQ(reading.used_bytes, 90000000U);
 }
 
-TEST(memory_monitor, v1_without_any_limit_leaves_the_host_to_decide) {
+TEST(memory_monitor, v1_without_any_limit_leaves_the_hosts_limit) {
   const fake_root root{
       {"/proc/meminfo", host_quarter_full},
       {"/proc/self/cgroup", "4:memory:/\n"},
@@ -252,7 +252,7 @@ TEST(memory_monitor, a_limit_that_never_could_be_read_is_none) {
   }
 }
 
-TEST(memory_monitor, files_that_a_kernel_does_not_have_are_not_missed) {
+TEST(memory_monitor, does_not_require_files_that_some_kernels_lack) {
   const fake_root root{
       {"/proc/meminfo", host_quarter_full},
       {"/proc/self/cgroup", "0::/a\n"},
@@ -264,7 +264,7 @@ TEST(memory_monitor, files_that_a_kernel_does_not_have_are_not_missed) {
   EXPECT_EQ(fullest(root).used_bytes, 7000000000U);
 }
 
-TEST(memory_monitor, garbled_membership_and_mounts_leave_the_host_to_decide) {
+TEST(memory_monitor, garbled_membership_and_mounts_leave_the_hosts_limit) {
   for (const std::string_view garble : {"", "\n\n", ":::", "0::/a", "\xff\xff\xff"}) {
     const fake_root root{{"/proc/meminfo", host_quarter_full},
                          {"/proc/self/cgroup", garble},
@@ -273,7 +273,7 @@ TEST(memory_monitor, garbled_membership_and_mounts_leave_the_host_to_decide) {
   }
 }
 
-TEST(memory_monitor, sees_a_limit_that_changes_between_two_reads) {
+TEST(memory_monitor, reads_a_limit_that_changes_between_two_reads) {
   const fake_root root{
       {"/proc/meminfo", host_quarter_full},
       {"/proc/self/cgroup", "0::/a\n"},
@@ -303,7 +303,7 @@ TEST(memory_monitor, follows_the_process_into_another_group_within_ten_reads) {
   EXPECT_EQ(monitor.read(0).fullest_level().source, "cgroup v2 /sys/fs/cgroup/b");
 }
 
-TEST(memory_monitor, the_operators_limit_counts_what_this_process_has) {
+TEST(memory_monitor, the_operators_limit_counts_the_resident_memory_of_this_process) {
   const fake_root root{{"/proc/meminfo", host_quarter_full},
                        {"/proc/self/status", "VmRSS:\t  460800 kB\nVmSwap:\t    1024 kB\n"}};
   auto monitor = monitor_of(root, 512 * mib);
@@ -434,7 +434,7 @@ protected:
   };
 };
 
-TEST_F(memory_monitor_failing, a_limit_that_is_set_when_no_descriptor_is_left_is_obeyed) {
+TEST_F(memory_monitor_failing, a_limit_set_when_no_descriptor_is_left_is_read) {
   write_v2_group(root, "/sys/fs/cgroup/a", "150000000\n", "max\n");
   auto monitor = monitor_of(root);
   EXPECT_EQ(monitor.read(0).fullest_level().source, "host");
@@ -471,7 +471,7 @@ TEST_F(memory_monitor_failing, a_group_whose_mount_is_hidden_stays_in_force) {
     ASSERT_EQ(monitor.read(0).fullest_level().limit_bytes, 200000000U) << reads;
 }
 
-TEST_F(memory_monitor_failing, a_limit_once_known_outlives_its_file) {
+TEST_F(memory_monitor_failing, keeps_a_known_limit_if_its_file_disappears) {
   write_v2_group(root, "/sys/fs/cgroup/a", "900\n", "max\n");
   test::vanishing_file limit(1000);
   root.link("/sys/fs/cgroup/a/memory.max", limit.path());
@@ -490,7 +490,7 @@ TEST_F(memory_monitor_failing, a_limit_once_known_outlives_its_file) {
   EXPECT_EQ(monitor.read(0).fullest_level().limit_bytes, 950U);
 }
 
-TEST_F(memory_monitor_failing, a_limit_once_known_outlives_garble_and_ends_with_max) {
+TEST_F(memory_monitor_failing, keeps_a_known_limit_through_garbled_text_until_it_reads_max) {
   write_v2_group(root, "/sys/fs/cgroup/a", "150000000\n", "200000000\n");
   auto monitor = monitor_of(root);
   monitor.read(0);
@@ -502,7 +502,8 @@ TEST_F(memory_monitor_failing, a_limit_once_known_outlives_garble_and_ends_with_
   EXPECT_EQ(monitor.read(0).fullest_level().source, "host");
 }
 
-TEST_F(memory_monitor_failing, use_that_cannot_be_read_is_what_others_had_and_the_cache_has_now) {
+TEST_F(memory_monitor_failing,
+       estimates_unreadable_use_from_the_others_last_use_and_the_caches_own_bytes) {
   write_v2_group(root, "/sys/fs/cgroup/a", "1000\n", "100000\n");
   test::vanishing_file use(700);
   root.link("/sys/fs/cgroup/a/memory.current", use.path());
@@ -518,7 +519,7 @@ TEST_F(memory_monitor_failing, use_that_cannot_be_read_is_what_others_had_and_th
   EXPECT_EQ(used(0), 400U);
 }
 
-TEST_F(memory_monitor_failing, use_that_never_could_be_read_is_that_of_the_next_outer_level) {
+TEST_F(memory_monitor_failing, estimates_use_that_was_never_read_from_the_next_outer_level) {
   write_v2_group(root, "/sys/fs/cgroup/a", "what?\n", "200000000\n");
   write_v2_group(root, "/sys/fs/cgroup", "120000000\n", "900000000\n");
   EXPECT_EQ(fullest(root).source, "cgroup v2 /sys/fs/cgroup/a");
@@ -528,7 +529,7 @@ TEST_F(memory_monitor_failing, use_that_never_could_be_read_is_that_of_the_next_
   EXPECT_EQ(fullest(root).used_bytes, 200000000U);
 }
 
-TEST_F(memory_monitor_failing, a_host_once_known_outlives_its_file) {
+TEST_F(memory_monitor_failing, keeps_a_known_host_if_its_file_disappears) {
   auto monitor = monitor_of(root);
   monitor.read(100 * mib);
   root.write("/proc/meminfo", "");
@@ -539,7 +540,7 @@ TEST_F(memory_monitor_failing, a_host_once_known_outlives_its_file) {
   EXPECT_EQ(report.fullest_level().used_bytes, 2050 * mib);
 }
 
-TEST(memory_monitor, goes_by_sysinfo_where_nothing_can_be_read_and_says_so_once) {
+TEST(memory_monitor, uses_sysinfo_if_no_level_can_be_read_and_reports_it_once) {
   const fake_root root;
   auto monitor = monitor_of(root);
   const memory_report first = monitor.read(123);
@@ -556,7 +557,7 @@ TEST(memory_monitor, goes_by_sysinfo_where_nothing_can_be_read_and_says_so_once)
   EXPECT_FALSE(monitor.read(125).estimated);
 }
 
-TEST(memory_monitor, goes_by_its_own_bytes_and_the_operators_limit_where_nothing_can_be_read) {
+TEST(memory_monitor, uses_its_own_bytes_and_the_operators_limit_if_no_level_can_be_read) {
   const fake_root root;
   auto limited = monitor_of(root, 64 * mib);
   const memory_report& report = limited.read(5);
@@ -566,7 +567,7 @@ TEST(memory_monitor, goes_by_its_own_bytes_and_the_operators_limit_where_nothing
 }
 
 // What a procfs that is mounted with subset=pid has: no meminfo, but everything of the process.
-TEST(memory_monitor, goes_by_sysinfo_where_only_processes_are_visible) {
+TEST(memory_monitor, uses_sysinfo_if_only_processes_are_visible) {
   const fake_root root{{"/proc/self/status", "VmRSS: 4096 kB\n"},
                        {"/proc/self/cgroup", "0::/a\n"},
                        {"/proc/self/mountinfo", v2_mount}};
@@ -593,7 +594,7 @@ TEST(memory_monitor, no_limit_exceeds_the_machine_where_the_host_cannot_be_read)
   EXPECT_EQ(report.levels.back().source, "sysinfo"); // and not the operator's limit
 }
 
-TEST(memory_monitor, keeps_to_the_limit_that_was_set_where_the_process_cannot_be_read) {
+TEST(memory_monitor, keeps_the_configured_limit_if_the_process_cannot_be_read) {
   const fake_root root{{"/proc/meminfo", host_quarter_full},
                        {"/proc/self/status", "VmRSS: many kB\n"}};
   auto monitor = monitor_of(root, 64 * mib);
@@ -604,7 +605,7 @@ TEST(memory_monitor, keeps_to_the_limit_that_was_set_where_the_process_cannot_be
   EXPECT_EQ(report.fullest_level().limit_bytes, 64 * mib);
 }
 
-TEST(memory_monitor, reads_this_very_machine) {
+TEST(memory_monitor, reads_this_machine) {
   memory_monitor monitor({});
   const memory_report& report = monitor.read(0);
   EXPECT_FALSE(report.estimated);

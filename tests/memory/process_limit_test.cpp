@@ -36,7 +36,7 @@ TEST(process_limit, is_found_in_the_pids_hierarchy_of_v1) {
   EXPECT_EQ(limit->most, 5U);
 }
 
-TEST(process_limit, is_none_where_there_is_none_or_nothing_can_be_read) {
+TEST(process_limit, is_none_if_there_is_none_or_it_cannot_be_read) {
   EXPECT_FALSE(read_process_limit(test::fake_root{}.path()));
   const test::fake_root root{
       {"/proc/self/cgroup", "0::/app\n"},

@@ -30,7 +30,7 @@ TEST(reread_file, reads_content_longer_than_its_first_buffer) {
   EXPECT_EQ(text, content);
 }
 
-TEST(reread_file, stops_reading_a_file_without_end) {
+TEST(reread_file, stops_reading_an_endless_file) {
   reread_file file("/dev/zero");
   std::string text;
   ASSERT_TRUE(file.read(text));
@@ -48,7 +48,7 @@ TEST(reread_file, finds_a_file_that_appears_later) {
   EXPECT_EQ(text, "here");
 }
 
-TEST(reread_file, says_so_where_the_path_is_a_directory) {
+TEST(reread_file, reports_a_path_that_is_a_directory) {
   const test::fake_root root;
   root.make_directory("/dir");
   reread_file file(root.path() + "/dir");
@@ -56,7 +56,7 @@ TEST(reread_file, says_so_where_the_path_is_a_directory) {
   EXPECT_FALSE(file.read(text));
 }
 
-TEST(reread_file, goes_on_reading_when_no_descriptor_is_left) {
+TEST(reread_file, keeps_reading_when_no_descriptor_is_left) {
   const test::fake_root root{{"/value", "1\n"}};
   reread_file file(root.path() + "/value");
   std::string text;

