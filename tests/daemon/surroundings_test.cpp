@@ -453,16 +453,15 @@ TEST(program, ends_with_a_message_if_the_stack_is_too_small) {
 
 #endif
 
-// ---- inherited children
-// --------------------------------------------------------------------------
+// ---- inherited children -------------------------------------------------------------------------
 
 // Starts a process whose parent ends immediately, and that ends when `pipe` is closed. Its number
-// is written to `told`.
-void leave_an_orphan(int pipe, int told) {
+// is written to `number_to`.
+void leave_an_orphan(int pipe, int number_to) {
   if (fork() != 0) return;
   if (fork() != 0) _exit(0);
   const pid_t self = getpid();
-  [[maybe_unused]] const ssize_t written = write(told, &self, sizeof(self));
+  [[maybe_unused]] const ssize_t written = write(number_to, &self, sizeof(self));
   char byte = 0;
   [[maybe_unused]] const ssize_t got = read(pipe, &byte, 1);
   _exit(0);

@@ -107,7 +107,7 @@ class Peer:
     def request(self, text, statuses, pieces=1, bodiless=False):
         self.send(text, pieces)
         got = self.read_reply(bodiless)
-        assert got in statuses, f"{text[:200]!r} was responses by {got}"
+        assert got in statuses, f"{text[:200]!r} got {got}"
 
     def ends(self):
         try:
@@ -299,7 +299,7 @@ def run(name, program, logs):
     errors = int(re.search(r"ERROR SUMMARY: (\d+) errors", text)[1])
     lost = {kind: int(size.replace(",", "")) for kind, size in re.findall(r"(definitely|indirectly|possibly) lost: ([\d,]+) bytes", text)}
     heap = re.search(r"total heap usage: ([\d,]+) allocs, ([\d,]+) frees", text)
-    print(f"{name}: {sum(responses.values()) - before:,} answers, {heap[1]} allocations, {heap[2]} freed, {errors} errors, "
+    print(f"{name}: {sum(responses.values()) - before:,} responses, {heap[1]} allocations, {heap[2]} freed, {errors} errors, "
           + (", ".join(f"{size:,} bytes {kind} lost" for kind, size in lost.items()) or "no memory left"), flush=True)
     if errors or lost.get("definitely") or lost.get("indirectly"):
         print(text)
@@ -310,8 +310,8 @@ def run(name, program, logs):
 def main():
     program, logs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
     found = [problem for name in CASES if (problem := run(name, program, logs))]
-    print(f"answers by status: {', '.join(f'{status}: {count:,}' for status, count in sorted(responses.items()))}")
-    print("\n".join(found) if found else f"{sum(responses.values()):,} requests responses, memcheck found nothing")
+    print(f"responses by status: {', '.join(f'{status}: {count:,}' for status, count in sorted(responses.items()))}")
+    print("\n".join(found) if found else f"{sum(responses.values()):,} responses, memcheck found nothing")
     sys.exit(1 if found else 0)
 
 

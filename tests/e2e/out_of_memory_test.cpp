@@ -1,7 +1,7 @@
 // The program without further memory from the kernel: each request gets a response or a closed
 // connection, and only a signal ends the program.
 //
-// tests/http/server_allocation_test.cpp lets each allocation of the server fail separately. Here it
+// tests/server/server_allocation_test.cpp fails each allocation of the server separately. Here it
 // is the whole program, with the pages, tokens and logs of other layers.
 #include <gtest/gtest.h>
 
