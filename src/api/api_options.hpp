@@ -1,4 +1,4 @@
-// What an operator can set about the API: what requests may be, and what they may do.
+// The operator's options of the API: the limits of requests and their permissions.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct api_options {
   // Whether POST /flush is allowed to anyone who may write. A read-write token always may.
   bool enable_flush = false;
 
-  // Host names (without port) that a request may be addressed to; empty means any. Against DNS
+  // Host names (without port) that a request may name; empty means any. Protects against DNS
   // rebinding.
   std::vector<std::string> allowed_hosts;
 };

@@ -36,7 +36,7 @@ endpoint_table::endpoint_table(const endpoint_set& set)
     : set_(set), operations_(observe::common_operations.begin(), observe::common_operations.end()) {
   std::size_t count = 0;
   for (const endpoint_group* group : set.groups) count += group->size();
-  routes_.reserve(count); // pointers to them stay good
+  routes_.reserve(count); // pointers to them stay valid
   for (const endpoint_group* group : set.groups)
     for (const endpoint& each : *group) add(each);
   for (route& each : routes_) {

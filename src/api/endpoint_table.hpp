@@ -1,7 +1,8 @@
-// The endpoints of a service, by path and method, with what follows from their descriptors.
+// The endpoints of a service, by path and method, and everything derived from their descriptors.
 //
-// Thread-safety: immutable. Ownership: the descriptors outlive the table, and the table everything
-// that refers to a route.
+// Thread-safety: immutable.
+// Ownership: the descriptors outlive the table; the table outlives everything that refers to a
+// route.
 #pragma once
 
 #include <array>
@@ -26,9 +27,9 @@ struct endpoint_set {
 
 extern const endpoint_set product_endpoints;
 
-// What a request is answered by, and counted and logged under.
+// The endpoint that answers a request, and the names it is counted and logged under.
 struct route {
-  const endpoint* to = nullptr; // null where no endpoint answers it: OPTIONS, unknown paths
+  const endpoint* to = nullptr; // null if no endpoint answers it: OPTIONS, unknown paths
   std::string_view path;        // the endpoint's, with the variable's name; empty for unknown ones
   observe::operation_id operation = observe::unread_operation;
   std::size_t variable_at = std::string_view::npos; // offset of the path's variable
@@ -51,8 +52,8 @@ struct resource {
 
 class endpoint_table {
 public:
-  // Throws std::invalid_argument where descriptors contradict each other or a path has no proper
-  // form, and std::bad_alloc.
+  // Throws std::invalid_argument if descriptors contradict each other or a path is malformed, and
+  // std::bad_alloc.
   explicit endpoint_table(const endpoint_set& set);
   endpoint_table(const endpoint_table&) = delete;
   endpoint_table& operator=(const endpoint_table&) = delete;
@@ -60,7 +61,7 @@ public:
   // Null if there is no such path. A path without variable is preferred to one with.
   const resource* find(std::string_view path) const noexcept;
 
-  // Under which a refusal of a request for this path is counted.
+  // The route under which a refusal of a request for this path is counted.
   const route& route_of(std::string_view path) const noexcept;
 
   static const route& unknown() noexcept;  // paths that do not exist
@@ -78,7 +79,7 @@ private:
 
   const endpoint_set& set_;
   std::vector<route> routes_;
-  std::deque<resource> resources_; // pointers to them stay good
+  std::deque<resource> resources_; // pointers to them stay valid
   std::vector<observe::operation_info> operations_;
   std::string allow_all_;
 };

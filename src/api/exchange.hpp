@@ -1,4 +1,4 @@
-// One request on its way to its reply, and what a handler may use to make it.
+// A request, its response in progress, and everything that a handler may use.
 #pragma once
 
 #include <atomic>
@@ -28,19 +28,17 @@ inline constexpr std::uint8_t no_content_slot = observe::status_slot(204);
 inline constexpr std::uint8_t not_modified_slot = observe::status_slot(304);
 inline constexpr std::uint8_t not_found_slot = observe::status_slot(404);
 
-// A page made by somebody who knows no HTTP. Called from every worker at the same time; it may
-// throw std::bad_alloc only.
+// Writes a page. Called from every worker concurrently; may throw std::bad_alloc only.
 using page_source = std::function<std::string()>;
 
-// What the endpoints need of others beside the cache. An empty page_source is a path that is not
-// there.
+// The services of other layers that endpoints use. The path of an empty page_source does not exist.
 struct api_services {
-  const token_authorizer* authorization = nullptr; // nullptr: everybody may do everything
+  const token_authorizer* authorization = nullptr; // nullptr: everyone may do everything
   page_source stats;                               // JSON
   page_source metrics;                             // Prometheus text
 };
 
-// What all workers share. Owned by the server; outlives them.
+// The state that all workers share. The server owns it; it outlives them.
 struct shared_state {
   cache& store;
   const coarse_clock& clock;
@@ -51,7 +49,7 @@ struct shared_state {
   const std::atomic<bool>& draining;
 };
 
-// One per worker, used by its thread only.
+// A worker's state for its handlers, used on its thread only.
 struct handler_context {
   handler_context(const shared_state& with, observe::worker_counters& count_in)
       : shared(with),
@@ -66,10 +64,10 @@ struct handler_context {
   body_scratch body;
   std::string query; // scratch of find_key
 
-  // Requests of the batch under way that reached the store; their latency is taken for all of them.
+  // Requests of the current batch that reached the store. Their latency is measured together.
   std::size_t batch_gets = 0;
   std::size_t batch_puts = 0;
-  // The time of the batch on shared.clock, once a request of it has asked for it.
+  // The time of the batch on shared.clock, if a request of it has needed it.
   std::optional<std::uint64_t> batch_ns;
 };
 
@@ -79,9 +77,9 @@ struct exchange {
   output_buffer& out;
   handler_context& context;
 
-  // What the connection counts and logs once the response is written. The router sets the route;
-  // who writes a response other than 200 sets its status, as observe::status_slot(): the constant
-  // ones cost nothing that way.
+  // The connection counts and logs these when the response is written. The router sets the route;
+  // the writer of a response other than 200 sets its status, as observe::status_slot(), which is
+  // computed at compile time for a constant.
   const route* to = &endpoint_table::unread();
   std::uint8_t status_slot = ok_slot;
 
@@ -94,7 +92,7 @@ struct exchange {
 // Writes the refusal; the only way to refuse.
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields = {});
 
-// Responds 200 with a text, or with a page; 404 where there is no such page.
+// Responds 200 with a text, or with a page; 404 if there is no such page.
 handled show(exchange& x, std::string_view content_type, std::string_view body,
              std::string_view cache_fields = no_store_field);
 handled show(exchange& x, std::string_view content_type, const page_source& page);

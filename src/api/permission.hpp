@@ -1,11 +1,12 @@
-// What a client may do.
+// The permissions of clients.
 #pragma once
 
 #include <cstdint>
 
 namespace kvcache::http {
 
-// What a request needs, or what its token grants. Ordered: each level includes those before it.
+// The permission that a request needs, or that its token grants. Each level includes those before
+// it.
 enum class permission : std::uint8_t { none, read, write };
 
 } // namespace kvcache::http

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "http/ascii.hpp"
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
 
@@ -15,8 +16,6 @@ namespace kvcache::http {
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-
-constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 constexpr bool is_space(char c) noexcept {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r'; // RFC 8259 §2, nothing else
@@ -34,9 +33,9 @@ struct members {
 
 // ---- the fast readers ----------------------------------------------------------------
 
-// Goes from `at` to the first quote, backslash or control character, which `end` bounds; `seen`
-// gets the OR of all bytes on the way (and perhaps some behind), for what is not ASCII. Null if
-// there is none. REQUIRES: a whole word before `end` may be read.
+// Finds the first quote, backslash or control character from `at` on; null if there is none. `seen`
+// gets the OR of all bytes before it (and perhaps some behind), to detect bytes that are not ASCII.
+// REQUIRES: a whole word before `end` may be read.
 const char* find_special(const char* at, const char* end, std::uint64_t& seen) noexcept {
   if constexpr (swar::first_is_lowest) {
     for (; end - at >= static_cast<std::ptrdiff_t>(swar::word_bytes); at += swar::word_bytes) {
@@ -61,7 +60,7 @@ const char* find_special(const char* at, const char* end, std::uint64_t& seen) n
   return nullptr;
 }
 
-// What stands around key and value in the texts that most clients write.
+// The text around key and value as most clients write it.
 struct compact_shape {
   static constexpr std::string_view start = R"({"key":")";
   static constexpr std::string_view middle = R"(","value":")";
@@ -71,8 +70,8 @@ struct spaced_shape { // Python's json.dumps, for one
   static constexpr std::string_view middle = R"(", "value": ")";
 };
 
-// Reads a body that is to the byte of such a shape, key first, value second, nothing else. Steps
-// aside (false) like the next one.
+// Reads a body of exactly such a shape, key first, value second, nothing else. Else declines
+// (false).
 template <class Shape>
 bool read_exact_shape(std::string_view text, members& out) noexcept {
   constexpr std::string_view finish = R"("})";
@@ -95,9 +94,9 @@ bool read_exact_shape(std::string_view text, members& out) noexcept {
   return (seen & swar::high_bits) == 0 || (utf8::is_valid(out.key) && utf8::is_valid(out.value));
 }
 
-// Reads the ordinary shape: an object with any of our members, each at most once, no escapes, no
-// other members. Every function steps aside (false, nullptr) at the first byte that is not
-// ordinary, right or wrong; the careful reader then starts again from the beginning.
+// Reads the ordinary shape: an object with any of the known members, each at most once, no escapes,
+// no other members. Every function declines (false) at the first byte that is not ordinary, valid
+// or not; the careful reader then starts from the beginning.
 class plain_reader {
 public:
   explicit plain_reader(std::string_view text) noexcept
@@ -151,7 +150,7 @@ private:
     constexpr int most_digits = 9;
     std::uint32_t seconds = 0;
     int digits = 0;
-    for (; at_ != end_ && *at_ >= '0' && *at_ <= '9'; ++at_) {
+    for (; at_ != end_ && is_decimal(*at_); ++at_) {
       if (++digits > most_digits || (digits == 1 && *at_ == '0')) return false;
       seconds = seconds * 10 + static_cast<std::uint32_t>(*at_ - '0');
     }
@@ -172,7 +171,7 @@ std::size_t number_bytes(std::string_view text) noexcept {
   const auto here = [&](char c) { return at < text.size() && text[at] == c; };
   const auto skip_digits = [&] {
     const std::size_t first = at;
-    while (at < text.size() && is_digit(text[at])) ++at;
+    while (at < text.size() && is_decimal(text[at])) ++at;
     return at != first;
   };
   if (here('-')) ++at;
@@ -207,7 +206,7 @@ std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcep
   bool fraction = false;
   std::size_t at = 0;
   for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
-    if (!is_digit(text[at])) {
+    if (!is_decimal(text[at])) {
       fraction = true;
       continue;
     }
@@ -226,7 +225,7 @@ std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcep
   if (at != text.size()) {
     ++at;
     const bool negative = text[at] == '-';
-    if (!is_digit(text[at])) ++at;
+    if (!is_decimal(text[at])) ++at;
     constexpr std::int64_t endless = std::int64_t{1} << 48; // more than a body has digits
     std::int64_t exponent = 0;
     for (; at < text.size(); ++at) exponent = std::min(exponent * 10 + (text[at] - '0'), endless);
@@ -239,8 +238,8 @@ std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcep
   return std::chrono::seconds(digits);
 }
 
-// nlohmann stops at a number that no double can hold. Puts -1 (which no member of ours may be) in
-// the place of each, and blanks behind it, so that all else stays where it was.
+// nlohmann stops at a number that no double can hold. Replaces each by -1 (no valid value of a
+// known member) and spaces, so that everything else keeps its place.
 std::string without_unbounded_numbers(std::string_view text) {
   constexpr std::string_view stand_in = "-1";
   std::string copy(text);
@@ -268,7 +267,7 @@ std::string without_unbounded_numbers(std::string_view text) {
 enum class body_kind : std::uint8_t { put, erase };
 
 // Receives the events of nlohmann's SAX parser, which neither recurses nor builds a document. Keeps
-// our members of the outermost object, looks past everything else, stops at the first fault.
+// the known members of the outermost object, ignores everything else, stops at the first fault.
 class member_collector final : public nlohmann::json_sax<nlohmann::json> {
 public:
   member_collector(body_kind kind, body_scratch& scratch, members& out) noexcept
@@ -289,7 +288,7 @@ public:
     return true;
   }
 
-  // Also what is whole but written with a fraction or an exponent, or has too many digits.
+  // Includes whole numbers written with a fraction or an exponent, or with too many digits.
   bool number_float(number_float_t, const string_t& text) override {
     if (!ours(member::ttl)) return other_value();
     out_.ttl = whole_seconds(text);
@@ -345,7 +344,7 @@ private:
 
   bool ours(member wanted) const noexcept { return depth_ == 1 && member_ == wanted; }
 
-  // A value of a type that none of our members has.
+  // A value of a type that no known member has.
   bool other_value() noexcept {
     if (depth_ == 0) return refuse(fault::not_an_object);
     if (ours(member::key)) return refuse(fault::key_not_a_string);
@@ -390,7 +389,7 @@ refusal collect(std::string_view text, body_kind kind, body_scratch& scratch, me
 
 refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scratch, members& out) {
   if (std::all_of(text.begin(), text.end(), is_space)) return {fault::empty_body};
-  // nlohmann skips the one and takes the other for the end of the text.
+  // nlohmann skips the former and takes the latter for the end of the text.
   if (text.starts_with(byte_order_mark)) return {fault::byte_order_mark};
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
     return {fault::invalid_json, nul + 1};

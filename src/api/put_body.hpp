@@ -7,8 +7,8 @@
 // in any order, each at most once; other members are ignored.
 //
 // Two readers: a strict single pass for the ordinary shape (no escapes, no other members), and
-// nlohmann's SAX parser for all the rest. The first accepts or steps aside, it never refuses; so
-// there is one place where refusals come from. That both agree is held by a differential fuzz test.
+// nlohmann's SAX parser for everything else. The first accepts or declines, so that all refusals
+// come from the second. A differential fuzz test verifies that both agree.
 #pragma once
 
 #include <chrono>
@@ -30,8 +30,8 @@ struct put_body {
   friend bool operator==(const put_body&, const put_body&) = default;
 };
 
-// Where decoded strings are kept when they differ from the text. One per thread is enough: what
-// points into it is used up before the next body is read. Keeps its memory from call to call.
+// Memory for decoded strings that differ from the text, kept between calls. One per thread: views
+// into it are valid until the next body is read.
 struct body_scratch {
   std::string key;
   std::string value;
@@ -46,8 +46,8 @@ refusal parse_delete_body(std::string_view text, const http_limits& limits, body
                           std::string_view& key);
 
 namespace detail {
-// The two readers by themselves, for the tests that hold them against each other. The fast one
-// returns false where it steps aside.
+// The two readers by themselves, for the tests that compare them. The fast one returns false if it
+// declines.
 bool read_plain_put_body(std::string_view text, put_body& out) noexcept;
 refusal read_any_put_body(std::string_view text, body_scratch& scratch, put_body& out);
 } // namespace detail

@@ -32,7 +32,7 @@ fault check_body(const request& asked, body_use taken) noexcept {
   return taken == body_use::required ? fault::length_required : fault::none;
 }
 
-// What the head alone decides.
+// The decision that the head alone allows.
 struct verdict {
   fault why = fault::none;
   const resource* at = nullptr; // null for unknown_path only
@@ -71,9 +71,9 @@ bool is_served_when_full(const endpoint_table& endpoints, const request& asked) 
   return found != nullptr && found->to->served_when_full;
 }
 
-// A verdict rests on the head alone and on options that do not change, but for the tokens: what was
-// granted with others is judged anew. The generation is read first: a grant may be remembered for
-// an older one than that of the tokens checked, never for a newer one.
+// A verdict depends on the head, on constant options, and on the tokens: with another generation of
+// tokens it is made again. The generation is read first, so that a grant may be noted for an older
+// one than that of the tokens checked, never for a newer one.
 handled dispatch(exchange& x) {
   grant* const granted = x.asked.granted;
   const std::uint64_t generation = x.context.tokens.generation();

@@ -1,19 +1,19 @@
-// From a request's head to the handler of its endpoint, with everything that is checked before: the
-// path, the method, the host, the origin of a browser's page, the token, the body's framing.
+// Routes a request to the handler of its endpoint, after checking the path, the method, the host,
+// the origin of a browser's page, the token, and the body's framing.
 #pragma once
 
 #include "api/exchange.hpp"
 
 namespace kvcache::http {
 
-// Whether the request is served over the connection limit, too.
+// Whether the request is served to connections over the connection limit, too.
 bool is_served_when_full(const endpoint_table& endpoints, const request& asked) noexcept;
 
-// Answers one request. Throws only std::bad_alloc, and then nothing was appended.
+// Answers one request. Throws std::bad_alloc only; nothing is appended then.
 handled dispatch(exchange& x);
 
-// The same for a request of which only the head is there, its peer waiting to be told to send the
-// body: refuses it and returns true if dispatch() would refuse it whatever the body. Throws alike.
+// For a request whose peer waits for "100 Continue": refuses it and returns true if dispatch()
+// would refuse it whatever the body. Throws alike.
 bool refuse_by_head(exchange& x);
 
 } // namespace kvcache::http

@@ -1,6 +1,7 @@
 #include "http/fault.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace kvcache::http {
 namespace {
@@ -23,8 +24,8 @@ constexpr std::string_view retry_soon = "Retry-After: 1\r\n";
 constexpr std::string_view take_uncoded = "Accept-Encoding: identity\r\n"; // RFC 9110 §12.5.3
 constexpr std::string_view ask_for_token = "WWW-Authenticate: Bearer\r\n";
 
-// In the order of the enumeration. What makes the end of a request uncertain closes the connection
-// (RFC 9112 §9.6, §11.2); what is wrong inside a request that was read whole does not.
+// In the order of the enumeration. A fault closes the connection if it makes the end of the request
+// uncertain (RFC 9112 §9.6, §11.2).
 constexpr std::array<row, fault_count> rows{{
     {fault::none, "none", 500, close, "There was no fault."},
 
@@ -171,12 +172,36 @@ constexpr std::array<row, fault_count> rows{{
      "The server failed to handle this request."},
 }};
 
+constexpr auto phrases =
+    std::to_array<std::pair<unsigned, std::string_view>>({{200, "OK"},
+                                                          {204, "No Content"},
+                                                          {304, "Not Modified"},
+                                                          {400, "Bad Request"},
+                                                          {401, "Unauthorized"},
+                                                          {403, "Forbidden"},
+                                                          {404, "Not Found"},
+                                                          {405, "Method Not Allowed"},
+                                                          {408, "Request Timeout"},
+                                                          {411, "Length Required"},
+                                                          {412, "Precondition Failed"},
+                                                          {413, "Content Too Large"},
+                                                          {414, "URI Too Long"},
+                                                          {415, "Unsupported Media Type"},
+                                                          {417, "Expectation Failed"},
+                                                          {421, "Misdirected Request"},
+                                                          {431, "Request Header Fields Too Large"},
+                                                          {500, "Internal Server Error"},
+                                                          {501, "Not Implemented"},
+                                                          {503, "Service Unavailable"},
+                                                          {505, "HTTP Version Not Supported"},
+                                                          {507, "Insufficient Storage"}});
+
 constexpr bool in_order() {
   for (std::size_t i = 0; i < rows.size(); ++i)
     if (static_cast<std::size_t>(rows[i].code) != i) return false;
   return true;
 }
-static_assert(max_ttl_s == 315'360'000, "the message of bad_ttl tells the number");
+static_assert(max_ttl_s == 315'360'000, "the message of bad_ttl contains the number");
 static_assert(in_order(), "one row for each fault, in the order of the enumeration");
 
 std::string with_number(std::string_view message, std::size_t number) {
@@ -212,54 +237,9 @@ fault_table::fault_table(const http_limits& limits) {
 std::string_view name_of(fault code) noexcept { return rows[static_cast<std::size_t>(code)].name; }
 
 std::string_view reason_phrase(unsigned status) noexcept {
-  switch (status) {
-  case 200:
-    return "OK";
-  case 204:
-    return "No Content";
-  case 304:
-    return "Not Modified";
-  case 400:
-    return "Bad Request";
-  case 401:
-    return "Unauthorized";
-  case 403:
-    return "Forbidden";
-  case 404:
-    return "Not Found";
-  case 405:
-    return "Method Not Allowed";
-  case 408:
-    return "Request Timeout";
-  case 411:
-    return "Length Required";
-  case 412:
-    return "Precondition Failed";
-  case 413:
-    return "Content Too Large";
-  case 414:
-    return "URI Too Long";
-  case 415:
-    return "Unsupported Media Type";
-  case 417:
-    return "Expectation Failed";
-  case 421:
-    return "Misdirected Request";
-  case 431:
-    return "Request Header Fields Too Large";
-  case 500:
-    return "Internal Server Error";
-  case 501:
-    return "Not Implemented";
-  case 503:
-    return "Service Unavailable";
-  case 505:
-    return "HTTP Version Not Supported";
-  case 507:
-    return "Insufficient Storage";
-  default:
-    return "";
-  }
+  for (const auto& [code, phrase] : phrases)
+    if (code == status) return phrase;
+  return {};
 }
 
 } // namespace kvcache::http

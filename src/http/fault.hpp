@@ -1,6 +1,5 @@
-// Everything this server can refuse, and THE table that says for each refusal which status it gets,
-// what the client is told, and whether the connection can go on afterwards. No other file of the
-// program holds a status or a message of a refusal.
+// The faults of requests, and the table of responses to them: status, message, and whether the
+// connection closes. No other file contains the status or the message of a refusal.
 #pragma once
 
 #include <array>
@@ -50,7 +49,7 @@ enum class fault : std::uint8_t {
   too_many_trailers,
   body_too_large,
 
-  // ---- what its bytes take in memory (connection)
+  // ---- the memory that it needs (connection)
   beyond_memory,
   no_request_memory,
 
@@ -64,7 +63,7 @@ enum class fault : std::uint8_t {
   bad_percent_escape,
   query_not_utf8,
 
-  // ---- key and value, wherever they came from
+  // ---- key and value, from a query or a body
   empty_key,
   key_or_value_too_long,
 
@@ -93,7 +92,7 @@ enum class fault : std::uint8_t {
   read_only_token,
   flush_disabled,
 
-  // ---- what the store says (handlers)
+  // ---- outcomes of the store (handlers)
   key_not_found,
   precondition_failed,
   entry_too_large,
@@ -108,8 +107,7 @@ enum class fault : std::uint8_t {
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::internal_error) + 1;
 
-// A fault, and where in the body or query it shows, if that helps (a count of bytes from its
-// start).
+// A fault and its place in the body or query, in bytes from the start, if that helps.
 struct refusal {
   static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 
@@ -124,13 +122,13 @@ enum class after_reply : std::uint8_t { go_on, close };
 
 struct fault_reply {
   unsigned status;
-  after_reply then;         // close: what follows on the connection cannot be trusted or served
-  std::string_view message; // a sentence for a person, not yet escaped for JSON
+  after_reply then;              // close: the rest of the connection cannot be trusted or served
+  std::string_view message;      // a sentence for a person, not yet escaped for JSON
   std::string_view extra_fields; // whole field lines with their CRLF, or nothing
 };
 
-// The table, its numbers filled in from the limits. Immutable: share one between all threads. It
-// owns the messages its replies point to.
+// The table with the numbers of the limits in its messages, which it owns.
+// Thread-safety: immutable.
 class fault_table {
 public:
   explicit fault_table(const http_limits& limits);
@@ -147,7 +145,7 @@ private:
   std::array<std::string, fault_count> messages_; // those with numbers in them
 };
 
-// The fault's name as written above, for metrics and logs: "bad_host".
+// The fault's name as written above: "bad_host".
 std::string_view name_of(fault code) noexcept;
 
 // "Not Found" for 404. REQUIRES: a status this server sends.

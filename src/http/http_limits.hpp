@@ -1,4 +1,4 @@
-// Every limit of what one request may be. One object, built at start, read by all, never changed.
+// The limits of a single request. Thread-safety: immutable after start.
 #pragma once
 
 #include <algorithm>
@@ -12,15 +12,15 @@ namespace kvcache::http {
 inline constexpr std::uint32_t max_ttl_s = 315'360'000;
 
 struct http_limits {
-  // Characters (Unicode code points) a key, and a value, may have. Raising them raises the byte
-  // limits below through raised_for_characters(), so that what can be put can be got.
+  // Characters (Unicode code points) in a key, and in a value. Raising them raises the byte limits
+  // below through raised_for_characters(), so that every key that can be put can be read.
   std::size_t max_key_chars = 256;
   std::size_t max_value_chars = 256;
 
   std::size_t head_bytes = std::size_t{16} << 10;  // request line, fields and the empty line
   std::size_t head_fields = 64;                    // field lines in the head
   std::size_t target_bytes = std::size_t{8} << 10; // the request target
-  std::size_t body_bytes = std::size_t{16} << 10;  // the body, chunk framing taken away
+  std::size_t body_bytes = std::size_t{16} << 10;  // the body without chunk framing
 
   // Chunked bodies only: bytes that are not body (sizes, extensions, line ends, trailers), all
   // chunks together (see chunk_overhead_for()); of these, one chunk's extensions; and the number of
@@ -32,8 +32,8 @@ struct http_limits {
   // Empty lines skipped before a request line (RFC 9112 §2.2 asks for at least one).
   std::size_t leading_empty_lines = 4;
 
-  // The most bytes one request can take in a connection's input buffer before it is either complete
-  // or refused: a buffer of this size never blocks the parser.
+  // The bytes of a connection's input buffer after which a request is complete or refused: a buffer
+  // of this size never blocks the parser.
   constexpr std::size_t request_bytes() const noexcept {
     return leading_empty_lines * 2 + head_bytes + body_bytes + chunk_overhead_bytes;
   }
@@ -46,8 +46,8 @@ struct http_limits {
 // The longest spellings of one character: %F0%9F%98%80 in a target, \uD83D\uDE00 in a body.
 inline constexpr std::size_t target_bytes_per_char = 12;
 inline constexpr std::size_t body_bytes_per_char = 12;
-// What else a target (path, scheme, host, other parameters), a body (braces, member names, spaces,
-// ttl) and a head (fields) hold beside keys and values.
+// Bytes beside keys and values: of a target (path, scheme, host, other parameters), of a body
+// (braces, member names, spaces, ttl) and of a head (fields).
 inline constexpr std::size_t target_frame_bytes = 1024;
 inline constexpr std::size_t body_frame_bytes = 1024;
 inline constexpr std::size_t head_frame_bytes = std::size_t{8} << 10;

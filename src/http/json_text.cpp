@@ -9,7 +9,7 @@
 namespace kvcache::http::json {
 namespace {
 
-// Per byte: 0 = goes as it is, 'u' = \u00XX, else the letter behind the backslash. RFC 8259 §7.
+// Per byte: 0 = unescaped, 'u' = \u00XX, else the letter behind the backslash. RFC 8259 §7.
 constexpr std::array<char, 256> make_escapes() {
   std::array<char, 256> escapes{};
   for (std::size_t control = 0; control < 0x20; ++control) escapes[control] = 'u';

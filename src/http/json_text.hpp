@@ -1,10 +1,9 @@
-// Strings as JSON text, the writing half: what the store holds raw goes out escaped.
+// Writes strings as JSON text.
 //
-// Decision: values are stored as the raw bytes they stand for and are escaped while they are copied
-// into the reply. Storing them escaped would save the scan below (about one and a half instructions
-// a byte) but cost memory for every quote and control character, and every other reader of the
-// store (compare and swap, library users) would have to unescape. Nearly all values need no escape:
-// for them it is one pass over sixteen bytes at a time and one memcpy.
+// Values are stored raw and escaped while they are copied into the response. Storing them escaped
+// would save the scan, but cost memory for every quote and control character, and every other
+// reader of the store (compare and swap, library users) would have to unescape them. Nearly all
+// values need no escape: for them it is one pass over sixteen bytes at a time and one memcpy.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,5 @@
-// A text, and perhaps the knowledge that it is plain: ASCII that stands for itself in a query as
-// well as in a JSON string, so that neither has to be looked through again. Who does not know says
-// no.
+// A text that may be known to be plain: ASCII without escapes in a query as well as in a JSON
+// string, so that neither needs another scan.
 #pragma once
 
 #include <concepts>
@@ -10,7 +9,7 @@ namespace kvcache::http {
 
 struct maybe_plain {
   std::string_view text;
-  bool is_plain = false;
+  bool is_plain = false; // false: not known
 
   maybe_plain() noexcept = default;
   template <std::convertible_to<std::string_view> Text>

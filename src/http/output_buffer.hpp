@@ -1,5 +1,6 @@
-// Bytes waiting to be sent: a growable buffer that never zero-fills, made for one writer that knows
-// how much it is going to append. One thread at a time.
+// A growable buffer for output that never zero-fills, for a writer that knows how much it appends.
+//
+// Thread-safety: none.
 #pragma once
 
 #include <cstddef>
@@ -10,14 +11,14 @@ namespace kvcache::http {
 
 class output_buffer {
 public:
-  // Room for at least `bytes` more; returns where they go. Throws std::bad_alloc, and then nothing
-  // has changed. The pointer is good until the next prepare() or release().
+  // Reserves at least `bytes` more and returns their address, valid until the next prepare() or
+  // release(). Throws std::bad_alloc; nothing has changed then.
   char* prepare(std::size_t bytes) {
     if (bytes > capacity_ - size_) grow(bytes);
     return data_.get() + size_;
   }
 
-  // `end` is where writing into the prepared room stopped.
+  // `end`: behind the last byte that has been written to the reserved space.
   void commit(const char* end) noexcept { size_ = static_cast<std::size_t>(end - data_.get()); }
 
   void append(std::string_view text);
@@ -28,11 +29,11 @@ public:
   std::size_t capacity() const noexcept { return capacity_; }
   std::string_view view() const noexcept { return {data_.get(), size_}; }
 
-  // REQUIRES: size <= this->size(). Takes back what was appended last.
+  // Removes what was appended last. REQUIRES: size <= this->size().
   void truncate(std::size_t size) noexcept { size_ = size; }
   void clear() noexcept { size_ = 0; }
 
-  // Clears it and gives its memory back.
+  // Clears it and frees its memory.
   void release() noexcept;
 
   void swap(output_buffer& other) noexcept;

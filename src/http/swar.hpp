@@ -1,5 +1,5 @@
-// Eight bytes at a time in an ordinary register ("SIMD within a register"): works on every machine
-// the compiler knows, and is half of what the vector units would give for strings of this length.
+// Operations on eight bytes at a time in an ordinary register ("SIMD within a register"). Portable,
+// and sufficient for strings of this length.
 #pragma once
 
 #include <bit>
@@ -22,10 +22,10 @@ inline std::uint64_t load(const char* from) noexcept {
   return word;
 }
 
-// The two building blocks: the high bit of each byte says whether that byte is below `bound` (at
-// most 0x80), or equal to `byte` (an ASCII one), provided that its own high bit is clear. Exact up
-// to the first hit, in the order of significance; above it a borrow may set bits that mean nothing.
-// No hit at all is always exact.
+// The two building blocks. The high bit of each byte of the result is set if the byte is below
+// `bound` (at most 0x80), or equal to `byte` (an ASCII one), provided that its own high bit is
+// clear. Exact up to the first hit, in the order of significance; above it a borrow may set further
+// bits. No hit at all is always exact.
 constexpr std::uint64_t below(std::uint64_t word, unsigned char bound) noexcept {
   return word - each(bound);
 }
@@ -33,9 +33,8 @@ constexpr std::uint64_t equal_to(std::uint64_t word, char byte) noexcept {
   return (word ^ each(static_cast<unsigned char>(byte))) - each(1);
 }
 
-// What cannot stand for itself in a JSON string: quote, backslash, control characters. With bit 1
-// turned over, the quote (0x22) comes right behind the control characters and the two bytes between
-// them move up: one comparison finds both.
+// The bytes that need an escape in a JSON string: quote, backslash, control characters. With bit 1
+// inverted, the quote (0x22) directly follows the control characters, so one comparison finds both.
 constexpr std::uint64_t special_in_json(std::uint64_t word) noexcept {
   constexpr unsigned char turned = 0x02;
   constexpr unsigned char quote = '"' ^ turned;
@@ -43,14 +42,14 @@ constexpr std::uint64_t special_in_json(std::uint64_t word) noexcept {
   return (below(word ^ each(turned), quote + 1) | equal_to(word, '\\')) & ~word & high_bits;
 }
 
-// What ends a request target: the space and what is below it, and DEL.
+// The bytes that end a request target: the space and those below it, and DEL.
 constexpr std::uint64_t not_in_target(std::uint64_t word) noexcept {
   return (below(word, 0x21) | equal_to(word, '\x7F')) & ~word & high_bits;
 }
 
-// What ends the plain part of a query, which means the same in a target, decoded, and in JSON: what
-// ends a target, separates parameters, begins a fragment or an escape, is not ASCII, or has to be
-// escaped in JSON. Some harmless ones with it (!$'()*), which lie between those.
+// The bytes that end the plain part of a query, which is the same in a target, decoded, and in
+// JSON: those that end a target, separate parameters, begin a fragment or an escape, are not ASCII,
+// or need an escape in JSON. It includes some harmless ones (!$'()*) between those.
 constexpr std::uint64_t not_plain_in_query(std::uint64_t word) noexcept {
   constexpr unsigned char first_plain = '+' + 1;
   return (below(word, first_plain) | equal_to(word, '\\') | equal_to(word, '\x7F') | word) &
@@ -67,7 +66,7 @@ constexpr std::uint64_t not_plain_in_value(std::uint64_t word) noexcept {
   return (below(word, 0x20) | equal_to(word, '\x7F') | word) & high_bits;
 }
 
-// What keeps a query's text from standing for itself: what is not ASCII, and three that are.
+// The bytes that decoding a query changes or checks: those that are not ASCII, and three that are.
 constexpr std::uint64_t special_in_query(std::uint64_t word) noexcept {
   return (equal_to(word, '&') | equal_to(word, '%') | equal_to(word, '+') | word) & high_bits;
 }
@@ -82,7 +81,7 @@ bool none_marked(std::string_view text, Marks marks_in) noexcept {
   return marks_in(load(text.data() + last)) == 0;
 }
 
-// All bytes of a text of 4 to 8 in one word, some of them twice. REQUIRES: such a size.
+// All bytes of a text of 4 to 8 bytes in one word, some of them twice. REQUIRES: such a size.
 inline std::uint64_t load_short(std::string_view text) noexcept {
   std::uint32_t first;
   std::uint32_t last;
@@ -91,8 +90,7 @@ inline std::uint64_t load_short(std::string_view text) noexcept {
   return std::uint64_t{first} | std::uint64_t{last} << 32;
 }
 
-// Whether the order in memory is the order of significance, so that the first mark can be counted
-// to.
+// Whether the order in memory is the order of significance, which first_mark() needs.
 inline constexpr bool first_is_lowest = std::endian::native == std::endian::little;
 
 // Index in memory of the lowest mark. REQUIRES: marks != 0 and first_is_lowest.

@@ -36,7 +36,7 @@ bool decode(std::string_view text, std::string& out) {
   return true;
 }
 
-// How nearly every query begins. Compared at a constant length, which takes no call.
+// Nearly every query begins like this. Compared at a constant length, which needs no call.
 constexpr std::string_view ordinary_start = "key=";
 
 bool has_ordinary_start(std::string_view query) noexcept {
@@ -50,8 +50,8 @@ refusal check_key(std::string_view key, const http_limits& limits) noexcept {
   return {};
 }
 
-// Whether a text stands for itself.
-bool stands_for_itself(std::string_view text) noexcept {
+// Whether decoding leaves the text unchanged.
+bool is_unescaped(std::string_view text) noexcept {
   if (text.size() >= swar::word_bytes) return swar::none_marked(text, swar::special_in_query);
   return std::ranges::none_of(text, [](char c) {
     return c == '&' || c == '%' || c == '+' || static_cast<unsigned char>(c) >= 0x80;
@@ -88,12 +88,12 @@ std::string_view raw_key(std::string_view query) noexcept {
 refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scratch,
                  std::string_view& key) {
   std::string_view query = asked.text;
-  if (has_ordinary_start(query) && (asked.is_plain || stands_for_itself(raw_key(query)))) {
+  if (has_ordinary_start(query) && (asked.is_plain || is_unescaped(raw_key(query)))) {
     key = raw_key(query);
     return check_key(key, limits);
   }
-  // Everything is decoded into one string, each parameter behind the one before it; `key` is noted
-  // by its place, since the string may move while it grows.
+  // All parameters are decoded into one string. The key is noted by offset, since the string may
+  // move while it grows.
   scratch.clear();
   bool found = false;
   std::size_t key_offset = 0;
@@ -109,7 +109,7 @@ refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scra
     if (equals != std::string_view::npos && !decode(parameter.substr(equals + 1), scratch))
       return {fault::bad_percent_escape};
     const std::string_view decoded = std::string_view(scratch).substr(start);
-    // The two are checked apart: a sequence must not begin in the name and end in the value.
+    // Checked separately: a sequence must not begin in the name and end in the value.
     if (!utf8::is_valid(decoded.substr(0, name_bytes)) ||
         !utf8::is_valid(decoded.substr(name_bytes)))
       return {fault::query_not_utf8};

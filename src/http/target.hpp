@@ -15,8 +15,8 @@ struct target_parts {
   std::string_view query; // without '?'
 };
 
-// Splits the path_and_query of a request. A fragment is no part of a request (RFC 9112 §3.2): what
-// follows a '#' is ignored.
+// Splits the path_and_query of a request. A fragment is no part of a request (RFC 9112 §3.2):
+// everything behind a '#' is ignored.
 target_parts split_target(std::string_view path_and_query) noexcept;
 std::string_view path_of(std::string_view path_and_query) noexcept; // as split_target() has it
 std::string_view without_fragment(std::string_view text) noexcept;
@@ -24,12 +24,11 @@ std::string_view without_fragment(std::string_view text) noexcept;
 // The key in a query of the ordinary form, key=…, not decoded; empty in any other form.
 std::string_view raw_key(std::string_view query) noexcept;
 
-// Finds the parameter `key` in a query of name=value pairs separated by '&': '+' is a space, %XX is
-// decoded strictly, what comes out must be UTF-8, and a `key` may come once; the names of
-// parameters are decoded too. Other parameters are ignored, but must be well-formed as well. On
-// success `key` points into `query` where nothing had to be decoded, else into `scratch`. Throws
-// only std::bad_alloc (from `scratch`, which keeps its memory from call to call). In a plain query,
-// the key is plain.
+// Finds the parameter `key` in a query of name=value pairs separated by '&'. '+' is a space, %XX is
+// decoded strictly, also in names, the result must be UTF-8, and `key` must not be repeated. Other
+// parameters are ignored, but must be well-formed as well. On success `key` points into `query` if
+// nothing had to be decoded, else into `scratch`, which keeps its memory between calls. The key of
+// a plain query is plain. Throws std::bad_alloc only.
 refusal find_key(maybe_plain query, const http_limits& limits, std::string& scratch,
                  std::string_view& key);
 

@@ -15,8 +15,8 @@ inline bool is_valid(std::string_view text) noexcept { return valid_prefix(text)
 // Characters (code points) in it. REQUIRES: is_valid(text).
 std::size_t count_chars(std::string_view text) noexcept;
 
-// Whether it has more than `limit` characters; looks at the bytes only where their number leaves a
-// doubt. REQUIRES: is_valid(text).
+// Whether it has more than `limit` characters; reads the bytes only if their number does not
+// decide. REQUIRES: is_valid(text).
 inline bool longer_than(std::string_view text, std::size_t limit) noexcept {
   return text.size() > limit && count_chars(text) > limit;
 }

@@ -1,6 +1,6 @@
-// What whoever keeps an access log is told of each request that was answered. Neither a key nor a
-// value can be in it: of the target there is the path only, and only where it is one of ours, since
-// any other may hold the key that was meant for the query.
+// The interface of an access log: one record per answered request. A record contains neither a key
+// nor a value: it has only the path of the target, and only if an endpoint has it, since any other
+// path may contain a key that belongs in the query.
 #pragma once
 
 #include <chrono>
@@ -13,14 +13,14 @@
 namespace kvcache::http {
 
 struct access_record {
-  std::string_view peer; // "127.0.0.1:40000", "[::1]:40000"; empty where it has gone
+  std::string_view peer; // "127.0.0.1:40000", "[::1]:40000"; empty if it has disconnected
   method verb = method::other;
   std::string_view path; // an endpoint's, with the name of its variable; empty for any other
   unsigned status = 0;
-  std::size_t sent_bytes = 0; // of the reply, its head included
+  std::size_t sent_bytes = 0; // of the response, with its head
 
-  // From the first of the requests that were received together to the last of their replies; not
-  // known of a reply that no request was waiting for (a timeout), nor of a flush.
+  // Of the whole pipeline batch: from its first request to its last response. Not known for a
+  // timeout, which answers no complete request, nor for a flush.
   std::optional<std::chrono::nanoseconds> took;
 };
 
@@ -28,7 +28,7 @@ class access_log {
 public:
   virtual ~access_log() = default;
 
-  // Called from every worker at the same time. Must not wait for anything.
+  // Called from every worker concurrently. Must not block.
   virtual void write(const access_record& record) noexcept = 0;
 };
 

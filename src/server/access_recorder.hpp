@@ -1,9 +1,8 @@
-// One worker's hand in the access log: picks every Nth request, and keeps what there is to tell of
-// it until its batch ends, since only then is known how long that took. It reads no clock, and it
-// exists only where there is an access log: where there is none, a request costs one look at a null
-// pointer.
+// Collects a worker's records for the access log: every Nth request, until its batch ends, since
+// its duration is known only then. Reads no clock. Without an access log a worker has no recorder,
+// and a request costs one null check.
 //
-// Thread-safety: none, used by its worker's thread. The log must outlive it.
+// Thread-safety: none; runs on its worker's thread. The log must outlive it.
 #pragma once
 
 #include <array>
@@ -19,20 +18,20 @@ namespace kvcache::http {
 
 class access_recorder {
 public:
-  // Requests of one batch whose duration can be told; those beyond are written without it.
+  // Requests of one batch that are recorded with their duration; further ones are written without.
   static constexpr std::size_t records_max = 256;
 
   // REQUIRES: sample_every > 0.
   access_recorder(access_log& log, unsigned sample_every) noexcept
       : log_(log), sample_every_(sample_every) {}
 
-  // From now on note() keeps what it is told, until batch_end().
+  // From now on note() keeps its records until batch_end().
   void batch_begin() noexcept { in_batch_ = true; }
   void batch_end(std::chrono::nanoseconds took) noexcept;
 
-  // A request was answered; `path`: its endpoint's, which outlives this. `socket`: asked for the
-  // peer's name, if that is not known yet. REQUIRES: `reply` is whole and begins with its status
-  // line; a batch is of one socket.
+  // Records an answered request. `path`: its endpoint's, which outlives this object. `socket`: of
+  // the peer, whose address is read once a batch. REQUIRES: `reply` is whole and begins with its
+  // status line; a batch belongs to one socket.
   void note(int socket, method verb, std::string_view path, std::string_view reply) noexcept;
 
 private:
@@ -41,11 +40,11 @@ private:
 
   access_log& log_;
   const unsigned sample_every_;
-  unsigned skip_ = 0; // requests to leave out before the next one is told
+  unsigned skip_ = 0; // requests to leave out before the next one is recorded
   bool in_batch_ = false;
   std::size_t count_ = 0;
   std::array<access_record, records_max> records_;
-  std::array<char, 64> peer_{}; // of all that is kept
+  std::array<char, 64> peer_{}; // of all kept records
   std::size_t peer_size_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// As what a connection is admitted: which depends on how many there are already.
+// The service that a new connection gets, which depends on how many connections exist.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +9,12 @@ namespace kvcache::http {
 enum class admission : std::uint8_t {
   served,
 
-  // Over the connection limit: one request is answered, as it should be if it asks for the server's
-  // health and 503 otherwise, and the connection ends. So an orchestrator can tell a full server
-  // from a dead one.
+  // Over the connection limit: one request is answered, a health check as usual and any other with
+  // 503; then the connection ends. So an orchestrator can distinguish a full server from a dead
+  // one.
   health_only,
 
-  // Over that, too: answered 503 without a request, and ended.
+  // Over that limit, too: gets a 503 without a request, and ends.
   refused
 };
 inline constexpr std::size_t admission_count = 3;

@@ -34,7 +34,7 @@ block_pool::block_pool(std::size_t block_bytes)
 
 block_pool::~block_pool() { assert(resident_pages_ == 0); }
 
-// A slab is aligned to its size, so that a block's address tells its slab.
+// A slab is aligned to its size, so that a block's address yields its slab.
 block_pool::slab* block_pool::map_slab() {
   void* mapped =
       ::mmap(nullptr, 2 * slab_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -44,7 +44,7 @@ block_pool::slab* block_pool::map_slab() {
                              reinterpret_cast<std::uintptr_t>(start);
   if (before != 0) ::munmap(start, before);
   ::munmap(start + before + slab_bytes, slab_bytes - before);
-  // Blocks are poisoned but while they are out: AddressSanitizer knows only the heap by itself.
+  // Free blocks are poisoned: AddressSanitizer by itself covers only the heap.
   ASAN_POISON_MEMORY_REGION(start + before + header_bytes, slab_bytes - header_bytes);
   return new (start + before) slab;
 }
@@ -52,7 +52,7 @@ block_pool::slab* block_pool::map_slab() {
 void block_pool::unmap(slab& s) noexcept {
   resident_pages_ -= s.resident.count();
   s.~slab();
-  ASAN_UNPOISON_MEMORY_REGION(&s, slab_bytes); // others will be given these addresses
+  ASAN_UNPOISON_MEMORY_REGION(&s, slab_bytes); // others may get these addresses
   ::munmap(&s, slab_bytes);
 }
 

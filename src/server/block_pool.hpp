@@ -1,8 +1,7 @@
 // A pool of blocks of one size, cut from slabs. Returns memory to the kernel page by page.
 //
-// Connections come from here and not from the heap: Asio keeps a small object of its own for each
-// connection there ever was, and on the heap these would lie among the connections and hold every
-// page of them, long after a flood has gone.
+// Connections come from here and not from the heap. Otherwise other small allocations lie between
+// them and keep their pages resident long after a flood of connections has ended.
 //
 //   slab (64 KiB, aligned to its size): | header | block | block | … |
 //
@@ -26,7 +25,7 @@ class block_pool {
 public:
   // REQUIRES: 64 <= block_bytes <= 8 KiB. Throws std::bad_alloc.
   explicit block_pool(std::size_t block_bytes);
-  ~block_pool(); // REQUIRES: all blocks have come back
+  ~block_pool(); // REQUIRES: all blocks have been freed
   block_pool(const block_pool&) = delete;
   block_pool& operator=(const block_pool&) = delete;
 
@@ -36,7 +35,7 @@ public:
   // Returns pages on which there is no block to the kernel.
   void trim() noexcept;
 
-  // What the pool holds: the pages that exist, whether there are blocks on them or not.
+  // Resident pages, with or without blocks on them.
   std::size_t resident_bytes() const noexcept { return resident_pages_ * page_bytes; }
 
 private:
@@ -67,9 +66,9 @@ private:
 
   const std::size_t block_bytes_;
   const std::size_t blocks_per_slab_;
-  std::vector<slab_list> by_use_; // those with so many blocks in use; full ones, too
+  std::vector<slab_list> by_use_; // by the number of blocks in use; full ones, too
   std::size_t resident_pages_ = 0;
-  bool may_trim_ = false; // a block has come back since the last trim()
+  bool may_trim_ = false; // a block has been freed since the last trim()
 };
 
 } // namespace kvcache::http

@@ -1,13 +1,13 @@
-// What all connections together hold in memory, and the cap on it: their own buffers, counted to
-// the byte, and the kernel's, as of the last look at them. The store's budget counts these bytes
-// too (eviction reads them), so hostile peers cannot push it over the limit. The cap may change at
-// any time; what is held above a lower one has to be shed.
+// The memory that all connections together hold, and the cap on it: their buffers, counted to the
+// byte, and the kernel's, as of the last reading. Eviction counts these bytes, too, so hostile
+// peers cannot push the process over its limit. The cap may change at any time; load shedding then
+// frees what exceeds it.
 //
-// What the connections themselves take (their blocks) counts like buffers, but none of it can be
-// given back while they are open: whether memory is short is decided on the rest.
+// The connections' own blocks count like buffers, but cannot be freed while they are open: whether
+// memory is short depends on the rest.
 //
-// Changed only when a buffer grows or shrinks, when a connection comes or goes and at a look, never
-// once a request. Thread-safety: full.
+// Changes when a buffer grows or shrinks, when a connection opens or closes, and at readings; never
+// per request. Thread-safety: full.
 #pragma once
 
 #include <algorithm>
@@ -24,22 +24,21 @@ public:
   explicit buffer_budget(std::size_t limit_bytes) noexcept
       : limit_bytes_(limit_bytes), limit_bytes_most_(limit_bytes) {}
 
-  // Whether `bytes` more stay under the cap. Two threads that ask at the same time may pass it
-  // together by what each of them then takes.
+  // Whether `bytes` more stay under the cap. Two threads that ask concurrently may exceed it
+  // together.
   bool has_room(std::size_t bytes) const noexcept {
     const std::size_t limit = limit_bytes();
     return limit == 0 || used_bytes() + bytes <= limit;
   }
 
-  // For more than this at a time there never will be room, however long one waits: it would make
-  // memory short all by itself.
+  // More than this at a time never fits: it would make memory short by itself.
   std::size_t bytes_at_a_time_most() const noexcept {
     const std::size_t most = limit_bytes_most_.load(std::memory_order_relaxed);
     return most == 0 ? std::numeric_limits<std::size_t>::max() : most / 4 * 3;
   }
 
-  // Three quarters of what the connections leave of the cap are taken: fewer requests are answered
-  // at a time, and who holds something for nothing should give it back.
+  // Three quarters of the cap, less the connections' blocks, are used: fewer requests are handled
+  // at a time, and connections that make no use of their memory may be closed.
   bool is_short() const noexcept {
     const std::size_t limit = limit_bytes();
     if (limit == 0) return false;
@@ -48,15 +47,15 @@ public:
     return used_bytes() > blocks + for_buffers / 4 * 3;
   }
 
-  // What the kernel holds is known only when it has been taken, so that the cap can be passed:
-  // nobody is given more before it has acknowledged everything.
+  // The kernel's memory is known only afterwards, so the cap can be exceeded: a peer is sent more
+  // only when it has acknowledged everything.
   bool is_over() const noexcept {
     const std::size_t limit = limit_bytes();
     return limit != 0 && used_bytes() > limit;
   }
 
   // So far above the cap that the memory limit is in danger: connections must be closed at once.
-  // The short responses that are never held back belong to what a connection is reckoned to cost.
+  // Short responses, which never wait, are part of the estimated cost of a connection.
   bool is_far_over() const noexcept {
     const std::size_t limit = limit_bytes();
     if (limit == 0 || used_bytes() <= limit) return false;
@@ -69,13 +68,13 @@ public:
 
   std::size_t limit_bytes() const noexcept { return limit_bytes_.load(std::memory_order_relaxed); }
 
-  // `most`: what the cap can become where nothing else needs memory; 0: no more than `bytes`.
+  // `most`: the highest cap, while nothing else needs memory; 0: no more than `bytes`.
   void set_limit_bytes(std::size_t bytes, std::size_t most = 0) noexcept {
     limit_bytes_.store(bytes, std::memory_order_relaxed);
     limit_bytes_most_.store(most == 0 ? bytes : most, std::memory_order_relaxed);
   }
 
-  // Takes over a change of what one owner holds.
+  // Accounts for a change of what one owner holds.
   void change(std::size_t from_bytes, std::size_t to_bytes) noexcept {
     used_bytes_.fetch_add(to_bytes - from_bytes,
                           std::memory_order_relaxed); // wraps when it shrinks
@@ -89,8 +88,8 @@ public:
 
   std::size_t used_bytes() const noexcept { return used_bytes_.load(std::memory_order_relaxed); }
 
-  // One response at a time may be held without room for it, so that each that fits into memory can
-  // be sent whatever the cap is. True: it is the caller's until it is given back.
+  // One response at a time may exceed the cap, so that each that fits into memory can be sent,
+  // whatever the cap is. True: the caller has the spare until it gives it back.
   // REQUIRES: bytes > 0.
   bool take_spare(std::size_t bytes) noexcept {
     std::size_t nobody = 0;
@@ -98,15 +97,15 @@ public:
   }
   void give_spare_back() noexcept { spare_bytes_.store(0, std::memory_order_relaxed); }
 
-  // Workers with responses that wait for room. Where there are several, none of them may pass all
-  // that it frees to its own.
+  // Workers with responses that wait for memory. If there are several, none of them may use all
+  // that it frees for its own.
   void change_waiting_workers(int by) noexcept {
     waiting_workers_.fetch_add(by, std::memory_order_relaxed);
   }
   int waiting_workers() const noexcept { return waiting_workers_.load(std::memory_order_relaxed); }
 
-  // When a response that had waited for room, of any worker, has last found some: of the steady
-  // clock, in milliseconds.
+  // The last admission of a response that had waited, by any worker: milliseconds of the steady
+  // clock.
   std::uint64_t last_admission_ms() const noexcept {
     return last_admission_ms_.load(std::memory_order_relaxed);
   }

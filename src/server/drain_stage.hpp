@@ -1,7 +1,5 @@
-// How long a stage of a drain may take, when all of it has to be over at one absolute time: each
-// leaves at least as much to those after it as it takes itself.
-//
-// Pure; the time is passed in.
+// The duration of a stage of a drain that must end at an absolute time: each stage leaves at least
+// as much time to the later ones as it takes itself. Pure; the time is a parameter.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +9,7 @@ namespace kvcache::http {
 
 using drain_clock = std::chrono::steady_clock;
 
-// What it wants, or half of what is left.
+// The wanted duration, or half of the remaining time if that is shorter.
 inline drain_clock::duration drain_stage(drain_clock::duration wanted, drain_clock::time_point now,
                                          drain_clock::time_point end) noexcept {
   return std::clamp((end - now) / 2, drain_clock::duration::zero(), wanted);

@@ -1,10 +1,9 @@
-// Decides, for one in two, what is looked at closely: at a few instructions a toss, and without the
-// regularity of "every second", which any traffic that alternates falls in step with. No secret,
-// and the same for the same seed.
+// A random bit at the cost of a few instructions, for sampling one in two. "Every second one" would
+// select only one kind of alternating traffic. Not secret; equal seeds give equal sequences.
 //
-// xorshift64 (G. Marsaglia, Xorshift RNGs, 2003), the state of which is never zero.
+// xorshift64 (G. Marsaglia, Xorshift RNGs, 2003), whose state is never zero.
 //
-// Thread-safety: none, one thread owns it.
+// Thread-safety: none.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +19,11 @@ public:
     state_ ^= state_ << 13U;
     state_ ^= state_ >> 7U;
     state_ ^= state_ << 17U;
-    return state_ >> 63U == 0; // of all states but zero, one in two and one less
+    return state_ >> 63U == 0; // half of all states, less the zero
   }
 
 private:
-  // Seeds that differ in a bit, as the numbers of workers do, begin with a common run otherwise.
+  // Without this, seeds that differ in a bit, as the numbers of workers do, begin alike.
   static constexpr std::uint64_t spread(std::uint64_t seed) noexcept {
     constexpr std::uint64_t odd = 0x9e3779b97f4a7c15U; // 2^64 by the golden ratio
     const std::uint64_t state = (seed + 1) * odd;

@@ -1,9 +1,9 @@
-// Room for one pending Asio operation, part of the object that starts it: no allocation per
+// Memory for one pending Asio operation, inside the object that starts it: no allocation per
 // operation.
 //
 // Asio frees an operation's memory before it calls the handler, so one handler_memory serves an
-// endless chain of operations, one at a time. An operation that does not fit, or a second one at
-// the same time, gets its memory from the heap: slower, never wrong.
+// endless chain of operations, one at a time. An operation that does not fit, or a concurrent
+// second one, uses the heap.
 //
 // Thread-safety: none. It must outlive the operations that use it.
 #pragma once
@@ -25,22 +25,22 @@ public:
     return &storage_;
   }
 
-  void deallocate(void* room) noexcept {
-    if (room == &storage_)
+  void deallocate(void* memory) noexcept {
+    if (memory == &storage_)
       in_use_ = false;
     else
-      ::operator delete(room);
+      ::operator delete(memory);
   }
 
 private:
-  // Waiting for a descriptor or a timer takes less with the handlers of this room.
+  // Enough for this layer's handlers that wait for a descriptor or a timer.
   static constexpr std::size_t capacity_bytes = 192;
 
   alignas(std::max_align_t) std::byte storage_[capacity_bytes];
   bool in_use_ = false;
 };
 
-// The standard-allocator face that Asio asks for.
+// The allocator interface that Asio requires.
 template <class T>
 class handler_allocator {
 public:
@@ -53,7 +53,7 @@ public:
       : memory_(other.memory_) {}
 
   T* allocate(std::size_t count) { return static_cast<T*>(memory_->allocate(count * sizeof(T))); }
-  void deallocate(T* room, std::size_t) noexcept { memory_->deallocate(room); }
+  void deallocate(T* memory, std::size_t) noexcept { memory_->deallocate(memory); }
 
   friend bool operator==(const handler_allocator&, const handler_allocator&) = default;
 

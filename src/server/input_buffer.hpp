@@ -1,7 +1,8 @@
-// What a connection has received and not yet used up: one contiguous block. While the connection is
-// idle that is a small one that is part of it; a burst or a large request gets one from the heap.
+// Input that a connection has received and not yet consumed: one contiguous block. An idle
+// connection uses a small one inside this object; a burst or a large request gets one from the
+// heap.
 //
-//   [consumed | unused input | free room]
+//   [consumed | unused input | free space]
 //
 // Thread-safety: none; the connection owns it.
 #pragma once
@@ -19,7 +20,7 @@ public:
   // Nearly every request fits.
   static constexpr std::size_t idle_bytes = 1024;
 
-  input_buffer() noexcept {} // on purpose not zero-filled
+  input_buffer() noexcept {} // deliberately uninitialised
   input_buffer(const input_buffer&) = delete;
   input_buffer& operator=(const input_buffer&) = delete;
 
@@ -35,7 +36,7 @@ public:
   // `bytes` have been written to free_space().
   void commit(std::size_t bytes) noexcept { end_ += bytes; }
 
-  // The first `bytes` of unused() are used up.
+  // The first `bytes` of unused() are consumed.
   void consume(std::size_t bytes) noexcept {
     begin_ += bytes;
     if (begin_ == end_) begin_ = end_ = 0;
@@ -45,11 +46,11 @@ public:
   // The last `bytes` of unused() have been removed.
   void shorten(std::size_t bytes) noexcept { end_ -= bytes; }
 
-  // Moves what is unused to the front; this invalidates unused().
+  // Moves unused input to the front; this invalidates unused().
   void compact() noexcept;
 
-  // Exchanges the block for a larger one and keeps what is unused. False if there is no memory;
-  // then nothing has changed. REQUIRES: bytes > capacity().
+  // Replaces the block by a larger one and keeps the unused input. False if there is no memory;
+  // nothing has changed then. REQUIRES: bytes > capacity().
   bool grow(std::size_t bytes) noexcept;
 
   // Back to the small one. REQUIRES: empty().

@@ -25,20 +25,20 @@ using asio::ip::tcp;
 
 namespace {
 
-// The kernel cuts it down to net.core.somaxconn.
+// The kernel lowers it to net.core.somaxconn.
 constexpr int backlog = 4096;
 
-// Accepted in one go before the worker's connections get their turn.
+// Accepted at once, before the worker's connections are served.
 constexpr int accept_batch = 64;
 
-// How long not to accept when descriptors or memory have run out. The waiting peers stay in the
-// queue.
+// Pause when descriptors or memory are exhausted. The waiting peers stay in the queue.
 constexpr std::chrono::milliseconds back_off_time{250};
 
-// Between two looks whether memory has been made for the connections that wait.
+// Between two checks whether there is memory for the peers that wait.
 constexpr std::chrono::milliseconds memory_pause{20};
 
-// What those get: without Date, which no 503 needs (RFC 9110 §6.6.1), so it can be ready for good.
+// The response to rejected peers. A 503 needs no current Date (RFC 9110 §6.6.1), so it is prepared
+// once.
 std::string prepare_refusal(const fault_table& faults) {
   const response_writer writer{faults};
   output_buffer out;
@@ -46,14 +46,13 @@ std::string prepare_refusal(const fault_table& faults) {
   return std::string{out.view()};
 }
 
-// How long those whose handshake is under way have to finish it before listening ends: a round
-// trip.
+// The time to complete a handshake before listening ends: a round trip.
 constexpr std::chrono::milliseconds handshake_time{50};
 
-// From now on the kernel drops what asks this socket for a new connection, and goes on with those
-// that are being made. A peer that asks again a second later finds nobody listening. Where a kernel
-// does not allow that, peers that come in the moment of closing are reset.
-void turn_newcomers_away(int listening) noexcept {
+// From now on the kernel drops requests for new connections and completes handshakes in progress. A
+// peer that retries a second later is refused. If the kernel does not support the filter, peers
+// that connect at the moment of closing are reset.
+void drop_new_peers(int listening) noexcept {
   constexpr std::uint32_t tcp_flags_at = 13; // byte of the TCP header, with which filters begin
   constexpr std::uint32_t syn = 0x02;
   constexpr std::uint32_t drop = 0;
@@ -95,10 +94,10 @@ listener::listener(const server_options& options, const fault_table& faults,
   local_endpoint_ = acceptor_.local_endpoint();
 }
 
-// Every connection inherits them, and the kernel no longer lets its buffers grow to megabytes. What
-// a peer may have under way is told in the handshake: so before listening.
-// A peer acknowledges at once only when it has received more than one segment. So several of them
-// must fit into a small send buffer, which on the loopback device takes smaller segments.
+// Every connection inherits them, so that the kernel does not let its buffers grow to megabytes.
+// They are set before listening, since the handshake announces the receive window. A peer
+// acknowledges at once only when it has received more than one segment. So several segments must
+// fit into a small send buffer, which requires smaller ones on the loopback device.
 void listener::bound_buffers(const server_options& options) {
   constexpr std::size_t segments_per_buffer = 4;
   constexpr std::size_t most_segment_bytes = 32'767; // the kernel takes no larger limit
@@ -143,17 +142,16 @@ void listener::accept_more() {
       return;
     }
   }
-  wait(); // comes back at once while the queue is not empty
+  wait(); // returns at once while the queue is not empty
 }
 
 listener::accepted listener::accept_one() {
-  // Not through Asio: that would tie the socket to this worker, and the one it goes to is not to be
-  // touched from here.
+  // Not through Asio, which would bind the socket to this worker; another one may get it.
   unique_fd peer{
       ::accept4(acceptor_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)};
   if (peer.get() < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return accepted::queue_empty;
-    // The peer has given up meanwhile, or a signal came.
+    // The peer has closed meanwhile, or a signal arrived.
     return errno == ECONNABORTED || errno == EPROTO || errno == EINTR ? accepted::some
                                                                       : accepted::failed;
   }
@@ -176,13 +174,13 @@ void listener::hand_out(unique_fd peer) {
     refuse(peer);
 }
 
-// Discards what the peer has sent: closing with it unread would be a reset, which may overtake the
-// answer. What comes later may still reset it; for a lingering close there are too many already.
+// Discards the received input: closing with unread input would be a reset, which may overtake the
+// response. Later input may still cause one; there are too many peers for a lingering close.
 void listener::refuse(const unique_fd& peer) noexcept {
   const ssize_t sent =
       ::send(peer.get(), refusal_.data(), refusal_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
   ::shutdown(peer.get(), SHUT_WR);
-  std::array<char, 16384> thrown_away; // on purpose not zero-filled
+  std::array<char, 16384> thrown_away; // deliberately uninitialised
   ::recv(peer.get(), thrown_away.data(), thrown_away.size(), MSG_DONTWAIT);
   counters_.add(observe::event::connection_refused);
   if (sent <= 0) return;
@@ -195,13 +193,13 @@ void listener::set_caps(const load_caps& caps) noexcept {
   connections_now_.store(caps.connections_now, std::memory_order_relaxed);
 }
 
-// Above the cap for good nobody waits: it is refused.
+// Peers over the fixed limit do not wait: they are rejected.
 bool listener::is_paced() const noexcept {
   const std::size_t now = count(admission::served);
   return now >= connections_now_.load(std::memory_order_relaxed) && now < connections_most();
 }
 
-// A check of the server's health may be in the queue, too: nobody waits there for long.
+// A health check may be in the queue, too, so the wait is bounded.
 bool listener::must_wait_for_memory() noexcept {
   waited_enough_ = false;
   if (!is_paced()) {
@@ -244,7 +242,7 @@ void listener::accept_again_in(std::chrono::milliseconds pause) {
                                                       if (!error) accept_more();
                                                     }));
   } catch (const std::bad_alloc&) {
-    wait(); // comes back at once, which is dear, but a listener that waits for nothing is dead
+    wait(); // returns at once, which is expensive, but a listener must not stop accepting
   }
 }
 
@@ -278,14 +276,14 @@ void listener::after(drain_clock::duration time, void (listener::*next)()) {
                                if (!error && acceptor_.is_open()) (this->*next)();
                              }));
   } catch (const std::bad_alloc&) {
-    (this->*next)(); // better too early than never
+    (this->*next)(); // too early is better than never
   }
 }
 
-// Closing resets whoever is in the queue, or on the way there with the kernel's consent: a peer to
-// which it is connected already.
+// Closing resets the peers in the queue and those whose handshake is in progress, which consider
+// themselves connected.
 void listener::let_handshakes_finish() {
-  turn_newcomers_away(acceptor_.native_handle());
+  drop_new_peers(acceptor_.native_handle());
   after(drain_stage(handshake_time, drain_clock::now(), drain_end_), &listener::finish);
 }
 

@@ -1,12 +1,12 @@
-// Accepts connections on the one listening socket and gives each to the worker with the fewest.
+// Accepts connections on one listening socket and passes each to the worker with the fewest.
 //
-// One socket, without SO_REUSEPORT: a second instance on the same port is an error and does not
-// silently take half of the load, the kernel's hashing of few connections does not load one worker
-// more than the other, and when draining there is a single queue to empty.
+// One socket, without SO_REUSEPORT: a second instance on the same port is an error rather than a
+// silent split of the load, few connections are spread evenly over the workers, and a drain has a
+// single queue to empty.
 //
-// Threads: lives on the first worker's io_context. The constructor runs before its thread; start(),
-// stop() and the caps may be called from any thread; all else happens on that worker's thread. The
-// workers and the fault table must outlive it.
+// Thread-safety: runs on the first worker's io_context. The constructor runs before its thread;
+// start(), stop(), close() and the caps may be called from any thread; all else runs on that
+// thread. Ownership: the workers and the fault table must outlive it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -36,7 +36,7 @@ namespace kvcache::http {
 
 class listener {
 public:
-  // Binds and listens. Throws boost::system::system_error, for one if the port is in use.
+  // Binds and listens. Throws boost::system::system_error, for example if the port is in use.
   // REQUIRES: !workers.empty(); `counters` is that of the first worker.
   listener(const server_options& options, const fault_table& faults,
            std::span<const std::unique_ptr<worker>> workers, observe::worker_counters& counters);
@@ -45,19 +45,19 @@ public:
 
   void start();
 
-  // Those of connections; in force for the next one that comes.
+  // The caps on connections; in force for the next one.
   void set_caps(const load_caps& caps) noexcept;
   std::size_t connections_most() const noexcept {
     return connections_most_.load(std::memory_order_relaxed);
   }
 
-  // After `delay`, lets nobody new in, takes those that are already (a moment is left to
-  // handshakes, well before `end`), stops listening and calls `stopped`. To be called once.
+  // After `delay`, rejects new peers, accepts those whose handshake is complete or completes
+  // shortly (well before `end`), stops listening and calls `stopped`. At most once.
   void stop(std::chrono::milliseconds delay, drain_clock::time_point end,
             std::function<void()> stopped);
 
-  // Stops listening at once: who waits in the queue is reset. A stop() under way ends with it and
-  // calls nobody. May be called as often as one likes.
+  // Stops listening at once: peers in the queue are reset. A stop() in progress ends without
+  // calling `stopped`. May be called repeatedly.
   void close();
 
 private:
@@ -92,7 +92,7 @@ private:
   const std::chrono::milliseconds accept_wait_;
   const std::size_t refused_most_;
   const fault_table& faults_;
-  const std::string refusal_; // for those of whom there are too many
+  const std::string refusal_; // the response to rejected peers
   const std::span<const std::unique_ptr<worker>> workers_;
   observe::worker_counters& counters_;
   acceptor acceptor_;
@@ -100,13 +100,14 @@ private:
   timer drain_timer_;
   boost::asio::ip::tcp::endpoint local_endpoint_;
   drain_clock::time_point drain_end_;
-  std::optional<std::chrono::steady_clock::time_point> paced_since_; // nobody was accepted since
-  bool waited_enough_ = false; // for memory: who is paced now is not served
+  std::optional<std::chrono::steady_clock::time_point>
+      paced_since_;            // since then no peer was accepted
+  bool waited_enough_ = false; // for memory: the peers that wait are not served
   std::function<void()> stopped_;
   handler_memory wait_memory_;
   handler_memory back_off_memory_;
   handler_memory drain_memory_;
-  std::size_t next_worker_ = 0; // the one that goes first among equally loaded ones
+  std::size_t next_worker_ = 0; // preferred among equally loaded ones
 };
 
 } // namespace kvcache::http

@@ -31,8 +31,6 @@ public:
                observe::worker_counters& counters) noexcept
       : budget_(budget), clock_(clock), counters_(counters) {}
 
-  const buffer_budget& budget() const noexcept { return budget_; }
-
   // Whether this much more may be held. Closes stalled peers that wait for nothing else than to be
   // read from, if that makes it so.
   bool may_hold(std::size_t more_bytes) noexcept;

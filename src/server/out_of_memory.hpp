@@ -1,5 +1,5 @@
-// For what must happen, cannot be dropped, and needs a little memory: tries again until there is
-// some. Whoever calls it waits meanwhile, so it is for what happens once: beginning to stop.
+// Repeats work that must not be dropped and needs a little memory until it succeeds. The caller
+// waits meanwhile, so it is for what happens once, such as starting and stopping.
 #pragma once
 
 #include <chrono>

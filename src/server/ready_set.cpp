@@ -16,11 +16,11 @@ namespace asio = boost::asio;
 
 namespace {
 
-// Served in one round; the others are next.
+// Sockets served in one round.
 constexpr int round_size = 128;
 
-// While it serves one, others become ready: it looks again until none is, since waiting goes by way
-// of Asio and costs three calls. Bounded, since Asio's timers and posted work wait meanwhile.
+// Other sockets become ready during a round. Further rounds follow until none is, since waiting
+// through Asio costs three calls. Bounded, since Asio's timers and posted work wait meanwhile.
 constexpr int rounds_at_most = 4;
 
 int make_epoll() {
@@ -58,7 +58,7 @@ void ready_set::close() noexcept {
 }
 
 void ready_set::serve_ready() noexcept {
-  std::array<epoll_event, round_size> events; // on purpose not zero-filled
+  std::array<epoll_event, round_size> events; // deliberately uninitialised
   int count = round_size;
   for (int round = 0; round < rounds_at_most && count > 0 && epoll_.is_open(); ++round) {
     count = ::epoll_wait(epoll_.native_handle(), events.data(), round_size, 0);

@@ -1,11 +1,10 @@
-// Which of a worker's sockets can be read from or written to: an epoll set of our own, for which
-// Asio waits as for one descriptor.
+// A worker's sockets that are ready to be read from or written to: an epoll set, for which Asio
+// waits as for one descriptor.
 //
-// Why not Asio's sockets: with its public interface each asynchronous receive begins with a trial,
-// and right after a reply that is a system call in vain for each request (or an epoll_ctl, with
-// async_wait). Here a request costs one receive and one send; to look which are ready is one call
-// for all of them, to wait until one is costs three. The set is level-triggered, so nothing is lost
-// that is not read at once.
+// Asio's own sockets begin each asynchronous receive with an attempt, which right after a response
+// is a wasted system call per request (or an epoll_ctl, with async_wait). Here a request costs one
+// receive and one send; finding the ready sockets is one call for all of them, waiting costs three.
+// The set is level-triggered: a socket that is not read completely is reported again.
 //
 // Thread-safety: none; each worker has its own.
 #pragma once
@@ -21,18 +20,18 @@ namespace kvcache::http {
 
 class connection;
 
-// What a connection waits for; errors are reported always.
+// The event a connection waits for; errors are always reported.
 enum class interest : std::uint8_t { nothing, receive, send };
 
 class ready_set {
 public:
   explicit ready_set(boost::asio::io_context& context); // throws boost::system::system_error
 
-  // Calls connection::on_ready() of those that are ready, again and again until close().
+  // Calls connection::on_ready() of ready connections until close(). Throws std::bad_alloc.
   void watch();
   void close() noexcept;
 
-  // False: the kernel has no room for it. Closing the descriptor takes it out.
+  // False: the kernel has no memory for it. Closing the descriptor removes it.
   bool add(int fd, connection& of, interest in) noexcept;
   void change(int fd, connection& of, interest in) noexcept;
 

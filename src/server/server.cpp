@@ -47,7 +47,7 @@ void server::start(std::function<void()> ended) {
       serve.run(begun_);
       if (running_.fetch_sub(1) == 1 && ended_) ended_();
     });
-  begun_.wait(); // what a thread needs to begin is had before anybody is let in
+  begun_.wait(); // threads have the memory to begin before peers are accepted
   listener_.start();
 }
 

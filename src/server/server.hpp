@@ -1,4 +1,4 @@
-// The HTTP face of a cache: workers, a listener, and their life from start to drain.
+// An HTTP server for a cache: workers, a listener, and their life from start to drain.
 //
 //   server s{options, cache, clock, services, counters}; // binds; throws if the port is in use
 //   s.start();
@@ -8,7 +8,7 @@
 // Threads: begin_drain() and stop() may be called from any thread, any number of times, and only
 // start what they say. wait() returns when all workers have ended. The destructor stops and waits.
 // Ownership: the endpoints, the cache, its clock, the counters and what the services refer to must
-// outlive the server, whose business it is not to advance the cache's clock.
+// outlive the server. The owner advances the cache's clock.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -50,24 +50,25 @@ public:
   // `ended` is called once, from the last worker that ends.
   void start(std::function<void()> ended = {});
 
-  // /readyz says 503 from now on; connections are accepted for drain_delay_ms more; then every
-  // request that has been received is answered, and it all ends within drain_timeout_ms.
+  // /readyz returns 503 from now on. Connections are accepted for another drain_delay_ms; then
+  // every received request is answered. All ends within drain_timeout_ms.
   void begin_drain() noexcept;
 
-  // Ends at once; only a flush under way is waited for.
+  // Ends at once; only a flush in progress is waited for.
   void stop() noexcept;
 
   void wait();
 
   bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
 
-  // From now on; any thread. Those above a lower cap stay, but for what they hold in vain.
+  // In force from now on; from any thread. Connections above a lower cap stay open, but stalled
+  // ones may be closed.
   void set_caps(const load_caps& caps) noexcept;
 
   std::size_t connections_most() const noexcept { return listener_.connections_most(); }
   std::size_t connection_count() const noexcept; // served at the moment
 
-  // What all connections hold in memory, for the account of the whole process.
+  // Memory held by all connections, for the accounting of the process.
   std::size_t buffer_bytes() const noexcept { return budget_.used_bytes(); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
 

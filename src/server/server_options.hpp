@@ -1,5 +1,5 @@
-// Everything an operator can set about the HTTP server: default, unit, and what raising it costs.
-// What a single request may look like (sizes, counts) is in http_limits.
+// The operator's options of the HTTP server: default, unit, and the cost of raising each. Limits of
+// a single request (sizes, counts) are in http_limits.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,9 @@
 
 namespace kvcache::http {
 
-// All of them but write_timeout_ms and linger_timeout_ms are absolute: a drip of bytes, or of empty
-// lines, extends none.
-// They are enforced by a sweep, so a connection may live up to half a second longer, never shorter.
+// All except write_timeout_ms and linger_timeout_ms are absolute: trickling bytes or empty lines
+// extends none. A periodic sweep enforces them, so a connection may live up to half a second
+// longer, never shorter.
 struct deadlines {
   // From the first byte of a request to the end of its head. Raising it lets slow (or hostile)
   // peers hold their connection longer.
@@ -21,30 +21,29 @@ struct deadlines {
   // From the end of the head to the end of the body.
   unsigned body_timeout_ms = 10'000;
 
-  // Between a reply and the first byte of the next request. Raising it keeps more idle connections.
+  // From a response to the first byte of the next request. Raising it keeps more idle connections.
   unsigned idle_timeout_ms = 60'000;
 
-  // For a peer that has left answers unread until the kernel takes no more: how long it may take
-  // less than 512 bytes more of them. So one that reads slowly but steadily gets all of them, and
-  // none stays longer than one such time for each 512 bytes that wait for it. Raising it keeps what
-  // waits for peers that do not read longer.
+  // For a peer whose unread responses fill the kernel's buffer: the time within which it must
+  // receive 512 bytes. A peer that reads slowly but steadily gets all of them, and none stays
+  // longer than one such time per 512 pending bytes. Raising it keeps output for unresponsive peers
+  // longer.
   unsigned write_timeout_ms = 10'000;
 
-  // For connections over the limit: from being accepted to the end of the request's head, and again
-  // to send the answer.
+  // For connections over the limit: from accepting to the end of the request's head, and again for
+  // sending the response.
   unsigned health_timeout_ms = 1'000;
 
-  // How long new connections wait in the kernel's queue while memory for them is short and none is
-  // accepted. After that they are treated like those over the connection limit.
+  // How long new connections wait in the kernel's queue while memory is short and none is accepted.
+  // After that they are treated like those over the connection limit.
   unsigned accept_wait_ms = 1'000;
 
-  // After the last reply of a connection that we close, what the peer still sends is discarded, so
-  // that the reply is not lost to a reset: how long the peer may send less than 16 KiB more, or
-  // take nothing of the reply.
+  // After the final response, input is discarded, so that the response is not lost to a reset. The
+  // time within which the peer must send 16 KiB or receive a part of the response.
   unsigned linger_timeout_ms = 2'000;
 
-  // How long it may send in all. Raising it lets larger refused uploads end well, and peers that
-  // send for ever hold their connection longer.
+  // The whole time of a lingering close. Raising it lets clients of larger refused uploads read the
+  // response, and peers that never stop sending hold their connection longer.
   unsigned linger_total_ms = 30'000;
 };
 
@@ -59,39 +58,38 @@ struct server_options : api_options {
   // Worker threads. More than there are processors costs speed (the index spins without yielding).
   unsigned threads = 1;
 
-  // Until server::set_caps() says otherwise: connections held at the same time; over it, see
-  // health_connections. Each costs up to 6 KiB when idle and, at worst, one largest request
-  // and one largest reply when busy.
+  // Concurrent connections, until server::set_caps() changes it; further ones: health_connections.
+  // Each costs up to 6 KiB when idle and, at worst, one largest request and one largest response
+  // when busy.
   std::size_t max_connections = 10'000;
 
-  // Connections over max_connections that are read: each gets one answer, to GET or HEAD of
-  // /healthz, /readyz or /metrics, and 503 for anything else or where no request comes in time.
+  // Connections over max_connections whose request is read: each gets one response, to GET or HEAD
+  // of /healthz, /readyz or /metrics, and 503 for anything else or if no request arrives in time.
   std::size_t health_connections = 32;
 
-  // Connections over those that get a 503 unasked and a lingering close at the same time, and those
-  // that have had it from the ones above; further ones are closed at once behind it.
+  // Connections over those that get a 503 at once and a lingering close, including those above that
+  // have had their response. Further ones get a 503 and are closed at once.
   std::size_t refused_connections = 256;
 
-  // Bytes that all connections together may hold in buffers, the kernel's included, likewise; 0
-  // means no cap. Near it,
-  // peers that make no use of what is held for them are cut; a request that needs more when it is
-  // reached is answered 503 and its connection closed. Raising it lets more large requests
-  // come in at the same time and takes the room from the entries.
+  // Bytes that all connections together may hold in buffers, the kernel's included, until
+  // server::set_caps() changes it; 0 means no cap. Near it, peers that make no use of their memory
+  // are closed; at it, a request that needs more gets 503 and its connection is closed. Raising it
+  // allows more concurrent large requests and takes the memory from the entries.
   std::size_t max_buffer_bytes = 0;
 
-  // What the kernel may hold for each connection: of replies that the peer has not taken, and of
-  // requests that have not been read. It takes up to twice as much memory for them. Raising them
-  // lets faster peers far away have more under way, and those that never read hold more.
+  // Bytes that the kernel may hold for each connection: of responses that the peer has not
+  // received, and of requests that have not been read. The kernel uses up to twice as much memory
+  // for them. Raising them helps fast peers far away, and lets those that never read hold more.
   std::size_t send_buffer_bytes = std::size_t{128} << 10;
   std::size_t receive_buffer_bytes = std::size_t{64} << 10;
 
   deadlines timeouts;
 
-  // With an access log: of how many requests of a worker one is told; 1 tells all. Each that is
-  // told costs its worker about a microsecond.
+  // With an access log: one in so many requests of a worker is recorded; 1 records all. Each record
+  // costs its worker about a microsecond.
   unsigned access_log_sample = 1;
 
-  // How long connections are still accepted after begin_drain(), while /readyz says 503 already.
+  // How long connections are accepted after begin_drain(), while /readyz already returns 503.
   unsigned drain_delay_ms = 0;
 
   // From begin_drain() to the end of everything, the delay included.

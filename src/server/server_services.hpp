@@ -1,4 +1,4 @@
-// What the server needs of others beside the cache.
+// The services of other layers that the server uses.
 #pragma once
 
 #include <atomic>
@@ -10,11 +10,11 @@
 
 namespace kvcache::http {
 
-// Work of others that the workers take part in while it is wanted. A step for each GET and PUT that
-// was answered: then clients cannot keep the processors from that work, however many they are.
+// Work of another layer that the workers take part in on request: one step for each GET and PUT
+// that they answer. So clients cannot starve that work of processor time, however many they are.
 struct shared_work {
   const std::atomic<bool>* wanted = nullptr; // nullptr: never
-  // Called from every worker at the same time; must be bounded, and neither throw nor wait.
+  // Called from every worker concurrently. Must be bounded, and neither throw nor block.
   std::function<void(std::size_t steps)> take_part = {};
 };
 

@@ -51,7 +51,7 @@ void expect_longest_key_fits(const http_limits& limits) {
   EXPECT_TRUE(found == key);
 }
 
-TEST(http_limits, let_the_longest_key_and_value_through_by_default) {
+TEST(http_limits, allow_the_longest_key_and_value_by_default) {
   expect_longest_key_fits(http_limits{});
 }
 
@@ -74,7 +74,7 @@ std::string in_chunks(std::string_view body, std::size_t chunk_bytes) {
   return text.str();
 }
 
-TEST(http_limits, let_the_longest_body_through_in_chunks_of_usual_sizes) {
+TEST(http_limits, allow_the_longest_body_in_chunks_of_usual_sizes) {
   for (const std::size_t value_chars : {256U, 100'000U, 1'000'000U}) {
     http_limits limits;
     limits.max_value_chars = value_chars;
@@ -90,7 +90,7 @@ TEST(http_limits, let_the_longest_body_through_in_chunks_of_usual_sizes) {
   }
 }
 
-TEST(http_limits, still_hold_what_is_no_body_to_a_small_part_of_it) {
+TEST(http_limits, limit_chunk_framing_to_a_small_part_of_the_body) {
   http_limits limits;
   limits.max_value_chars = 100'000;
   limits = limits.raised_for_characters();
@@ -110,7 +110,7 @@ TEST(http_limits, are_not_lowered_by_small_character_limits) {
   EXPECT_EQ(raised.chunk_overhead_bytes, limits.chunk_overhead_bytes);
 }
 
-TEST(http_limits, stay_sane_for_absurd_character_limits) {
+TEST(http_limits, do_not_overflow_for_the_largest_character_limits) {
   http_limits limits;
   limits.max_key_chars = limits.max_value_chars = std::numeric_limits<std::size_t>::max();
   const http_limits raised = limits.raised_for_characters();

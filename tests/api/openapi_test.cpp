@@ -59,7 +59,7 @@ TEST(openapi, documents_every_endpoint) {
                                           "/healthz", "/readyz", "/openapi.json"}));
 }
 
-TEST(openapi, gives_every_answer_a_description_and_an_example) {
+TEST(openapi, has_a_description_and_an_example_of_every_response) {
   for (const auto& [path, operations] : document()["paths"].items())
     for (const auto& [method, operation] : operations.items())
       for (const auto& [status, answer] : operation["responses"].items()) {
@@ -107,13 +107,13 @@ TEST(openapi, describes_every_number_of_the_statistics) {
     expect_described(expect_described, document()["components"]["schemas"][name], name);
 }
 
-TEST(openapi, shows_statistics_as_they_are) {
+TEST(openapi, shows_the_current_statistics) {
   const json& example = document()["paths"]["/stats"]["get"]["responses"]["200"]["content"]
                                   ["application/json"]["examples"]["stats"]["value"];
   expect_same_members(example, document()["components"]["schemas"]["Stats"], "example");
 }
 
-TEST(openapi, shows_only_latencies_that_can_be) {
+TEST(openapi, shows_only_possible_latencies) {
   const json& example = document()["paths"]["/stats"]["get"]["responses"]["200"]["content"]
                                   ["application/json"]["examples"]["stats"]["value"];
   for (const char* time : {"since_start", "last_minute"})

@@ -143,7 +143,7 @@ TEST(put_body_readers, agree_on_every_generated_body) {
   EXPECT_GT(refused, seeds * bodies_per_seed / 10);
 }
 
-TEST(put_body_readers, leave_nothing_ordinary_to_the_careful_one) {
+TEST(put_body_readers, read_ordinary_bodies_without_the_careful_one) {
   for (const char* text :
        {R"({"key":"a","value":"b"})", R"({"value":"b","key":"a"})",
         R"({"key":"a","value":"b","ttl":60})", " {\n\"key\" : \"a\" ,\t\"value\":\"\" }\r\n",

@@ -41,7 +41,7 @@ std::string deleted_key(std::string_view text) {
 
 // ---- what is accepted ----------------------------------------------------------------
 
-TEST(put_body, gives_views_into_an_ordinary_body) {
+TEST(put_body, returns_views_into_an_ordinary_body) {
   const std::string text = R"({"key":"a","value":"b c"})";
   body_scratch scratch;
   put_body body;
@@ -53,7 +53,7 @@ TEST(put_body, gives_views_into_an_ordinary_body) {
   EXPECT_EQ(scratch.bytes(), body_scratch{}.bytes());
 }
 
-TEST(put_body, takes_spaces_line_ends_and_any_order_of_members) { // RFC 8259 §2, §4
+TEST(put_body, accepts_spaces_line_ends_and_any_order_of_members) { // RFC 8259 §2, §4
   const outcome got = put("\r\n\t { \"value\" :\n\"b\" , \"key\"\t: \"a\" } \n");
   EXPECT_EQ(got.why, "");
   EXPECT_EQ(got.key, "a");
@@ -68,7 +68,7 @@ TEST(put_body, decodes_every_escape) { // RFC 8259 §7
   EXPECT_EQ(got.value, std::string("\0\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\x1f", 11));
 }
 
-TEST(put_body, takes_all_characters_raw_that_json_allows_raw) {
+TEST(put_body, accepts_all_unescaped_characters_that_json_allows) {
   const std::string value = "\x7f /'<>& \xC2\x80 \xE2\x80\xA8 \xEF\xBF\xBF \xF4\x8F\xBF\xBF";
   EXPECT_EQ(put(R"({"key":"a","value":")" + value + "\"}").value, value);
 }
@@ -137,7 +137,7 @@ TEST(put_body, refuses_repeated_members_however_they_are_spelled) {
   EXPECT_EQ(put(R"({"key":"a","value":"b","value":1})").why, "repeated_value_member");
 }
 
-TEST(put_body, refuses_what_is_no_object) {
+TEST(put_body, refuses_text_that_is_not_an_object) {
   for (const char* text :
        {"1", "\"a\"", "[]", "null", "true", "-1", "1.5", R"([{"key":"a","value":"b"}])"})
     EXPECT_EQ(put(text).why, "not_an_object") << text;
@@ -145,7 +145,7 @@ TEST(put_body, refuses_what_is_no_object) {
 
 // ---- ttl -----------------------------------------------------------------------------
 
-TEST(put_body, takes_a_ttl_in_whole_seconds) {
+TEST(put_body, accepts_a_ttl_in_whole_seconds) {
   using std::chrono::seconds;
   EXPECT_EQ(put(R"({"key":"a","value":"b","ttl":1})").ttl, seconds(1));
   EXPECT_EQ(put(R"({"ttl": 315360000 ,"key":"a","value":"b"})").ttl, seconds(315360000));
@@ -153,7 +153,7 @@ TEST(put_body, takes_a_ttl_in_whole_seconds) {
 }
 
 // JSON Schema's integers, so those of the OpenAPI document: whole numbers, however written.
-TEST(put_body, takes_a_ttl_that_is_whole_however_it_is_written) {
+TEST(put_body, accepts_a_whole_ttl_in_every_spelling) {
   const auto zeros = [](std::size_t count) { return repeated("0", count); };
   for (const auto& [written, seconds] :
        std::vector<std::pair<std::string, int>>{{"60.0", 60},
@@ -235,7 +235,7 @@ TEST(put_body, refuses_anything_behind_the_object) {
   EXPECT_EQ(put(good + std::string("\0{}", 3)).why, "invalid_json");
 }
 
-TEST(put_body, refuses_what_is_not_json) {
+TEST(put_body, refuses_text_that_is_not_json) {
   for (const char* text : {"{",
                            "}",
                            "{\"key\":\"a\",\"value\":\"b\"",
@@ -298,7 +298,7 @@ TEST(put_body, ignores_numbers_of_any_size_in_members_it_does_not_know) { // RFC
   }
 }
 
-TEST(put_body, is_as_strict_behind_a_number_no_double_can_hold) {
+TEST(put_body, is_strict_behind_a_number_that_no_double_can_hold) {
   EXPECT_EQ(put(R"({"x":1e400,"key":1e400,"value":"b"})").why, "key_not_a_string");
   EXPECT_EQ(put(R"({"x":1e400,"key":"a","value":"b","key":"a"})").why, "repeated_key_member");
   EXPECT_EQ(put("1e400").why, "not_an_object");
@@ -310,12 +310,12 @@ TEST(put_body, is_as_strict_behind_a_number_no_double_can_hold) {
   EXPECT_EQ(put(R"({"x":1e400,"key":"a","value":b})").at_byte, 30U);
 }
 
-TEST(put_body, says_where_json_goes_wrong) {
+TEST(put_body, reports_the_place_of_a_syntax_error) {
   EXPECT_EQ(put(R"({"key":"a","value":x})").at_byte, 20U);
   EXPECT_EQ(put(std::string("{\0}", 3)).at_byte, 2U);
 }
 
-TEST(put_body, takes_nesting_a_hundred_thousand_deep_in_its_stride) {
+TEST(put_body, accepts_nesting_a_hundred_thousand_levels_deep) {
   http_limits limits;
   limits.body_bytes = std::size_t{1} << 20;
   const std::string open = repeated("[", 100'000);
@@ -332,7 +332,7 @@ TEST(put_body, takes_nesting_a_hundred_thousand_deep_in_its_stride) {
 
 // ---- DELETE --------------------------------------------------------------------------
 
-TEST(delete_body, gives_the_key) {
+TEST(delete_body, returns_the_key) {
   EXPECT_EQ(deleted_key(R"({"key":"a b"})"), "a b");
   EXPECT_EQ(deleted_key(R"({"key":"\u0061"})"), "a");
 }

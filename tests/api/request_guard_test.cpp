@@ -15,11 +15,11 @@ request asked(std::string_view host, std::string_view origin, std::string_view f
   return made;
 }
 
-TEST(request_guard, lets_programs_pass_that_send_no_origin) {
+TEST(request_guard, allows_programs_that_send_no_origin) {
   EXPECT_FALSE(is_cross_origin(asked("localhost:7171", {})));
 }
 
-TEST(request_guard, compares_the_origin_with_the_host_that_is_addressed) { // RFC 6454 §5, §7
+TEST(request_guard, compares_the_origin_with_the_host_of_the_request) { // RFC 6454 §5, §7
   EXPECT_FALSE(is_cross_origin(asked("localhost:7171", "http://localhost:7171")));
   EXPECT_FALSE(is_cross_origin(asked("LocalHost:7171", "HTTP://localhost:7171")));
   EXPECT_FALSE(is_cross_origin(asked("cache.example", "https://cache.example")));
@@ -40,20 +40,20 @@ TEST(request_guard, refuses_an_origin_that_is_opaque_or_empty) { // RFC 6454 §6
   EXPECT_TRUE(is_cross_origin(asked("localhost", "")));
 }
 
-TEST(request_guard, finds_no_origin_that_names_a_host_where_there_is_none) { // HTTP/1.0
+TEST(request_guard, refuses_every_origin_if_the_request_has_no_host) { // HTTP/1.0
   for (const char* origin : {"http://", "https://", "http://:80", "https://:443", "null", ""})
     EXPECT_TRUE(is_cross_origin(asked("", origin))) << origin;
   EXPECT_FALSE(is_cross_origin(asked("", {})));
 }
 
 TEST(request_guard,
-     takes_no_word_for_the_same_origin_that_it_does_not_know) { // Fetch Metadata §2.3
+     treats_unknown_values_of_sec_fetch_site_as_cross_origin) { // Fetch Metadata §2.3
   for (const char* site : {"", "None", "SAME-ORIGIN", "same-origin;a", "same-origin, cross-site",
                            "none none", "\"none\"", "same-planet", "cross-origin", "null", "?1"})
     EXPECT_TRUE(is_cross_origin(asked("localhost", {}, site))) << site;
 }
 
-TEST(request_guard, believes_a_browser_that_names_another_site) { // Fetch Metadata §2.3
+TEST(request_guard, refuses_a_request_that_its_browser_calls_cross_site) { // Fetch Metadata §2.3
   EXPECT_TRUE(is_cross_origin(asked("localhost", {}, "cross-site")));
   EXPECT_TRUE(is_cross_origin(asked("localhost", {}, "same-site")));
   EXPECT_TRUE(is_cross_origin(asked("localhost", "http://localhost", "Cross-Site")));
@@ -70,7 +70,7 @@ TEST(request_guard,
     EXPECT_TRUE(is_cross_origin(asked("localhost", "http://localhost", site))) << site;
 }
 
-TEST(request_guard, allows_every_host_where_no_list_is_given) {
+TEST(request_guard, allows_every_host_without_a_list) {
   EXPECT_TRUE(is_allowed_host("anything.example", {}));
 }
 

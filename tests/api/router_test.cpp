@@ -27,7 +27,7 @@ TEST(router, answers_an_unknown_path_404) {
   EXPECT_TRUE(reply.body.starts_with(R"({"status":"ERROR","message":")")) << reply.body;
 }
 
-TEST(router, answers_a_wrong_method_405_with_the_right_ones) {
+TEST(router, answers_a_wrong_method_405_with_the_allowed_ones) {
   test_server server;
   raw_client client = server.connect();
   const http_reply on_get = client.ask(post_request("/get?key=a", "{}"));
@@ -39,7 +39,7 @@ TEST(router, answers_a_wrong_method_405_with_the_right_ones) {
   EXPECT_EQ(client.ask("PATCH /get?key=a HTTP/1.1\r\nHost: a\r\n\r\n").status, 405U);
 }
 
-TEST(router, answers_options_with_what_is_allowed) {
+TEST(router, answers_options_with_the_allowed_methods) {
   test_server server;
   raw_client client = server.connect();
   const http_reply one = client.ask("OPTIONS /put HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -54,7 +54,7 @@ TEST(router, answers_options_with_what_is_allowed) {
   EXPECT_FALSE(all.has("access-control-allow-origin"));
 }
 
-TEST(router, refuses_by_the_head_alone_instead_of_asking_for_the_body) {
+TEST(router, refuses_by_the_head_instead_of_sending_100_continue) {
   const http::token_authorizer tokens{{{"r", permission::read}, {"w", permission::write}}};
   http::server_options options;
   options.allowed_hosts = {"a"};
@@ -85,7 +85,7 @@ TEST(router, refuses_by_the_head_alone_instead_of_asking_for_the_body) {
   EXPECT_EQ(welcome.ask(R"({"key":"a","value":"b"})").status, 200U);
 }
 
-TEST(router, does_not_ask_for_the_body_of_a_flush_that_is_not_enabled) {
+TEST(router, sends_no_100_continue_for_a_flush_that_is_not_enabled) {
   const std::string flush = "POST /flush HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n"
                             "Expect: 100-continue\r\n\r\n";
   test_server closed;
@@ -132,7 +132,7 @@ TEST(router, answers_for_the_allowed_hosts_only) {
   EXPECT_EQ(client.ask(get_request("/healthz")).status, 200U);
 }
 
-TEST(router, asks_for_a_token_where_there_are_any) {
+TEST(router, requires_a_token_if_there_are_any) {
   const http::token_authorizer tokens{{{"r", permission::read}, {"w", permission::write}}};
   http::server_services services;
   services.authorization = &tokens;
@@ -151,7 +151,7 @@ TEST(router, asks_for_a_token_where_there_are_any) {
   EXPECT_EQ(client.ask(get_request("/readyz")).status, 200U);
 }
 
-TEST(router, flushes_only_where_that_is_enabled) {
+TEST(router, flushes_only_if_that_is_enabled) {
   test_server server;
   raw_client client = server.connect();
   client.ask(put_request("a", "b"));
@@ -169,7 +169,7 @@ TEST(router, flushes_for_a_token_that_may_write) {
   EXPECT_EQ(client.ask(post_request("/flush", "", "Authorization: Bearer w\r\n")).status, 200U);
 }
 
-TEST(router, flushes_and_then_answers_what_was_sent_behind_it) {
+TEST(router, flushes_and_then_answers_the_requests_behind_it) {
   http::server_options options;
   options.enable_flush = true;
   test_server server{options};
@@ -183,7 +183,7 @@ TEST(router, flushes_and_then_answers_what_was_sent_behind_it) {
   EXPECT_EQ(server.counted().flushes(), 1U);
 }
 
-TEST(router, shows_the_pages_it_was_given_and_404_for_those_it_was_not) {
+TEST(router, shows_the_pages_that_exist_and_404_for_others) {
   http::server_services services;
   services.stats = [] { return std::string{R"({"entries":0})"}; };
   services.metrics = [] { return std::string{"a 1\n"}; };
@@ -197,7 +197,8 @@ TEST(router, shows_the_pages_it_was_given_and_404_for_those_it_was_not) {
   EXPECT_TRUE(metrics.field("content-type").starts_with("text/plain"));
 }
 
-TEST(router, lets_the_document_be_kept_and_says_when_it_is_the_same) { // RFC 9110 §13.1.2
+TEST(router,
+     allows_caches_to_store_the_document_and_answers_304_if_it_is_unchanged) { // RFC 9110 §13.1.2
   test_server server;
   raw_client client = server.connect();
   const std::string tag{http::product_endpoints.openapi_tag};
@@ -221,7 +222,7 @@ TEST(router, lets_the_document_be_kept_and_says_when_it_is_the_same) { // RFC 91
   }
 }
 
-TEST(router, lets_no_other_answer_to_a_get_be_stored) {
+TEST(router, forbids_caches_to_store_other_responses_to_get) {
   http::server_services services;
   services.stats = [] { return std::string{"{}"}; };
   services.metrics = [] { return std::string{"a 1\n"}; };
@@ -263,7 +264,7 @@ TEST(router, refuses_a_body_that_is_coded) { // RFC 9110 §8.4, §15.5.16
             411U);
 }
 
-TEST(router, refuses_a_token_from_the_request_on_before_which_it_was_removed) {
+TEST(router, refuses_a_token_from_the_first_request_after_its_removal) {
   http::token_authorizer tokens{{{"old", permission::write}, {"kept", permission::write}}};
   http::server_services services;
   services.authorization = &tokens;
@@ -325,7 +326,7 @@ TEST(router, answers_and_refuses_by_the_tokens_in_force_while_they_change) {
   for (std::thread& each : asking) each.join();
 }
 
-TEST(router, counts_what_it_answers) {
+TEST(router, counts_its_responses) {
   test_server server;
   raw_client client = server.connect();
   client.ask(put_request("a", "b"));

@@ -13,20 +13,20 @@ permission check(const token_authorizer& tokens, std::string_view authorization)
   return token_view{&tokens}.check(authorization);
 }
 
-TEST(token_authorizer, grants_what_the_token_is_for) { // RFC 6750 §2.1
+TEST(token_authorizer, grants_the_permission_of_the_token) { // RFC 6750 §2.1
   const token_authorizer tokens{{{"reader", permission::read}, {"writer", permission::write}}};
   EXPECT_EQ(check(tokens, "Bearer reader"), permission::read);
   EXPECT_EQ(check(tokens, "Bearer writer"), permission::write);
 }
 
 // RFC 9110 §11.1: the scheme's case does not matter; §11.4: spaces behind it.
-TEST(token_authorizer, takes_the_scheme_in_any_case_and_blanks_around_the_token) {
+TEST(token_authorizer, accepts_the_scheme_in_any_case_and_blanks_around_the_token) {
   const token_authorizer tokens{{{"reader", permission::read}}};
   EXPECT_EQ(check(tokens, "bearer reader"), permission::read);
   EXPECT_EQ(check(tokens, "BEARER  reader "), permission::read);
 }
 
-TEST(token_authorizer, grants_nothing_to_what_it_does_not_know) { // RFC 6750 §3.1: invalid_token
+TEST(token_authorizer, grants_nothing_for_an_unknown_token) { // RFC 6750 §3.1: invalid_token
   const token_authorizer tokens{{{"reader", permission::read}}};
   for (const std::string_view wrong :
        {"", "reader", "Bearer", "Bearer ", "Bearer reade", "Bearer readerx", "Bearer Reader",
@@ -34,19 +34,19 @@ TEST(token_authorizer, grants_nothing_to_what_it_does_not_know) { // RFC 6750 §
     EXPECT_EQ(check(tokens, wrong), permission::none) << wrong;
 }
 
-TEST(token_authorizer, gives_a_token_listed_twice_the_greater_permission) {
+TEST(token_authorizer, grants_the_greater_permission_of_a_token_listed_twice) {
   const token_authorizer tokens{{{"t", permission::write}, {"t", permission::read}}};
   EXPECT_EQ(check(tokens, "Bearer t"), permission::write);
 }
 
-TEST(token_authorizer, forgets_the_old_tokens_when_it_gets_new_ones) {
+TEST(token_authorizer, refuses_the_old_tokens_when_it_gets_new_ones) {
   token_authorizer tokens{{{"old", permission::write}}};
   tokens.set_tokens({{"new", permission::read}});
   EXPECT_EQ(check(tokens, "Bearer old"), permission::none);
   EXPECT_EQ(check(tokens, "Bearer new"), permission::read);
 }
 
-TEST(token_authorizer, shows_new_tokens_to_views_that_have_seen_the_old_ones) {
+TEST(token_authorizer, provides_new_tokens_to_views_that_have_used_the_old_ones) {
   token_authorizer tokens{{{"old", permission::write}}};
   token_view view{&tokens};
   EXPECT_EQ(view.check("Bearer old"), permission::write);
@@ -69,13 +69,13 @@ TEST(token_authorizer, grants_alternating_tokens_each_its_own_permission) {
   }
 }
 
-TEST(token_authorizer, asks_for_none_where_there_are_none) {
+TEST(token_authorizer, requires_none_if_there_are_none) {
   const token_view view{nullptr};
   EXPECT_FALSE(view.asks_for_tokens());
   EXPECT_EQ(view.generation(), 0U);
 }
 
-TEST(token_authorizer, tells_thousands_of_tokens_apart) {
+TEST(token_authorizer, distinguishes_thousands_of_tokens) {
   std::vector<access_token> list;
   const auto secret = [](int number) { return "token-" + std::to_string(number); };
   for (int i = 0; i < 5000; ++i)

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view tag = "\"abc\"";
 
-TEST(entity_tag, is_named_by_a_list_that_holds_it) {
+TEST(entity_tag, is_named_by_a_list_that_contains_it) {
   for (const char* list :
        {"\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "\"abc\",\"x\"", " , \"x\" ,\t\"abc\" , ",
         "\"x,y\", \"abc\"", "\"\", W/\"\", \"abc\"", "\"a!#~\xE4\", \"abc\"", "*", " * "})

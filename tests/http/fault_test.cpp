@@ -25,13 +25,13 @@ TEST(fault_table, has_a_status_with_a_reason_and_a_sentence_for_every_fault) {
   }
 }
 
-TEST(fault_table, gives_every_fault_a_name_of_its_own) {
+TEST(fault_table, has_a_distinct_name_for_every_fault) {
   std::set<std::string_view> names;
   for (std::size_t i = 0; i < fault_count; ++i) EXPECT_TRUE(names.insert(name_of(at(i))).second);
   EXPECT_EQ(name_of(fault::bad_host), "bad_host");
 }
 
-TEST(fault_table, says_exactly_what_clients_of_the_original_rely_on) {
+TEST(fault_table, has_the_fixed_messages_that_clients_rely_on) {
   const fault_table table{http_limits{}};
   EXPECT_EQ(table[fault::key_not_found].status, 404U);
   EXPECT_EQ(table[fault::key_not_found].message, "Key not found.");
@@ -54,7 +54,7 @@ TEST(fault_table, names_the_limits_in_force) {
             "Key exceeds 1000 or Value exceeds 2000 characters.");
 }
 
-TEST(fault_table, closes_where_the_end_of_the_request_is_in_doubt_and_goes_on_elsewhere) {
+TEST(fault_table, closes_if_the_end_of_the_request_is_uncertain_and_only_then) {
   const fault_table table{http_limits{}};
   for (std::size_t i = 1; i <= static_cast<std::size_t>(fault::body_too_slow); ++i)
     EXPECT_EQ(table[at(i)].then, after_reply::close) << name_of(at(i));
@@ -64,7 +64,7 @@ TEST(fault_table, closes_where_the_end_of_the_request_is_in_doubt_and_goes_on_el
     EXPECT_EQ(table[code].then, after_reply::go_on) << name_of(code);
 }
 
-TEST(fault_table, tells_when_to_come_back_and_how_to_log_in) {
+TEST(fault_table, states_when_to_retry_and_how_to_authenticate) {
   const fault_table table{http_limits{}};
   EXPECT_EQ(table[fault::no_room].extra_fields, "Retry-After: 1\r\n"); // RFC 9110 §10.2.3
   EXPECT_EQ(table[fault::too_many_connections].extra_fields, "Retry-After: 1\r\n");

@@ -110,7 +110,7 @@ TEST(head_memo, changes_nothing_for_any_byte_changed_inserted_or_left_out) {
   }
 }
 
-TEST(head_memo, holds_a_longer_target_to_the_limits_all_the_same) {
+TEST(head_memo, enforces_the_limits_for_a_longer_target) {
   const auto with_target = [](std::size_t bytes) {
     return "GET /" + std::string(bytes - 1, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n";
   };
@@ -128,7 +128,7 @@ TEST(head_memo, holds_a_longer_target_to_the_limits_all_the_same) {
       fault::head_too_large);
 }
 
-TEST(head_memo, recognises_what_it_has_learnt_with_another_query_only) {
+TEST(head_memo, recognises_a_learnt_head_with_another_query_only) {
   std::string first = "GET /get?key=a HTTP/1.1\r\nHost: cache\r\n\r\n";
   const std::string second = "GET /get?key=bcd HTTP/1.1\r\nHost: cache\r\n\r\n";
   request_parser parser(defaults);
@@ -266,7 +266,7 @@ TEST(head_memo, keeps_the_grant_only_if_nothing_but_an_ignored_value_has_changed
       granted_after(put_with("X: a\r\n", "1", "Y: a\r\n"), put_with("X: b\r\n", "1", "Y: b\r\n")));
 }
 
-TEST(head_memo, takes_no_field_that_the_parser_acts_upon_for_one_that_varies) {
+TEST(head_memo, treats_no_field_that_the_parser_acts_upon_as_varying) {
   const std::array<std::array<std::string_view, 3>, 10> fields{{
       {"Host: ", "cache", "cache:80"},
       {"Origin: ", "http://a", "http://b"},
@@ -388,7 +388,7 @@ TEST(head_memo, changes_nothing_for_any_byte_in_a_value_that_varies) {
     expect_same_as_fresh(before, std::string_view(before[0]).substr(0, bytes));
 }
 
-TEST(head_memo, holds_a_longer_value_to_the_limits_all_the_same) {
+TEST(head_memo, enforces_the_limits_for_a_longer_value) {
   const std::array before{get_with("X: a"), get_with("X: b")};
   http_limits tight;
   tight.head_bytes = before[0].size() + 10;
@@ -397,7 +397,7 @@ TEST(head_memo, holds_a_longer_value_to_the_limits_all_the_same) {
   EXPECT_EQ(parse_after_all(before, get_with("X: a0123456789x"), tight).why, fault::head_too_large);
 }
 
-TEST(head_memo, calls_a_query_plain_only_if_it_stands_for_itself_in_a_query_and_in_json) {
+TEST(head_memo, calls_a_query_plain_only_if_it_needs_no_escape_in_a_query_or_in_json) {
   request_parser parser(defaults);
   const auto asked = [](std::string_view query) {
     return "GET /get?" + std::string(query) + " HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -16,7 +16,7 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-TEST(json_text, escapes_what_must_be_and_nothing_else) { // RFC 8259 §7
+TEST(json_text, escapes_the_bytes_that_need_it_and_no_others) { // RFC 8259 §7
   EXPECT_EQ(escaped("plain / text \x7f \xF0\x9F\x98\x80"), "plain / text \x7f \xF0\x9F\x98\x80");
   EXPECT_EQ(escaped("\"\\\b\f\n\r\t"), R"(\"\\\b\f\n\r\t)");
   EXPECT_EQ(escaped(std::string("\0\x01\x1f", 3)), R"(\u0000\u0001\u001f)");
@@ -39,7 +39,7 @@ TEST(json_text, finds_every_special_byte_at_every_place) {
   }
 }
 
-TEST(json_text, writes_what_a_json_reader_reads_back_byte_for_byte) {
+TEST(json_text, writes_text_that_a_json_reader_reads_byte_for_byte) {
   std::string text;
   for (int i = 0; i < 0x80; ++i) text += static_cast<char>(i);
   text += "\xC3\xA4 \xE2\x80\xA8 \xF0\x9F\x98\x80 \xEF\xBF\xBF";

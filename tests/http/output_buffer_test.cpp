@@ -9,7 +9,7 @@
 namespace kvcache::http {
 namespace {
 
-TEST(output_buffer, keeps_what_was_appended_while_it_grows) {
+TEST(output_buffer, keeps_its_content_when_it_grows) {
   output_buffer out;
   EXPECT_TRUE(out.empty());
   EXPECT_EQ(out.capacity(), 0U);
@@ -23,7 +23,7 @@ TEST(output_buffer, keeps_what_was_appended_while_it_grows) {
   EXPECT_EQ(out.size(), expected.size());
 }
 
-TEST(output_buffer, appends_only_what_was_committed) {
+TEST(output_buffer, appends_only_committed_bytes) {
   output_buffer out;
   out.append("ab");
   char* to = out.prepare(100);
@@ -36,7 +36,7 @@ TEST(output_buffer, appends_only_what_was_committed) {
   EXPECT_EQ(out.view(), "a");
 }
 
-TEST(output_buffer, keeps_its_memory_when_cleared_and_gives_it_back_when_released) {
+TEST(output_buffer, keeps_its_memory_when_cleared_and_frees_it_when_released) {
   output_buffer out;
   out.append(std::string(10'000, 'a'));
   out.clear();
@@ -48,7 +48,7 @@ TEST(output_buffer, keeps_its_memory_when_cleared_and_gives_it_back_when_release
   EXPECT_EQ(out.view(), "again");
 }
 
-TEST(output_buffer, refuses_what_no_memory_could_hold_and_stays_as_it_was) {
+TEST(output_buffer, refuses_impossible_sizes_and_stays_unchanged) {
   output_buffer out;
   out.append("ab");
   EXPECT_THROW(out.prepare(std::numeric_limits<std::size_t>::max() - 1), std::bad_alloc);

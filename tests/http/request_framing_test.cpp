@@ -17,7 +17,7 @@ std::string chunked(std::string_view chunks) {
 
 // ---- Content-Length (RFC 9110 §8.6, RFC 9112 §6.3) -----------------------------------
 
-TEST(request_framing, takes_as_many_bytes_as_content_length_says) {
+TEST(request_framing, accepts_as_many_bytes_as_content_length_says) {
   const std::string text = post_with("Content-Length: 5\r\n", "hello");
   const parsed got = parse(text + "GET ");
   ASSERT_EQ(got.status, parse_status::complete);
@@ -26,7 +26,7 @@ TEST(request_framing, takes_as_many_bytes_as_content_length_says) {
   EXPECT_EQ(got.consumed, text.size());
 }
 
-TEST(request_framing, takes_an_empty_body_and_leading_zeros) {
+TEST(request_framing, accepts_an_empty_body_and_leading_zeros) {
   const parsed empty = parse(post_with("Content-Length: 0\r\n", "more"));
   EXPECT_EQ(empty.status, parse_status::complete);
   EXPECT_EQ(empty.framing, body_framing::content_length);
@@ -133,13 +133,13 @@ TEST(request_framing, joins_chunks) {
   EXPECT_EQ(got.consumed, text.size());
 }
 
-TEST(request_framing, takes_an_empty_chunked_body) {
+TEST(request_framing, accepts_an_empty_chunked_body) {
   const parsed got = parse(chunked("0\r\n\r\n"));
   EXPECT_EQ(got.status, parse_status::complete);
   EXPECT_EQ(got.body, "");
 }
 
-TEST(request_framing, looks_past_chunk_extensions_and_trailers) { // RFC 9112 §7.1.1, §7.1.2
+TEST(request_framing, ignores_chunk_extensions_and_trailers) { // RFC 9112 §7.1.1, §7.1.2
   const std::string text = chunked(
       "3;a\r\nabc\r\nA;b=c;d=\"e\\\" f\"\r\n0123456789\r\n0;last\r\nX-Sum: 1\r\nHost: evil\r\n"
       "Connection: close\r\nOrigin: x\r\n\r\n");
@@ -164,7 +164,7 @@ TEST(request_framing, refuses_malformed_chunks) {
   EXPECT_EQ(why_refused(chunked("1\ra\r\n0\r\n\r\n")), "bad_line_ending");
 }
 
-TEST(request_framing, refuses_a_chunk_that_cannot_become_right_without_waiting_for_more) {
+TEST(request_framing, refuses_a_chunk_that_cannot_become_valid_without_waiting_for_more) {
   for (const char* chunks : {"z",
                              "zz\r\n",
                              "\r\n",
@@ -231,7 +231,7 @@ TEST(request_framing, refuses_malformed_trailers) { // RFC 9112 §7.1.2
             "bad_transfer_encoding");
 }
 
-TEST(request_framing, holds_chunked_bodies_to_the_body_limit) { // RFC 9110 §15.5.14
+TEST(request_framing, enforces_the_body_limit_of_chunked_bodies) { // RFC 9110 §15.5.14
   http_limits limits;
   limits.body_bytes = 10;
   EXPECT_EQ(why_refused(chunked("A\r\n0123456789\r\n0\r\n\r\n"), limits), "(accepted)");
@@ -250,7 +250,7 @@ TEST(request_framing, holds_chunk_extensions_to_their_limit) {
             "chunk_extension_too_long");
 }
 
-TEST(request_framing, holds_trailers_to_their_number) { // RFC 6585 §5
+TEST(request_framing, enforces_the_limit_of_trailers) { // RFC 6585 §5
   const http_limits limits;
   const auto with_trailers = [](std::size_t count) {
     std::string text = "0\r\n";
@@ -261,7 +261,7 @@ TEST(request_framing, holds_trailers_to_their_number) { // RFC 6585 §5
   EXPECT_EQ(why_refused(with_trailers(limits.trailer_fields + 1)), "too_many_trailers");
 }
 
-TEST(request_framing, holds_all_that_is_not_body_to_one_limit) {
+TEST(request_framing, enforces_one_limit_for_all_chunk_framing) {
   http_limits limits;
   limits.chunk_overhead_bytes = 100;
   const auto tiny_chunks = [](std::size_t count) {
@@ -293,7 +293,7 @@ TEST(request_framing, decodes_chunks_inside_the_input_and_leaves_the_next_reques
   EXPECT_EQ(input.substr(request_bytes), next);
 }
 
-TEST(request_framing, goes_on_where_the_framing_of_its_chunks_has_been_removed) {
+TEST(request_framing, continues_behind_framing_that_has_been_removed) {
   http_limits limits;
   limits.chunk_overhead_bytes = 100;
   const auto parse_shortened = [&](const std::string& text, std::size_t& longest) {
@@ -358,7 +358,7 @@ TEST(request_framing, offers_100_continue_for_chunks_but_not_without_a_body_nor_
   EXPECT_FALSE(offers("POST / HTTP/1.0\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"));
 }
 
-TEST(request_framing, takes_the_same_expectation_several_times) {
+TEST(request_framing, accepts_the_same_expectation_several_times) {
   for (const char* fields :
        {"Expect: 100-continue, 100-Continue\r\n", "Expect: ,100-continue ,\r\n",
         "Expect: 100-continue\r\nExpect: 100-continue\r\n"}) {

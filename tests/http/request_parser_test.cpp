@@ -110,7 +110,7 @@ TEST(request_parser, knows_field_names_in_any_case) { // RFC 9110 §5.1
   EXPECT_EQ(parse(get_with("SEC-fetch-SITE: cross-site\r\n")).sec_fetch_site, "cross-site");
 }
 
-TEST(request_parser, hands_out_the_fields_the_router_needs) {
+TEST(request_parser, returns_the_fields_that_the_router_needs) {
   const parsed got = parse(get_with(
       "Origin: http://evil.example\r\nSec-Fetch-Site: same-site\r\nAuthorization: Bearer abc\r\n"));
   EXPECT_TRUE(got.has_origin);
@@ -129,7 +129,7 @@ TEST(request_parser, ignores_upgrade_and_fields_it_does_not_know) { // RFC 9110 
 
 // ---- keeping the connection (RFC 9112 §9.3) ------------------------------------------
 
-TEST(request_parser, keeps_http_1_1_connections_unless_told_to_close) {
+TEST(request_parser, keeps_http_1_1_connections_unless_the_client_closes_them) {
   EXPECT_TRUE(parse(get_with("")).keep_alive);
   EXPECT_TRUE(parse(get_with("Connection: keep-alive\r\n")).keep_alive);
   EXPECT_FALSE(parse(get_with("Connection: close\r\n")).keep_alive);
@@ -139,7 +139,7 @@ TEST(request_parser, keeps_http_1_1_connections_unless_told_to_close) {
   EXPECT_TRUE(parse(get_with("Proxy-Connection: close\r\n")).keep_alive); // RFC 9112 C.2.2
 }
 
-TEST(request_parser, closes_http_1_0_connections_unless_told_to_keep_them) {
+TEST(request_parser, closes_http_1_0_connections_unless_the_client_keeps_them) {
   EXPECT_FALSE(parse("GET / HTTP/1.0\r\n\r\n").keep_alive);
   EXPECT_TRUE(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
   EXPECT_FALSE(parse("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n").keep_alive);
@@ -185,7 +185,7 @@ TEST(request_parser, refuses_a_bare_line_feed_without_waiting_for_the_end_of_the
 }
 
 // Each text as it stands, whole and byte by byte: nothing that comes behind it could make it right.
-TEST(request_parser, refuses_a_request_line_that_cannot_become_right_without_waiting_for_more) {
+TEST(request_parser, refuses_a_request_line_that_cannot_become_valid_without_waiting_for_more) {
   struct row {
     std::string text;
     std::string_view why;
@@ -241,7 +241,7 @@ TEST(request_parser, refuses_a_request_line_that_cannot_become_right_without_wai
 
 // A line is refused if, and only if, no continuation makes a whole request of it that Beast takes
 // in one piece.
-TEST(request_parser, waits_for_a_request_line_only_while_it_can_become_right) {
+TEST(request_parser, waits_for_a_request_line_only_while_it_can_become_valid) {
   const std::vector<std::string> continuations = [] {
     std::vector<std::string> found;
     for (const std::string request :
@@ -299,7 +299,7 @@ TEST(request_parser, refuses_a_field_line_at_its_end_not_at_that_of_the_head) {
 }
 
 // No line is refused in pieces that is right in one.
-TEST(request_parser, refuses_no_field_line_in_pieces_that_it_takes_in_one) {
+TEST(request_parser, refuses_no_field_line_in_pieces_that_it_accepts_as_a_whole) {
   const std::vector<std::string_view> pieces{
       "Na",           "me",  ":",  " ", "\t", "v", "\r",      "\x01",
       "\x80",         "1",   "\"", ",", "(",  "!", "Host: b", "Content-Length:",
@@ -322,7 +322,7 @@ TEST(request_parser, refuses_no_field_line_in_pieces_that_it_takes_in_one) {
   EXPECT_GT(taken, 500U);
 }
 
-TEST(request_parser, refuses_versions_it_does_not_speak_as_such) { // RFC 9110 §15.6.6
+TEST(request_parser, refuses_versions_that_it_does_not_support) { // RFC 9110 §15.6.6
   const auto why = [](std::string version) {
     return why_refused("GET / " + version + "\r\nHost: a\r\n\r\n");
   };
@@ -361,7 +361,7 @@ TEST(request_parser, is_as_strict_with_a_later_http_1) {
   EXPECT_EQ(parse_bytewise(endless).why, fault::head_too_large);
 }
 
-TEST(request_parser, notices_a_coding_of_the_body_other_than_identity) { // RFC 9110 §8.4
+TEST(request_parser, reports_a_coding_of_the_body_other_than_identity) { // RFC 9110 §8.4
   const auto is_coded = [](std::string_view fields) {
     const parsed got = parse(get_with(fields));
     EXPECT_EQ(got.status, parse_status::complete) << fields;
@@ -380,7 +380,7 @@ TEST(request_parser, notices_a_coding_of_the_body_other_than_identity) { // RFC 
     EXPECT_FALSE(is_coded(fields)) << fields;
 }
 
-TEST(request_parser, gives_the_first_list_of_entity_tags) { // RFC 9110 §13.1.2
+TEST(request_parser, returns_the_first_list_of_entity_tags) { // RFC 9110 §13.1.2
   EXPECT_EQ(parse(get_with("If-None-Match: \"a\", W/\"b\"\r\n")).if_none_match, "\"a\", W/\"b\"");
   EXPECT_EQ(parse(get_with("If-None-Match: \"a\"\r\nIf-None-Match: *\r\n")).if_none_match, "\"a\"");
 }
@@ -405,7 +405,7 @@ TEST(request_parser, uses_the_host_of_an_absolute_target_instead_of_the_field) {
   EXPECT_EQ(parse("GET http://a HTTP/1.1\r\nHost: b\r\n\r\n").path, "/");
 }
 
-TEST(request_parser, still_wants_a_good_host_field_beside_an_absolute_target) {
+TEST(request_parser, requires_a_valid_host_field_beside_an_absolute_target) {
   EXPECT_EQ(why_refused("GET http://a/ HTTP/1.1\r\n\r\n"), "missing_host");
   EXPECT_EQ(why_refused("GET http://a/ HTTP/1.1\r\nHost: b c\r\n\r\n"), "bad_host");
 }
@@ -425,14 +425,14 @@ TEST(request_parser, refuses_targets_of_no_known_form) {
   EXPECT_EQ(why("http://a:123456/"), "bad_target");
 }
 
-TEST(request_parser, takes_the_asterisk_with_options_only) { // §3.2.4
+TEST(request_parser, accepts_the_asterisk_with_options_only) { // §3.2.4
   const parsed got = parse("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(got.status, parse_status::complete);
   EXPECT_EQ(got.form, target_form::asterisk);
   EXPECT_EQ(why_refused("GET * HTTP/1.1\r\nHost: a\r\n\r\n"), "asterisk_not_for_options");
 }
 
-TEST(request_parser, takes_an_authority_with_connect_only) { // §3.2.3
+TEST(request_parser, accepts_an_authority_with_connect_only) { // §3.2.3
   const parsed got = parse("CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(got.status, parse_status::complete);
   EXPECT_EQ(got.form, target_form::authority);
@@ -484,14 +484,14 @@ TEST(request_parser, refuses_a_repetition_of_fields_that_come_once) { // RFC 911
 
 // ---- Host (RFC 9112 §3.2, RFC 9110 §7.2) ---------------------------------------------
 
-TEST(request_parser, wants_exactly_one_host) {
+TEST(request_parser, requires_exactly_one_host) {
   EXPECT_EQ(why_refused("GET / HTTP/1.1\r\n\r\n"), "missing_host");
   EXPECT_EQ(why_refused("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"), "repeated_host");
   EXPECT_EQ(why_refused("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n"), "repeated_host");
   EXPECT_EQ(why_refused("GET / HTTP/1.0\r\n\r\n"), "(accepted)");
 }
 
-TEST(request_parser, takes_every_spelling_of_a_host) {
+TEST(request_parser, accepts_every_spelling_of_a_host) {
   for (const std::string host : {"a",
                                  "localhost:7171",
                                  "127.0.0.1",
@@ -577,7 +577,7 @@ TEST(request_parser, refuses_malformed_hosts) {
 }
 
 // Each byte at each place of a host of two words and more, which are looked at together.
-TEST(request_parser, takes_each_byte_of_a_host_for_what_it_is_wherever_it_stands) {
+TEST(request_parser, classifies_each_byte_of_a_host_at_every_place) {
   const std::string_view marks = "-._~!$&'()*+,;=";
   for (std::size_t at = 1; at < 20; ++at) {
     for (int byte = 0x21; byte < 0x100; ++byte) {
@@ -596,7 +596,7 @@ TEST(request_parser, takes_each_byte_of_a_host_for_what_it_is_wherever_it_stands
 
 // ---- limits --------------------------------------------------------------------------
 
-TEST(request_parser, holds_the_target_to_its_limit) { // RFC 9110 §15.5.15
+TEST(request_parser, enforces_the_limit_of_the_target) { // RFC 9110 §15.5.15
   const http_limits limits;
   const auto with_target = [&](std::size_t bytes) {
     return "GET /" + std::string(bytes - 1, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -608,7 +608,7 @@ TEST(request_parser, holds_the_target_to_its_limit) { // RFC 9110 §15.5.15
             fault::target_too_long);
 }
 
-TEST(request_parser, does_not_blame_the_target_for_a_head_that_is_too_large) {
+TEST(request_parser, reports_a_head_that_is_too_large_as_such_and_not_as_its_target) {
   http_limits limits;
   limits.target_bytes = limits.head_bytes + 4000;
   for (const auto way : {parse_at_once, parse_bytewise}) {
@@ -624,7 +624,7 @@ TEST(request_parser, refuses_an_endless_method) {
   EXPECT_EQ(parse_at_once(std::string(http_limits{}.head_bytes, 'A')).why, fault::bad_method);
 }
 
-TEST(request_parser, holds_the_head_to_its_limit_in_bytes) { // RFC 6585 §5
+TEST(request_parser, enforces_the_limit_of_the_head_in_bytes) { // RFC 6585 §5
   const http_limits limits;
   const std::string_view frame = "GET / HTTP/1.1\r\nHost: a\r\nB: \r\n\r\n";
   const auto with_head = [&](std::size_t bytes) {
@@ -640,7 +640,7 @@ TEST(request_parser, holds_the_head_to_its_limit_in_bytes) { // RFC 6585 §5
             fault::head_too_large);
 }
 
-TEST(request_parser, holds_the_head_to_its_limit_in_fields) { // RFC 6585 §5
+TEST(request_parser, enforces_the_limit_of_the_head_in_fields) { // RFC 6585 §5
   const http_limits limits;
   const auto with_fields = [&](std::size_t count) {
     std::string lines;
@@ -653,7 +653,7 @@ TEST(request_parser, holds_the_head_to_its_limit_in_fields) { // RFC 6585 §5
 
 // ---- asking for more -----------------------------------------------------------------
 
-TEST(request_parser, tells_what_it_waits_for) {
+TEST(request_parser, reports_the_phase_it_is_in) {
   std::string text = post_with("Content-Length: 3\r\n", "abc");
   const std::size_t head = text.size() - 3;
   request_parser parser(defaults);
@@ -676,7 +676,7 @@ TEST(request_parser, tells_what_it_waits_for) {
   EXPECT_EQ(parser.phase(), parse_phase::idle);
 }
 
-TEST(request_parser, keeps_its_place_while_the_buffer_moves) {
+TEST(request_parser, continues_when_the_buffer_has_moved) {
   const std::string text = post_with("Content-Length: 3\r\nOrigin: o\r\n", "abc");
   for (std::size_t cut = 1; cut < text.size(); ++cut) {
     request_parser parser(defaults);
@@ -692,7 +692,7 @@ TEST(request_parser, keeps_its_place_while_the_buffer_moves) {
   }
 }
 
-TEST(request_parser, names_method_and_version_of_a_refused_request_when_it_knows_them) {
+TEST(request_parser, reports_method_and_version_of_a_refused_request_if_it_has_read_them) {
   const parsed head = parse("HEAD / HTTP/1.0\r\nA : b\r\n\r\n");
   EXPECT_EQ(head.status, parse_status::refused);
   EXPECT_EQ(head.verb, method::head);
@@ -701,7 +701,7 @@ TEST(request_parser, names_method_and_version_of_a_refused_request_when_it_knows
   EXPECT_EQ(parse("HEAD\t/").verb, method::other);
 }
 
-TEST(request_parser, knows_nothing_of_the_request_before_once_the_next_one_has_begun) {
+TEST(request_parser, reports_nothing_of_the_previous_request_when_the_next_one_has_begun) {
   for (const char* next : {"", "\r\n", "G", "POST", "POST /put HTTP/1.1\r\nHost: a\r\n",
                            "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"}) {
     request_parser parser(defaults);

@@ -61,7 +61,7 @@ TEST_F(response, to_a_hit_is_exactly_this) {
                            R"({"status":"OK","key":"K","value":"V"})");
 }
 
-TEST_F(response, to_a_put_a_delete_and_a_miss_says_what_the_original_said) {
+TEST_F(response, to_a_put_a_delete_and_a_miss_has_the_fixed_message) {
   const auto body_of = [&](auto write) {
     output_buffer out;
     write(out);
@@ -82,7 +82,7 @@ TEST_F(response, to_a_put_a_delete_and_a_miss_says_what_the_original_said) {
       R"(404 {"status":"ERROR","message":"Key not found."})");
 }
 
-TEST_F(response, brings_back_any_key_and_value_byte_for_byte) {
+TEST_F(response, returns_any_key_and_value_byte_for_byte) {
   std::string all;
   for (int i = 0; i < 0x80; ++i) all += static_cast<char>(i);
   all += "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80";
@@ -98,7 +98,7 @@ TEST_F(response, brings_back_any_key_and_value_byte_for_byte) {
   }
 }
 
-TEST_F(response, makes_room_for_a_value_larger_than_expected_outside_the_lock) {
+TEST_F(response, reserves_space_for_a_large_value_outside_the_lock) {
   output_buffer out;
   out.append("earlier reply");
   const std::string large(100'000, '\x01'); // six bytes each when escaped
@@ -116,7 +116,7 @@ TEST_F(response, makes_room_for_a_value_larger_than_expected_outside_the_lock) {
       large);
 }
 
-TEST_F(response, may_still_be_a_miss_when_the_entry_went_while_room_was_made) {
+TEST_F(response, is_a_miss_if_the_entry_is_deleted_while_space_is_reserved) {
   output_buffer out;
   value_response reply(writer_, out, json_envelope{"K"}, plain);
   reply.value(std::string(100'000, 'x'));
@@ -137,7 +137,7 @@ TEST_F(response, to_a_head_has_the_length_but_not_the_body) { // RFC 9110 §9.3.
   EXPECT_EQ(out.view().find('{'), std::string_view::npos);
 }
 
-TEST_F(response, says_what_becomes_of_the_connection) { // RFC 9112 §9.3, §9.6
+TEST_F(response, states_whether_the_connection_persists) { // RFC 9112 §9.3, §9.6
   EXPECT_EQ(get("K", "V").find("Connection"), std::string::npos);
   EXPECT_TRUE(reply_text(get("K", "V", closing)).has("Connection: close"));
   EXPECT_TRUE(reply_text(get("K", "V", staying_1_0)).has("Connection: keep-alive"));
@@ -155,7 +155,7 @@ TEST_F(response, closes_after_a_fault_that_closes_whatever_was_asked) {
   EXPECT_FALSE(reply_text(out.view()).has("Connection: close"));
 }
 
-TEST_F(response, to_a_refusal_tells_the_place_and_the_fields_that_go_with_it) {
+TEST_F(response, to_a_refusal_has_its_place_and_its_fields) {
   output_buffer out;
   writer_.refuse(out, {fault::invalid_json, 17}, plain);
   EXPECT_EQ(reply_text(out.view()).body,
@@ -183,7 +183,7 @@ TEST_F(response, to_every_fault_is_json_with_the_message_of_the_table) {
   }
 }
 
-TEST_F(response, forbids_caches_to_store_what_a_later_one_may_contradict) { // RFC 9111 §5.2.2.5
+TEST_F(response, forbids_caches_to_store_it_if_a_later_one_may_contradict_it) { // RFC 9111 §5.2.2.5
   const auto stays_unstored = [](std::string_view text) {
     return reply_text(text).has("Cache-Control: no-store");
   };
@@ -203,7 +203,7 @@ TEST_F(response, forbids_caches_to_store_what_a_later_one_may_contradict) { // R
   }
 }
 
-TEST_F(response, that_nothing_has_changed_is_a_head_alone) { // RFC 9110 §15.4.5
+TEST_F(response, to_an_unchanged_document_is_a_head_only) { // RFC 9110 §15.4.5
   output_buffer out;
   writer_.head_only(out, 304, plain, "ETag: \"a\"\r\n");
   EXPECT_EQ(out.view(), "HTTP/1.1 304 Not Modified\r\n"
@@ -212,7 +212,7 @@ TEST_F(response, that_nothing_has_changed_is_a_head_alone) { // RFC 9110 §15.4.
                         "\r\n");
 }
 
-TEST_F(response, can_be_anything_else) {
+TEST_F(response, may_have_any_type_and_body) {
   output_buffer out;
   writer_.reply(out, 200, "text/plain; version=0.0.4", "a 1\n", plain);
   const reply_text reply(out.view());

@@ -29,13 +29,13 @@ TEST(target, has_the_same_path_whether_it_is_split_or_not) {
     EXPECT_EQ(path_of(target), split_target(target).path) << target;
 }
 
-TEST(target, shows_the_key_of_an_ordinary_query_as_it_stands) {
+TEST(target, returns_the_key_of_an_ordinary_query_without_decoding_it) {
   EXPECT_EQ(raw_key("key=a%20b&c=d"), "a%20b&c=d");
   EXPECT_EQ(raw_key("key="), "");
   EXPECT_EQ(raw_key("a=b&key=c"), "");
 }
 
-TEST(target, has_the_path_slash_where_it_has_none) { // RFC 9112 §3.2.1
+TEST(target, has_the_path_slash_if_it_has_none) { // RFC 9112 §3.2.1
   EXPECT_EQ(split_target("").path, "/");
   EXPECT_EQ(split_target("?key=a").path, "/");
   EXPECT_EQ(split_target("?key=a").query, "key=a");
@@ -47,7 +47,7 @@ TEST(target, ends_before_a_fragment) { // RFC 9112 §3.2: the fragment is no par
   EXPECT_EQ(split_target("/get#?key=a").query, "");
 }
 
-TEST(query, gives_a_plain_key_as_a_view_into_itself) {
+TEST(query, returns_a_plain_key_as_a_view_into_itself) {
   const std::string query = "key=abc-DEF_1.~!$'()*,;:@/?=";
   std::string scratch;
   std::string_view key;
@@ -77,7 +77,7 @@ TEST(query, round_trips_every_byte_that_is_a_character) {
   }
 }
 
-TEST(query, takes_parameters_in_any_order_and_ignores_others) {
+TEST(query, accepts_parameters_in_any_order_and_ignores_others) {
   EXPECT_EQ(key_in("a=1&key=x&b=2"), "x");
   EXPECT_EQ(key_in("key=x&a"), "x");
   EXPECT_EQ(key_in("&&key=x&&"), "x");
@@ -107,7 +107,7 @@ TEST(query, refuses_bad_escapes_in_any_parameter) { // RFC 3986 §2.1
   EXPECT_EQ(key_in("key=%4&1=b"), "<bad_percent_escape>"); // the escape does not reach over '&'
 }
 
-TEST(query, refuses_what_is_not_utf8) { // Unicode table 3-7
+TEST(query, refuses_text_that_is_not_utf8) { // Unicode table 3-7
   for (const char* bad :
        {"%FF", "%C0%80", "%ED%A0%80", "%F4%90%80%80", "%E2%82", "\xFF", "%80", "\xC3"}) {
     EXPECT_EQ(key_in(std::string("key=") + bad), "<query_not_utf8>") << bad;

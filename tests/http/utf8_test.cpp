@@ -49,7 +49,7 @@ TEST(utf8,
   }
 }
 
-TEST(utf8, refuses_what_lies_beside_each_row_of_the_table) { // Unicode table 3-7
+TEST(utf8, refuses_sequences_next_to_each_row_of_the_table) { // Unicode table 3-7
   for (const std::string text : {"\xE0\x9F\xBF",
                                  "\xE0\x80\x80",
                                  "\xED\xA0\x80",
@@ -78,7 +78,7 @@ TEST(utf8, refuses_what_lies_beside_each_row_of_the_table) { // Unicode table 3-
   }
 }
 
-TEST(utf8, says_where_the_first_bad_byte_is_at_every_offset) {
+TEST(utf8, finds_the_first_bad_byte_at_every_offset) {
   for (std::size_t offset = 0; offset < 40; ++offset) {
     const std::string text = std::string(offset, 'a') + "\xFF" + std::string(40, 'b');
     EXPECT_EQ(valid_prefix(text), offset);

@@ -41,7 +41,7 @@ private:
 constexpr int no_socket = -1;
 constexpr std::string_view reply = "HTTP/1.1 404 Not Found\r\n\r\n";
 
-TEST(access_recorder, tells_what_was_answered_once_the_batch_has_ended) {
+TEST(access_recorder, writes_its_records_at_the_end_of_the_batch) {
   kept_log log;
   http::access_recorder recorder{log, 1};
   recorder.batch_begin();
@@ -56,7 +56,7 @@ TEST(access_recorder, tells_what_was_answered_once_the_batch_has_ended) {
   EXPECT_EQ(told.took, 7us);
 }
 
-TEST(access_recorder, tells_a_reply_outside_of_a_batch_at_once_and_without_a_duration) {
+TEST(access_recorder, writes_a_response_outside_of_a_batch_at_once_and_without_a_duration) {
   kept_log log;
   http::access_recorder recorder{log, 1};
   recorder.note(no_socket, http::method::post, "/flush", reply);
@@ -64,7 +64,7 @@ TEST(access_recorder, tells_a_reply_outside_of_a_batch_at_once_and_without_a_dur
   EXPECT_EQ(log.records()[0].record.took, std::nullopt);
 }
 
-TEST(access_recorder, tells_no_path_but_ours) {
+TEST(access_recorder, writes_only_paths_of_endpoints) {
   kept_log log;
   http::server_services services;
   services.access = &log;
@@ -81,7 +81,7 @@ TEST(access_recorder, tells_no_path_but_ours) {
   EXPECT_EQ(log.records()[2].record.path, "");
 }
 
-TEST(access_recorder, tells_the_first_of_every_so_many_requests) {
+TEST(access_recorder, writes_the_first_of_every_so_many_requests) {
   kept_log log;
   http::access_recorder recorder{log, 3};
   for (const auto* path : {"/get", "/put", "/put", "/stats", "/put", "/put", "/flush"})
@@ -92,7 +92,7 @@ TEST(access_recorder, tells_the_first_of_every_so_many_requests) {
   EXPECT_EQ(log.records()[2].record.path, "/flush");
 }
 
-TEST(access_recorder, tells_all_of_a_batch_that_is_longer_than_it_can_keep) {
+TEST(access_recorder, writes_all_records_of_a_batch_that_is_longer_than_it_can_keep) {
   kept_log log;
   http::access_recorder recorder{log, 1};
   recorder.batch_begin();
@@ -106,7 +106,7 @@ TEST(access_recorder, tells_all_of_a_batch_that_is_longer_than_it_can_keep) {
 
 // ---- in a server
 
-TEST(access_log, has_each_request_that_was_answered_whatever_the_answer) {
+TEST(access_log, has_each_answered_request_whatever_its_status) {
   kept_log log;
   http::server_options options;
   options.enable_flush = true;
@@ -164,7 +164,7 @@ TEST(access_log, counts_its_sample_in_each_worker) {
   EXPECT_EQ(log.records().size(), 10U);
 }
 
-TEST(access_log, has_the_refusal_of_a_connection_too_many) {
+TEST(access_log, has_the_rejection_of_a_connection_over_the_limit) {
   kept_log log;
   http::server_options options;
   options.max_connections = 1;
@@ -179,7 +179,7 @@ TEST(access_log, has_the_refusal_of_a_connection_too_many) {
   EXPECT_EQ(log.records()[1].record.path, "/get");
 }
 
-TEST(access_log, has_the_method_of_a_request_that_came_too_slowly_and_not_of_the_one_before) {
+TEST(access_log, has_the_method_of_a_request_that_timed_out_and_not_of_the_previous_one) {
   kept_log log;
   http::server_options options;
   options.timeouts.body_timeout_ms = 100;
@@ -211,7 +211,7 @@ std::pair<std::uint64_t, std::uint64_t> latencies_counted(http::access_log* log)
   return {counted.get_latency.count(), counted.put_latency.count()};
 }
 
-TEST(access_log, leaves_the_number_of_latencies_as_it_is) {
+TEST(access_log, does_not_change_the_number_of_latencies) {
   kept_log log;
   const auto without = latencies_counted(nullptr);
   EXPECT_GT(without.first, 0U);

@@ -25,7 +25,7 @@ std::size_t resident_pages() {
   return pages;
 }
 
-TEST(block_pool, gives_distinct_aligned_blocks) {
+TEST(block_pool, allocates_distinct_aligned_blocks) {
   block_pool pool{100};
   std::set<char*> blocks;
   for (int i = 0; i < 2000; ++i) {
@@ -39,7 +39,7 @@ TEST(block_pool, gives_distinct_aligned_blocks) {
   for (char* block : blocks) pool.deallocate(block);
 }
 
-TEST(block_pool, uses_again_what_came_back) {
+TEST(block_pool, reuses_freed_blocks) {
   block_pool pool{100};
   void* keeps_the_slab = pool.allocate();
   void* first = pool.allocate();
@@ -49,7 +49,7 @@ TEST(block_pool, uses_again_what_came_back) {
   pool.deallocate(keeps_the_slab);
 }
 
-TEST(block_pool, finds_room_in_a_slab_that_was_full) {
+TEST(block_pool, allocates_from_a_slab_that_was_full) {
   block_pool pool{8192};
   std::vector<void*> blocks;
   for (int i = 0; i < 7; ++i) blocks.push_back(pool.allocate()); // one whole slab
@@ -58,7 +58,7 @@ TEST(block_pool, finds_room_in_a_slab_that_was_full) {
   for (void* block : blocks) pool.deallocate(block);
 }
 
-TEST(block_pool, gives_empty_slabs_back_to_the_kernel) {
+TEST(block_pool, returns_empty_slabs_to_the_kernel) {
   block_pool pool{2000};
   const std::size_t before = mapped_pages();
   std::vector<void*> blocks;
@@ -114,7 +114,7 @@ TEST(block_pool, fills_the_fullest_slab_first) {
   for (std::size_t i = 7; i < 14; ++i) pool.deallocate(blocks[i]);
 }
 
-TEST(block_pool, gives_out_blocks_on_returned_pages_again) {
+TEST(block_pool, reuses_blocks_on_returned_pages) {
   block_pool pool{2600};
   std::vector<void*> blocks;
   for (int i = 0; i < 24; ++i) blocks.push_back(pool.allocate());
@@ -129,7 +129,7 @@ TEST(block_pool, gives_out_blocks_on_returned_pages_again) {
 }
 
 #if defined(__SANITIZE_ADDRESS__)
-TEST(block_pool, shows_the_address_sanitizer_who_touches_what_was_given_back) {
+TEST(block_pool, lets_the_address_sanitizer_detect_a_use_of_freed_blocks) {
   block_pool pool{100};
   void* keeps_the_slab = pool.allocate();
   auto* block = static_cast<volatile char*>(pool.allocate());

@@ -57,7 +57,7 @@ TEST(buffer_budget, decides_on_shortage_without_the_connections_blocks) {
   EXPECT_FALSE(budget.is_short());
 }
 
-TEST(buffer_budget, of_which_blocks_leave_nothing_is_short_with_the_first_buffer) {
+TEST(buffer_budget, is_short_with_the_first_buffer_if_blocks_use_all_of_it) {
   buffer_budget budget{1000};
   budget.change_blocks(0, 1200);
   EXPECT_FALSE(budget.is_short());
@@ -88,7 +88,7 @@ TEST(buffer_budget, tolerates_blocks_above_its_cap_up_to_half_of_it_more) {
   EXPECT_TRUE(budget.is_far_over());
 }
 
-TEST(buffer_budget, tolerates_an_eighth_of_what_a_cap_that_has_fallen_can_become) {
+TEST(buffer_budget, tolerates_an_eighth_of_the_highest_cap_above_a_lowered_one) {
   buffer_budget budget{8000};
   budget.set_limit_bytes(100, 8000);
   EXPECT_EQ(budget.limit_bytes(), 100U);
@@ -99,7 +99,7 @@ TEST(buffer_budget, tolerates_an_eighth_of_what_a_cap_that_has_fallen_can_become
   EXPECT_TRUE(budget.is_far_over());
 }
 
-TEST(buffer_budget, lets_a_request_take_three_quarters_of_what_its_cap_can_become) {
+TEST(buffer_budget, allows_a_request_three_quarters_of_the_highest_cap) {
   buffer_budget budget{1000};
   EXPECT_EQ(budget.bytes_at_a_time_most(), 750U);
   budget.set_limit_bytes(100, 8000);
@@ -108,7 +108,7 @@ TEST(buffer_budget, lets_a_request_take_three_quarters_of_what_its_cap_can_becom
   EXPECT_EQ(budget.bytes_at_a_time_most(), 75U);
 }
 
-TEST(buffer_budget, gives_its_spare_to_one_at_a_time_and_tolerates_what_that_holds) {
+TEST(buffer_budget, grants_its_spare_to_one_at_a_time_and_tolerates_its_bytes) {
   buffer_budget budget{1000};
   EXPECT_TRUE(budget.take_spare(700));
   EXPECT_FALSE(budget.take_spare(1));
@@ -132,7 +132,7 @@ TEST(buffer_budget, counts_the_workers_that_wait_and_notes_the_last_admission) {
   EXPECT_EQ(budget.last_admission_ms(), 12'345U);
 }
 
-TEST(buffer_budget, loses_no_change_and_gives_its_spare_to_one_of_several_threads) {
+TEST(buffer_budget, loses_no_change_and_grants_its_spare_to_one_of_several_threads) {
   constexpr int threads = 4;
   constexpr int rounds = 20'000;
   buffer_budget budget{1000};

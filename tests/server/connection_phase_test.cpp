@@ -28,14 +28,14 @@ TEST(connection_phase, has_the_timeout_of_what_it_waits_for) {
     EXPECT_EQ(timeout_ms(each, after, true, false), 0U);
 }
 
-TEST(connection_phase, gives_a_first_request_no_more_time_than_its_head) {
+TEST(connection_phase, allows_a_first_request_no_more_time_than_its_head) {
   deadlines after = distinct();
   EXPECT_EQ(timeout_ms(phase::idle, after, false, false), 1U);
   after.head_timeout_ms = 9;
   EXPECT_EQ(timeout_ms(phase::idle, after, false, false), 3U);
 }
 
-TEST(connection_phase, gives_connections_over_the_limit_the_time_of_a_health_check) {
+TEST(connection_phase, allows_connections_over_the_limit_the_time_of_a_health_check) {
   const deadlines after = distinct();
   EXPECT_EQ(timeout_ms(phase::idle, after, false, true), 5U);
   EXPECT_EQ(timeout_ms(phase::sending, after, true, true), 5U);

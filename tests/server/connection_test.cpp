@@ -52,7 +52,7 @@ TEST(connection, answers_a_thousand_pipelined_requests_in_order) { // RFC 9112 �
 
 // One connection and one request a batch, as an ordinary client has it: whatever its order is, half
 // of each kind is timed, give or take.
-TEST(connection, has_gets_and_puts_timed_alike_where_they_alternate) {
+TEST(connection, measures_gets_and_puts_alike_if_they_alternate) {
   test_server server;
   raw_client client = server.connect();
   constexpr std::uint64_t each = 500;
@@ -71,7 +71,7 @@ TEST(connection, has_gets_and_puts_timed_alike_where_they_alternate) {
   }
 }
 
-TEST(connection, takes_requests_split_at_every_byte) { // RFC 9112 §2.2
+TEST(connection, accepts_requests_split_at_every_byte) { // RFC 9112 §2.2
   test_server server;
   const std::string requests = put_request("a", "b") + get_request("/get?key=a");
   for (std::size_t split = 1; split < requests.size(); ++split) {
@@ -84,7 +84,7 @@ TEST(connection, takes_requests_split_at_every_byte) { // RFC 9112 §2.2
   }
 }
 
-TEST(connection, takes_requests_byte_by_byte) {
+TEST(connection, accepts_requests_byte_by_byte) {
   test_server server;
   raw_client client = server.connect();
   for (const char byte : put_request("a", "b") + get_request("/get?key=a")) client.send({&byte, 1});
@@ -92,7 +92,7 @@ TEST(connection, takes_requests_byte_by_byte) {
   EXPECT_EQ(client.read_reply().body, hit);
 }
 
-TEST(connection, takes_the_largest_request_and_one_byte_more_is_refused) {
+TEST(connection, accepts_the_largest_request_and_refuses_one_byte_more) {
   test_server server;
   raw_client client = server.connect();
   const std::size_t body_bytes = http::http_limits{}.body_bytes;
@@ -145,7 +145,7 @@ TEST(connection, processes_nothing_behind_a_malformed_request) { // RFC 9112 §2
 }
 
 // Ordinary clients read nothing before they have sent everything. RFC 9112 §9.6
-TEST(connection, delivers_every_final_response_to_a_client_that_uploads_on) {
+TEST(connection, delivers_every_final_response_to_a_client_that_continues_to_upload) {
   constexpr std::size_t upload_bytes = 10'000'000;
   const std::string post = "POST /put HTTP/1.1\r\nHost: a\r\n";
   const std::vector<std::pair<std::string, unsigned>> refused{
@@ -172,7 +172,8 @@ TEST(connection, delivers_every_final_response_to_a_client_that_uploads_on) {
   }
 }
 
-TEST(connection, delivers_its_refusal_over_the_connection_limit_to_a_client_that_uploads_on) {
+TEST(connection,
+     delivers_its_refusal_over_the_connection_limit_to_a_client_that_continues_to_upload) {
   http::server_options options;
   options.max_connections = 1;
   options.health_connections = 1;
@@ -198,7 +199,7 @@ TEST(connection, discards_for_a_bounded_time_however_fast_a_peer_sends) { // RFC
   EXPECT_TRUE(eventually([&] { return !client.send(piece); }));
 }
 
-TEST(connection, discards_no_slow_trickle) { // RFC 9112 §9.6
+TEST(connection, does_not_wait_for_a_slow_trickle_after_its_final_response) { // RFC 9112 §9.6
   test_server server{with(&http::deadlines::linger_timeout_ms, 200)};
   raw_client client = server.connect();
   client.send("NONSENSE\r\n\r\n");
@@ -212,7 +213,7 @@ TEST(connection, discards_no_slow_trickle) { // RFC 9112 §9.6
   EXPECT_LT(sent, 1000U);
 }
 
-TEST(connection, goes_on_discarding_while_the_peer_is_fast_enough) { // RFC 9112 §9.6
+TEST(connection, continues_to_discard_while_the_peer_is_fast_enough) { // RFC 9112 §9.6
   test_server server{with(&http::deadlines::linger_timeout_ms, 400)};
   raw_client client = server.connect();
   raw_client bystander = server.connect();
@@ -226,7 +227,7 @@ TEST(connection, goes_on_discarding_while_the_peer_is_fast_enough) { // RFC 9112
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, speaks_http_1_0_with_and_without_keep_alive) { // RFC 9112 §9.3, C.2.2
+TEST(connection, supports_http_1_0_with_and_without_keep_alive) { // RFC 9112 §9.3, C.2.2
   test_server server;
   raw_client client = server.connect();
   const http_reply kept = client.ask("GET /get?key=a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -236,7 +237,7 @@ TEST(connection, speaks_http_1_0_with_and_without_keep_alive) { // RFC 9112 §9.
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, invites_the_body_that_waits_for_it) { // RFC 9110 §10.1.1
+TEST(connection, sends_100_continue_to_a_client_that_waits_for_it) { // RFC 9110 §10.1.1
   test_server server;
   raw_client client = server.connect();
   const std::string body = R"({"key":"a","value":"b"})";
@@ -247,7 +248,7 @@ TEST(connection, invites_the_body_that_waits_for_it) { // RFC 9110 §10.1.1
 }
 
 // RFC 9110 §10.1.1, §15.5.14
-TEST(connection, refuses_a_body_that_is_too_large_instead_of_inviting_it) {
+TEST(connection, refuses_a_body_that_is_too_large_instead_of_sending_100_continue) {
   test_server server;
   raw_client client = server.connect();
   EXPECT_EQ(client
@@ -260,7 +261,7 @@ TEST(connection, refuses_a_body_that_is_too_large_instead_of_inviting_it) {
 
 // ---- deadlines -----------------------------------------------------------------------
 
-TEST(connection, answers_408_to_a_head_that_drips) { // RFC 9110 §15.5.9
+TEST(connection, answers_408_to_a_trickling_head) { // RFC 9110 §15.5.9
   test_server server{with(&http::deadlines::head_timeout_ms, 100)};
   raw_client client = server.connect();
   client.send("GET /get?key=a HTTP/1.1\r\nHost: a\r\n");
@@ -272,7 +273,7 @@ TEST(connection, answers_408_to_a_head_that_drips) { // RFC 9110 §15.5.9
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, answers_408_to_a_body_that_drips) { // RFC 9110 §15.5.9
+TEST(connection, answers_408_to_a_trickling_body) { // RFC 9110 §15.5.9
   test_server server{with(&http::deadlines::body_timeout_ms, 100)};
   raw_client client = server.connect();
   client.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n");
@@ -282,7 +283,7 @@ TEST(connection, answers_408_to_a_body_that_drips) { // RFC 9110 §15.5.9
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, answers_408_for_the_request_that_stalls_and_not_for_the_one_before) {
+TEST(connection, answers_408_for_the_request_that_stalls_and_not_for_the_previous_one) {
   test_server server{with(&http::deadlines::body_timeout_ms, 100)};
   raw_client client = server.connect();
   client.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -303,13 +304,13 @@ TEST(connection, answers_408_without_a_body_to_a_head_request) { // RFC 9110 §9
   EXPECT_TRUE(client.ends());
 }
 
-TEST(connection, waits_for_no_more_of_a_request_line_that_cannot_become_right) {
+TEST(connection, waits_for_no_more_of_a_request_line_that_cannot_become_valid) {
   test_server server;
   for (const std::string line : {"GET / \r\n\r\n", "GET  /", "GET / http", "GET /\r\n"})
     EXPECT_EQ(server.connect().ask(line).status, 400U) << line; // and no 408
 }
 
-TEST(connection, gives_each_pipelined_request_its_own_time) {
+TEST(connection, has_a_deadline_for_each_pipelined_request) {
   test_server server{with(&http::deadlines::head_timeout_ms, 400)};
   raw_client client = server.connect();
   // Each ends in the middle of the next; all together take longer than one may.
@@ -341,7 +342,7 @@ std::size_t drip_empty_lines(raw_client& client) {
   return sent;
 }
 
-TEST(connection, does_not_stay_idle_for_longer_by_a_drip_of_empty_lines) {
+TEST(connection, is_not_idle_for_longer_with_trickling_empty_lines) {
   test_server server{with(&http::deadlines::idle_timeout_ms, 400)};
   raw_client used = server.connect();
   EXPECT_EQ(used.ask(get_request("/get?key=a")).status, 404U);
@@ -349,7 +350,7 @@ TEST(connection, does_not_stay_idle_for_longer_by_a_drip_of_empty_lines) {
   EXPECT_TRUE(eventually([&] { return server.counted().connections_now() == 0; }));
 }
 
-TEST(connection, has_no_more_time_for_its_first_head_by_a_drip_of_empty_lines) {
+TEST(connection, has_no_more_time_for_its_first_head_with_trickling_empty_lines) {
   test_server server{with(&http::deadlines::head_timeout_ms, 400)};
   raw_client fresh = server.connect();
   EXPECT_LT(drip_empty_lines(fresh), 8U);
@@ -365,7 +366,7 @@ TEST(connection, counts_its_idle_time_from_its_last_request_on) {
   }
 }
 
-TEST(connection, gives_up_a_peer_that_never_reads) { // RFC 9112 §9.5
+TEST(connection, closes_for_a_peer_that_never_reads) { // RFC 9112 §9.5
   http::server_options options = with(&http::deadlines::write_timeout_ms, 200);
   test_server server{options};
   raw_client client{server.port(), 4096};
@@ -403,7 +404,7 @@ protected:
   raw_client reader_{server_.port(), small_receive_buffer};
 };
 
-TEST_F(connection_with_slow_reader, gives_everything_to_one_that_takes_a_little_all_the_time) {
+TEST_F(connection_with_slow_reader, delivers_everything_to_a_peer_that_reads_slowly_but_steadily) {
   for (milliseconds passed{0}; passed < 3 * milliseconds{write_timeout_ms};
        passed += milliseconds{100}) {
     let_pass(milliseconds{100});
@@ -415,7 +416,7 @@ TEST_F(connection_with_slow_reader, gives_everything_to_one_that_takes_a_little_
             R"({"status":"OK","key":"a","value":")" + std::string(value_bytes, 'v') + R"("})");
 }
 
-TEST_F(connection_with_slow_reader, gives_up_one_that_takes_next_to_nothing) {
+TEST_F(connection_with_slow_reader, closes_for_a_peer_that_reads_almost_nothing) {
   EXPECT_TRUE(eventually([&] {
     let_pass(milliseconds{10});
     reader_.receive_some(1);
@@ -423,7 +424,7 @@ TEST_F(connection_with_slow_reader, gives_up_one_that_takes_next_to_nothing) {
   }));
 }
 
-TEST(connection, goes_on_when_a_slow_reader_reads_at_last) {
+TEST(connection, continues_when_a_slow_reader_reads) {
   test_server server;
   raw_client client{server.port(), 65'536};
   client.ask(put_request("a", std::string(256, 'v')));
@@ -443,7 +444,7 @@ TEST(connection, goes_on_when_a_slow_reader_reads_at_last) {
 
 // ---- memory --------------------------------------------------------------------------
 
-TEST(connection, holds_little_while_idle_and_gives_a_bursts_buffers_back) {
+TEST(connection, holds_little_while_idle_and_frees_the_buffers_of_a_burst) {
   constexpr std::size_t idle_bytes = 4608;       // of each; see server_options::max_connections
   constexpr std::size_t scratch_bytes = 262'144; // that a worker keeps
   test_server server;
@@ -467,7 +468,7 @@ TEST(connection, holds_little_while_idle_and_gives_a_bursts_buffers_back) {
       eventually([&] { return server.server().buffer_bytes() <= with_idle + scratch_bytes; }));
 }
 
-TEST(connection, counts_what_a_large_body_was_decoded_into_and_gives_it_back) {
+TEST(connection, counts_the_memory_of_a_decoded_body_and_frees_it) {
   constexpr std::size_t kept_chars = 200'000;  // ASCII, so as many bytes
   constexpr std::size_t large_chars = 400'000; // more than is kept for the next one
   http::server_options options;
@@ -489,7 +490,7 @@ TEST(connection, counts_what_a_large_body_was_decoded_into_and_gives_it_back) {
   EXPECT_TRUE(eventually([&] { return server.server().buffer_bytes() < before + kept_chars; }));
 }
 
-TEST(connection, refuses_for_good_what_the_cap_on_all_buffers_can_never_hold) {
+TEST(connection, refuses_for_good_a_request_that_exceeds_the_highest_cap) {
   http::server_options options;
   options.max_buffer_bytes = 16'384;
   test_server server{options};
@@ -505,7 +506,7 @@ TEST(connection, refuses_for_good_what_the_cap_on_all_buffers_can_never_hold) {
   EXPECT_TRUE(asking.ends());
 }
 
-TEST(connection, takes_a_large_body_into_no_more_memory_than_it_needs) {
+TEST(connection, receives_a_large_body_with_no_more_memory_than_it_needs) {
   constexpr std::size_t body_bytes = 9000; // twice 8192 would not fit
   http::server_options options;
   options.max_buffer_bytes = 16'384;
@@ -524,7 +525,7 @@ std::string in_small_chunks(std::string_view body) {
 }
 
 // The cap is that of 64 MiB.
-TEST(connection, takes_a_body_in_chunks_wherever_it_takes_one_with_a_length) {
+TEST(connection, accepts_a_body_in_chunks_if_it_accepts_one_with_a_length) {
   http::server_options options;
   options.max_buffer_bytes = std::size_t{16} << 20;
   options.limits.max_value_chars = 1'000'000;
@@ -540,7 +541,7 @@ TEST(connection, takes_a_body_in_chunks_wherever_it_takes_one_with_a_length) {
   }
 }
 
-TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
+TEST(connection, refuses_a_request_that_would_exceed_the_cap_on_all_buffers) {
   test_server server;
   server.server().set_caps({.buffer_bytes = 16'384, .buffer_bytes_most = 1'000'000});
   raw_client client = server.connect();
@@ -552,7 +553,7 @@ TEST(connection, refuses_a_request_that_would_pass_the_cap_on_all_buffers) {
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 }
 
-TEST(connection, refuses_a_long_head_that_would_pass_the_cap_whatever_it_asks_for) {
+TEST(connection, refuses_a_long_head_that_would_exceed_the_cap_whatever_its_request) {
   test_server server;
   server.server().set_caps({.buffer_bytes = 1, .buffer_bytes_most = 1'000'000});
   const std::vector<std::string> paths{"/put",     "/get",     "/delete", "/flush",       "/stats",
@@ -607,7 +608,7 @@ protected:
   std::vector<raw_client> greedy_;
 };
 
-TEST_F(connection_among_greedy_ones, is_served_while_they_are_cut) {
+TEST_F(connection_among_greedy_ones, is_served_while_stalled_peers_are_closed) {
   EXPECT_TRUE(eventually([&] {
     let_greedy_ones_ask();
     EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);
@@ -618,7 +619,7 @@ TEST_F(connection_among_greedy_ones, is_served_while_they_are_cut) {
   EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);
 }
 
-TEST_F(connection_among_greedy_ones, gets_every_reply_of_a_long_pipeline) {
+TEST_F(connection_among_greedy_ones, gets_every_response_of_a_long_pipeline) {
   // Until some have been cut: as long as the others have just taken something, too, nothing tells
   // them from who reads.
   while (shed() < 3) {
@@ -635,7 +636,7 @@ TEST_F(connection_among_greedy_ones, gets_every_reply_of_a_long_pipeline) {
 
 // It holds as much as they do, and the kernel tells the server of its progress more rarely than
 // they are cut.
-TEST_F(connection_among_greedy_ones, is_not_cut_while_it_reads_slowly_but_steadily) {
+TEST_F(connection_among_greedy_ones, is_not_closed_while_it_reads_slowly_but_steadily) {
   raw_client steady{server_.port(), 65'536};
   while (steady.send_some(questions_) != 0) {
   }
@@ -666,7 +667,7 @@ TEST(connection, refuses_half_a_large_request_that_stalls_while_buffers_are_shor
   EXPECT_TRUE(eventually([&] { return !is_short(); }));
 }
 
-TEST(connection, is_no_holder_while_it_is_idle_and_leaves_memory_to_those_that_ask) {
+TEST(connection, holds_no_memory_while_it_is_idle) {
   constexpr std::size_t cap_bytes = 1'000'000;
   http::server_options options;
   options.max_buffer_bytes = cap_bytes;
@@ -715,7 +716,7 @@ protected:
   std::vector<raw_client> slow_;
 };
 
-TEST_F(response_without_room, waits_and_is_refused_whole_on_a_connection_that_goes_on) {
+TEST_F(response_without_room, waits_and_is_refused_on_a_connection_that_stays_open) {
   for (int i = 0; i < 8; ++i) {
     slow_.emplace_back(server_.port(), small_receive_buffer);
     slow_.back().send(get_request("/get?key=a"));
@@ -736,7 +737,7 @@ TEST_F(response_without_room, waits_and_is_refused_whole_on_a_connection_that_go
   EXPECT_EQ(friendly_.ask(get_request("/get?key=small")).status, 200U);
 }
 
-TEST_F(response_without_room, is_sent_when_the_others_have_read_theirs) {
+TEST_F(response_without_room, is_sent_when_the_other_peers_have_read_theirs) {
   for (int i = 0; i < 8; ++i) {
     slow_.emplace_back(server_.port());
     slow_.back().send(get_request("/get?key=a"));
@@ -745,7 +746,7 @@ TEST_F(response_without_room, is_sent_when_the_others_have_read_theirs) {
   EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);
 }
 
-TEST_F(response_without_room, is_sent_all_the_same_where_nobody_else_holds_one) {
+TEST_F(response_without_room, is_sent_if_no_other_peer_holds_one) {
   const std::size_t held = server_.server().buffer_bytes();
   server_.server().set_caps({.buffer_bytes = held + 10'000, .buffer_bytes_most = 1'000'000});
   EXPECT_EQ(friendly_.ask(get_request("/get?key=a")).status, 200U);

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 constexpr drain_clock::time_point now{1h};
 
-TEST(drain_stage, takes_what_it_wants_where_there_is_time) {
+TEST(drain_stage, lasts_as_long_as_wanted_if_there_is_time) {
   EXPECT_EQ(drain_stage(50ms, now, now + 8s), 50ms);
   EXPECT_EQ(drain_stage(50ms, now, now + 100ms), 50ms);
 }
@@ -19,12 +19,12 @@ TEST(drain_stage, leaves_half_of_the_time_to_the_rest) {
   EXPECT_EQ(drain_stage(500ms, now, now + 1ms), 500us);
 }
 
-TEST(drain_stage, takes_nothing_when_the_end_has_come) {
+TEST(drain_stage, lasts_no_time_at_the_end) {
   EXPECT_EQ(drain_stage(50ms, now, now), 0ms);
   EXPECT_EQ(drain_stage(50ms, now, now - 1h), 0ms);
 }
 
-TEST(drain_stage, never_takes_stages_one_after_another_past_the_end) {
+TEST(drain_stage, never_exceeds_the_end_with_several_stages) {
   for (const auto timeout : {1ms, 10ms, 99ms, 100ms, 550ms, 3000ms}) {
     const auto end = now + timeout;
     const auto listening_ends = now + drain_stage(50ms, now, end);

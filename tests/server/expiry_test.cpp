@@ -22,7 +22,7 @@ unsigned status_of(test_server& server, raw_client& client, const std::string& k
   return client.ask(get_request("/get?key=" + key)).status;
 }
 
-TEST(expiry, comes_not_before_its_time_has_passed_and_at_most_a_tick_after_it) {
+TEST(expiry, happens_at_most_a_tick_after_its_time_and_not_before) {
   for (const auto since_tick : {0ms, 1ms, 50ms, 99ms}) {
     test_server server;
     raw_client client = server.connect();
@@ -36,7 +36,7 @@ TEST(expiry, comes_not_before_its_time_has_passed_and_at_most_a_tick_after_it) {
 }
 
 // As after a run of whoever advances it that took ten seconds.
-TEST(expiry, is_not_early_where_the_caches_clock_was_late_at_the_put) {
+TEST(expiry, is_not_early_if_the_clock_of_the_cache_was_late_at_the_put) {
   test_server server;
   raw_client client = server.connect();
   server.pass(10s);
@@ -67,7 +67,7 @@ TEST(expiry, is_that_of_the_last_put) {
   EXPECT_EQ(status_of(server, client, "none"), 200U);
 }
 
-TEST(expiry, is_the_default_where_a_put_asks_for_none) {
+TEST(expiry, is_the_default_if_a_put_has_none) {
   http::server_options options;
   options.default_ttl_s = 5;
   test_server server{options};

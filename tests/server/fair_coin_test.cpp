@@ -20,7 +20,7 @@ std::vector<bool> tossed(std::uint64_t seed, int times) {
   return all;
 }
 
-TEST(fair_coin, is_fair_for_every_period_that_traffic_may_have) {
+TEST(fair_coin, is_fair_for_traffic_of_every_period) {
   for (const std::uint64_t seed : {0U, 1U, 2U, 63U})
     for (const int period : {1, 2, 3, 4, 5, 8, 64}) {
       fair_coin coin{seed};
@@ -31,7 +31,7 @@ TEST(fair_coin, is_fair_for_every_period_that_traffic_may_have) {
     }
 }
 
-TEST(fair_coin, does_not_remember_its_last_toss) {
+TEST(fair_coin, does_not_depend_on_its_last_toss) {
   const std::vector<bool> all = tossed(1, tosses);
   int changes = 0;
   for (std::size_t i = 1; i < all.size(); ++i) changes += all[i] != all[i - 1] ? 1 : 0;
@@ -45,7 +45,7 @@ TEST(fair_coin, repeats_with_its_seed_and_differs_with_another) {
     EXPECT_NE(tossed(seed, some), tossed(seed + 1, some)) << seed;
 }
 
-TEST(fair_coin, takes_every_seed) {
+TEST(fair_coin, accepts_every_seed) {
   constexpr std::uint64_t last = std::numeric_limits<std::uint64_t>::max();
   for (const std::uint64_t seed : {std::uint64_t{0}, last - 1, last}) {
     const std::vector<bool> some = tossed(seed, 64);

@@ -21,7 +21,7 @@ TEST(input_buffer, holds_nothing_on_the_heap_at_first) {
   EXPECT_EQ(buffer.heap_bytes(), 0U);
 }
 
-TEST(input_buffer, shows_what_was_received_and_not_consumed) {
+TEST(input_buffer, returns_the_input_that_is_not_consumed) {
   input_buffer buffer;
   receive(buffer, "abc");
   receive(buffer, "def");
@@ -30,7 +30,7 @@ TEST(input_buffer, shows_what_was_received_and_not_consumed) {
   EXPECT_EQ(buffer.unused(), "cdef");
 }
 
-TEST(input_buffer, has_all_its_room_again_when_all_is_consumed) {
+TEST(input_buffer, has_all_its_space_free_when_all_is_consumed) {
   input_buffer buffer;
   receive(buffer, "abc");
   buffer.consume(3);
@@ -38,7 +38,7 @@ TEST(input_buffer, has_all_its_room_again_when_all_is_consumed) {
   EXPECT_EQ(buffer.free_bytes(), input_buffer::idle_bytes);
 }
 
-TEST(input_buffer, makes_room_by_moving_to_the_front) {
+TEST(input_buffer, frees_space_by_moving_input_to_the_front) {
   input_buffer buffer;
   receive(buffer, std::string(input_buffer::idle_bytes, 'x'));
   buffer.consume(input_buffer::idle_bytes - 3);
@@ -48,7 +48,7 @@ TEST(input_buffer, makes_room_by_moving_to_the_front) {
   EXPECT_EQ(buffer.free_bytes(), input_buffer::idle_bytes - 3);
 }
 
-TEST(input_buffer, keeps_what_is_unused_when_it_grows) {
+TEST(input_buffer, keeps_unused_input_when_it_grows) {
   input_buffer buffer;
   receive(buffer, "abcdef");
   buffer.consume(2);
@@ -58,7 +58,7 @@ TEST(input_buffer, keeps_what_is_unused_when_it_grows) {
   EXPECT_EQ(buffer.free_bytes(), 4092U);
 }
 
-TEST(input_buffer, gives_the_heap_back_when_it_shrinks) {
+TEST(input_buffer, frees_its_heap_block_when_it_shrinks) {
   input_buffer buffer;
   ASSERT_TRUE(buffer.grow(4096));
   buffer.shrink();

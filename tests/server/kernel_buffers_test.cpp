@@ -77,7 +77,7 @@ TEST_F(kernel_buffers, of_a_peer_that_never_reads_are_bounded) {
   EXPECT_LE(queues().received, 2 * options_.receive_buffer_bytes);
 }
 
-TEST_F(kernel_buffers, count_in_what_connections_hold) {
+TEST_F(kernel_buffers, count_as_memory_of_connections) {
   start();
   const raw_client peer = greedy_peer();
   EXPECT_GT(queues().to_send, 65'536U);
@@ -87,7 +87,7 @@ TEST_F(kernel_buffers, count_in_what_connections_hold) {
   }));
 }
 
-TEST_F(kernel_buffers, count_as_long_as_there_is_something_in_them) {
+TEST_F(kernel_buffers, count_while_they_are_not_empty) {
   start();
   // What the worker writes replies into is as large as it gets, and counts.
   EXPECT_EQ(server().connect().ask(large_question_).status, 200U);
@@ -103,7 +103,7 @@ TEST_F(kernel_buffers, count_as_long_as_there_is_something_in_them) {
   EXPECT_TRUE(eventually([&] { return server().server().buffer_bytes() < before + 10'000; }));
 }
 
-TEST_F(kernel_buffers, are_emptied_when_their_peer_is_given_up) {
+TEST_F(kernel_buffers, are_freed_when_the_connection_is_closed_for_its_peer) {
   options_.send_buffer_bytes = 16'384; // less than a reply
   options_.timeouts.write_timeout_ms = 200;
   start();
@@ -114,7 +114,7 @@ TEST_F(kernel_buffers, are_emptied_when_their_peer_is_given_up) {
   EXPECT_EQ(server().counted().connections_now(), 0U);
 }
 
-TEST_F(kernel_buffers, are_emptied_when_the_last_reply_is_left_unread) {
+TEST_F(kernel_buffers, are_freed_when_the_final_response_is_left_unread) {
   options_.timeouts.linger_timeout_ms = 200;
   start();
   raw_client peer{server().port(), small_receive_buffer};
@@ -124,7 +124,7 @@ TEST_F(kernel_buffers, are_emptied_when_the_last_reply_is_left_unread) {
   EXPECT_TRUE(eventually([&] { return server().counted().connections_now() == 0; }));
 }
 
-TEST_F(kernel_buffers, keep_the_last_reply_for_a_peer_that_reads_it_slowly) {
+TEST_F(kernel_buffers, keep_the_final_response_for_a_peer_that_reads_slowly) {
   options_.timeouts.linger_timeout_ms = 200;
   start();
   raw_client peer{server().port(), small_receive_buffer};
@@ -140,7 +140,7 @@ TEST_F(kernel_buffers, keep_the_last_reply_for_a_peer_that_reads_it_slowly) {
   EXPECT_TRUE(peer.ends());
 }
 
-TEST_F(kernel_buffers, of_idle_peers_that_do_not_read_are_taken_back_where_memory_is_short) {
+TEST_F(kernel_buffers, of_idle_peers_that_do_not_read_are_freed_while_memory_is_short) {
   constexpr std::size_t few = 200;
   options_.max_buffer_bytes = 1'000'000;
   start();
@@ -161,7 +161,7 @@ TEST_F(kernel_buffers, of_idle_peers_that_do_not_read_are_taken_back_where_memor
   EXPECT_EQ(friendly.ask(small_question_).status, 200U);
 }
 
-TEST_F(kernel_buffers, of_all_peers_together_stay_under_the_cap_but_for_what_is_under_way) {
+TEST_F(kernel_buffers, of_all_peers_together_stay_under_the_cap_except_for_bytes_in_transit) {
   constexpr std::size_t peers = 60; // together they could have six times the cap
   options_.max_buffer_bytes = 2'000'000;
   start();

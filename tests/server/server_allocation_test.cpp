@@ -208,7 +208,7 @@ void fail_each_and(std::size_t more, unsigned threads) {
   EXPECT_GT(log.lines, 0U);
 }
 
-TEST(server_allocation, each_that_fails_leaves_whole_replies_and_a_server_that_goes_on) {
+TEST(server_allocation, each_that_fails_leaves_whole_responses_and_a_server_that_continues) {
   fail_each_and(0, 1);
   fail_each_and(0, 2);
 }
@@ -259,7 +259,7 @@ private:
   rlimit before_{};
 };
 
-TEST(server_allocation, goes_on_accepting_after_it_had_neither_descriptors_nor_memory) {
+TEST(server_allocation, continues_to_accept_after_descriptors_and_memory_were_exhausted) {
   test_server server;
   EXPECT_EQ(server.connect().ask(get_request("/healthz")).status, 200U); // it has started
   std::optional<raw_client> client;

@@ -55,13 +55,13 @@ double looks_per_batch(const std::string& request) {
 // Every other batch is timed, with two looks; which ones is drawn.
 constexpr double once_on_average = 1.2;
 
-TEST(server_clock, is_looked_at_once_a_batch_on_average) {
+TEST(server_clock, is_read_once_a_batch_on_average) {
   EXPECT_LE(looks_per_batch(get_request("/get?key=key")), once_on_average);
   EXPECT_LE(looks_per_batch(put_request("key", "value")), once_on_average);
 }
 
 // On the clock that counts expiry, which is another one here.
-TEST(server_clock, is_looked_at_once_for_all_the_expiries_of_a_batch) {
+TEST(server_clock, is_read_once_for_all_expiries_of_a_batch) {
   test_server server;
   const std::size_t before = server.looks_at_the_time();
   ask_in_batches(server, post_request("/put", R"({"key":"key","value":"value","ttl":60})"));

@@ -135,7 +135,7 @@ protected:
   std::optional<raw_client> first_;
 };
 
-TEST_F(full_server, answers_about_its_health_and_ends_the_connection) {
+TEST_F(full_server, answers_a_health_check_and_ends_the_connection) {
   services_.metrics = [] { return std::string{"metrics"}; };
   start();
   for (const std::string path : {"/healthz", "/readyz", "/metrics", "/metrics?a=b"}) {
@@ -198,7 +198,7 @@ TEST_F(full_server, waits_for_a_request_for_the_health_timeout_only) {
   EXPECT_TRUE(silent.ends());
 }
 
-TEST_F(full_server, refuses_unasked_whom_it_has_no_more_connections_for) {
+TEST_F(full_server, rejects_further_connections_without_reading_a_request) {
   options_.health_connections = 2;
   options_.timeouts.health_timeout_ms = 60'000;
   start();
@@ -211,7 +211,7 @@ TEST_F(full_server, refuses_unasked_whom_it_has_no_more_connections_for) {
 }
 
 // Clients that leak connections do not end those that the server has shut down.
-TEST_F(full_server, is_not_kept_from_telling_its_health_by_peers_that_stay_after_their_answer) {
+TEST_F(full_server, answers_health_checks_while_peers_stay_after_their_response) {
   options_.health_connections = 1;
   options_.refused_connections = 8;
   start();
@@ -223,7 +223,7 @@ TEST_F(full_server, is_not_kept_from_telling_its_health_by_peers_that_stay_after
   }
 }
 
-TEST_F(full_server, still_wants_a_token_for_its_metrics) {
+TEST_F(full_server, requires_a_token_for_its_metrics) {
   const http::token_authorizer tokens{{{"reader", http::permission::read}}};
   services_.authorization = &tokens;
   services_.metrics = [] { return std::string{"metrics"}; };
@@ -234,7 +234,7 @@ TEST_F(full_server, still_wants_a_token_for_its_metrics) {
   EXPECT_EQ(connect().ask(get_request("/healthz")).status, 200U);
 }
 
-TEST(server, takes_connections_again_when_others_have_gone) {
+TEST(server, accepts_connections_again_when_others_have_closed) {
   http::server_options options;
   options.max_connections = 1;
   test_server server{options};
@@ -266,7 +266,7 @@ TEST(server, follows_caps_that_change_while_it_runs) {
 
 constexpr unsigned a_day_ms = 86'400'000; // longer than any test may take
 
-TEST(server, lets_connections_wait_until_there_is_memory_for_them) {
+TEST(server, delays_connections_until_there_is_memory_for_them) {
   http::server_options options;
   options.timeouts.accept_wait_ms = a_day_ms;
   test_server server{options};
@@ -281,7 +281,7 @@ TEST(server, lets_connections_wait_until_there_is_memory_for_them) {
   EXPECT_EQ(second.read_reply().status, 404U);
 }
 
-TEST(server, answers_about_its_health_while_there_is_no_memory_for_connections) {
+TEST(server, answers_health_checks_while_there_is_no_memory_for_connections) {
   http::server_options options;
   options.timeouts.accept_wait_ms = 50;
   test_server server{options};
@@ -299,7 +299,7 @@ TEST(server, answers_about_its_health_while_there_is_no_memory_for_connections) 
   EXPECT_EQ(server.connect().ask(get_request("/get?key=a")).status, 404U);
 }
 
-TEST(server, serves_who_waits_for_memory_when_it_drains) {
+TEST(server, serves_peers_that_wait_for_memory_when_it_drains) {
   http::server_options options;
   options.timeouts.accept_wait_ms = a_day_ms;
   test_server server{options};
@@ -319,7 +319,7 @@ TEST(server, ends_at_once_when_it_drains_without_connections) {
   EXPECT_THROW(server.connect(), std::system_error);
 }
 
-TEST(server, says_not_ready_and_still_accepts_during_the_drain_delay) {
+TEST(server, reports_not_ready_and_still_accepts_during_the_drain_delay) {
   http::server_options options = with_threads(2);
   options.drain_delay_ms = a_day_ms - 1; // the test would not see its end
   options.drain_timeout_ms = a_day_ms;
@@ -333,7 +333,7 @@ TEST(server, says_not_ready_and_still_accepts_during_the_drain_delay) {
   server.server().wait();
 }
 
-TEST(server, ends_though_it_is_told_so_again_and_again) {
+TEST(server, ends_when_it_is_stopped_repeatedly) {
   test_server server{with_threads(2)};
   raw_client idle = server.connect();
   EXPECT_EQ(idle.ask(get_request("/healthz")).status, 200U);
@@ -350,7 +350,7 @@ TEST(server, ends_though_it_is_told_so_again_and_again) {
   impatient.join();
 }
 
-TEST(server, says_close_in_the_last_reply_of_a_drained_connection) {
+TEST(server, announces_the_close_in_the_final_response_of_a_drained_connection) {
   test_server server{with_threads(1)};
   raw_client client = server.connect();
   EXPECT_FALSE(client.ask(put_request("a", "b")).has("connection"));
@@ -363,7 +363,7 @@ TEST(server, says_close_in_the_last_reply_of_a_drained_connection) {
   server.server().wait();
 }
 
-TEST(server, finishes_a_request_that_was_half_there_when_the_drain_began) {
+TEST(server, answers_a_request_that_was_incomplete_when_the_drain_began) {
   test_server server{with_threads(1)};
   raw_client client = server.connect();
   const std::string request = put_request("a", "b");
@@ -427,7 +427,7 @@ TEST(server, drops_no_accepted_request_when_it_drains_under_load) {
   EXPECT_EQ(answered, server.counted().gets());
 }
 
-TEST(server, stops_at_once_when_told_to) {
+TEST(server, stops_at_once) {
   test_server server{with_threads(2)};
   raw_client idle = server.connect();
   raw_client half = server.connect();
@@ -438,7 +438,7 @@ TEST(server, stops_at_once_when_told_to) {
   server.server().wait();
 }
 
-TEST(server, tells_once_that_it_has_ended) {
+TEST(server, reports_its_end_once) {
   cache store{cache_options{}};
   const coarse_clock clock;
   const http::endpoint_table endpoints{http::product_endpoints};

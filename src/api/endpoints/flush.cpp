@@ -1,4 +1,4 @@
-// POST /flush: empties the cache, on another thread than the workers'.
+// POST /flush: empties the cache, on a background thread.
 #include <string>
 
 #include "api/exchange.hpp"

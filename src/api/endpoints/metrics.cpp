@@ -1,4 +1,4 @@
-// GET /metrics: the same for Prometheus.
+// GET /metrics: the service's figures for Prometheus.
 #include "api/exchange.hpp"
 #include "metrics/metrics_writer.hpp"
 

@@ -1,5 +1,5 @@
-// GET /openapi.json: the API's documentation. The one response that caches may keep, as long as
-// they ask each time whether it is still the same.
+// GET /openapi.json: the API's documentation. The only response that caches may store; they must
+// revalidate it each time.
 #include "api/exchange.hpp"
 #include "http/entity_tag.hpp"
 

@@ -9,8 +9,9 @@ namespace kvcache::http {
 
 namespace {
 
-// When an entry put now expires. Counted from when its batch was received and not from the store's
-// tick, which may be late: the first one in a batch to ask for an expiry has the clock read.
+// The expiry of an entry that is put now. Counted from the time of its batch and not from the
+// store's tick, which may be late. The first request of a batch that needs the time reads the
+// clock.
 tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept {
   handler_context& context = x.context;
   const std::chrono::seconds time =

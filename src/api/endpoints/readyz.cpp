@@ -1,4 +1,4 @@
-// GET /readyz: whether new requests should be sent here.
+// GET /readyz: whether this server accepts new requests.
 #include "api/exchange.hpp"
 
 namespace kvcache::http {
