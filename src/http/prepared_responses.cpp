@@ -56,8 +56,8 @@ prepared_responses::prepared_responses() : date_field_(date_field_example) {
     for (std::size_t k = 0; k < persistence_count; ++k) {
       const row& from = rows[i];
       text& to = texts_[i][k];
-      to.whole = head(from.status, from.content_type, static_cast<persistence>(k), from.fields) +
-                 "Content-Length: ";
+      to.whole = head(from.status, from.content_type, static_cast<persistence>(k));
+      to.whole.append(from.fields).append("Content-Length: ");
       if (from.body.empty()) continue;
       to.whole += std::to_string(from.body.size()) + "\r\n\r\n";
       to.head_bytes = to.whole.size();
@@ -81,21 +81,26 @@ void prepared_responses::refresh(std::time_t now_s) noexcept {
 }
 
 std::string prepared_responses::head(unsigned status, std::string_view content_type,
-                                     persistence connection, std::string_view fields) const {
-  std::string head = "HTTP/1.1 " + std::to_string(status) + ' ';
+                                     persistence connection) const {
+  constexpr std::size_t ordinary_bytes = 512; // with what callers append
+  std::string head;
+  head.reserve(ordinary_bytes);
+  head.append("HTTP/1.1 ").append(std::to_string(status)).append(" ");
   head.append(reason_phrase(status)).append("\r\n").append(date_field_);
   head += connection_fields[static_cast<std::size_t>(connection)];
   if (!content_type.empty()) head.append("Content-Type: ").append(content_type).append("\r\n");
-  return head.append(fields);
+  return head;
 }
 
 std::string error_body(std::string_view message) {
-  std::string body = R"({"status":"ERROR","message":")";
-  const std::size_t start = body.size();
+  constexpr std::string_view begin = R"({"status":"ERROR","message":")";
+  constexpr std::string_view end = R"("})";
   const std::size_t size = json::escaped_size(message);
-  body.resize(start + size);
-  json::write_escaped(body.data() + start, message, size);
-  return body + R"("})";
+  std::string body;
+  body.reserve(begin.size() + size + end.size());
+  body.append(begin).resize(begin.size() + size);
+  json::write_escaped(body.data() + begin.size(), message, size);
+  return body.append(end);
 }
 
 } // namespace kvcache::http

@@ -54,9 +54,8 @@ public:
     return texts_[static_cast<std::size_t>(which)][static_cast<std::size_t>(connection)];
   }
 
-  // A head up to its last field, without a length. `fields`: whole lines with CRLF.
-  std::string head(unsigned status, std::string_view content_type, persistence connection,
-                   std::string_view fields) const;
+  // The beginning of a head, to which further field lines may be appended.
+  std::string head(unsigned status, std::string_view content_type, persistence connection) const;
 
 private:
   std::time_t now_s_ = 0;

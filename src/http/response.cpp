@@ -32,21 +32,26 @@ void response_writer::refuse(output_buffer& out, const refusal& why, reply_optio
                              std::string_view extra_fields) const {
   const fault_reply& row = faults_[why.code];
   if (row.then == after_reply::close) how.connection = persistence::close;
-  const std::string body =
-      error_body(why.at_byte == refusal::nowhere ? std::string(row.message)
-                                                 : with_place(row.message, why.at_byte));
-  std::string fields(no_store_field);
-  fields.append(row.extra_fields).append(extra_fields);
-  reply(out, row.status, json_content_type, body, how, fields);
+  const std::string body = why.at_byte == refusal::nowhere
+                               ? error_body(row.message)
+                               : error_body(with_place(row.message, why.at_byte));
+  write(out, row.status, json_content_type, body, how,
+        {no_store_field, row.extra_fields, extra_fields});
 }
 
 void response_writer::reply(output_buffer& out, unsigned status, std::string_view content_type,
                             std::string_view body, reply_options how,
                             std::string_view extra_fields) const {
-  std::string fields(content_type.empty() ? std::string_view{} : no_sniffing_field);
-  fields += extra_fields;
-  const std::string head = prepared_.head(status, content_type, how.connection, fields) +
-                           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n";
+  write(out, status, content_type, body, how, {extra_fields});
+}
+
+void response_writer::write(output_buffer& out, unsigned status, std::string_view content_type,
+                            std::string_view body, reply_options how,
+                            std::initializer_list<std::string_view> fields) const {
+  std::string head = prepared_.head(status, content_type, how.connection);
+  if (!content_type.empty()) head += no_sniffing_field;
+  for (const std::string_view each : fields) head += each;
+  head.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
   if (how.body == body_part::omit) body = {};
   char* const to = out.prepare(head.size() + body.size());
   std::memcpy(to, head.data(), head.size());
@@ -56,7 +61,7 @@ void response_writer::reply(output_buffer& out, unsigned status, std::string_vie
 
 void response_writer::head_only(output_buffer& out, unsigned status, reply_options how,
                                 std::string_view extra_fields) const {
-  out.append(prepared_.head(status, {}, how.connection, extra_fields) + "\r\n");
+  out.append(prepared_.head(status, {}, how.connection).append(extra_fields).append("\r\n"));
 }
 
 } // namespace kvcache::http

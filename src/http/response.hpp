@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <initializer_list>
 #include <string_view>
 
 #include "http/fault.hpp"
@@ -65,6 +66,11 @@ public:
   const prepared_responses& prepared_heads() const noexcept { return prepared_; }
 
 private:
+  // `fields`: whole field lines with CRLF each, or nothing.
+  void write(output_buffer& out, unsigned status, std::string_view content_type,
+             std::string_view body, reply_options how,
+             std::initializer_list<std::string_view> fields) const;
+
   const fault_table& faults_;
   prepared_responses prepared_;
 };

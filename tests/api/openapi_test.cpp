@@ -28,6 +28,7 @@ json resolved(const json& schema) {
 // Each member of `value` is in `schema`, as required, and the other way round.
 void expect_same_members(const json& value, const json& schema_or_reference,
                          const std::string& at) {
+  if (at == "stats/configuration") return; // the options': tests/config/option_lists_test.cpp
   const json schema = resolved(schema_or_reference);
   if (!value.is_object() || schema.contains("additionalProperties")) return;
   std::set<std::string> members;
