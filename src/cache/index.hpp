@@ -76,8 +76,8 @@ public:
   // one. False once a whole round has found none that is too large.
   bool maintain() noexcept;
 
-  // Removes all slots, table by table, and passes their handles to `take`, under no lock. Returns
-  // their number.
+  // Removes all slots, table by table, and passes their handles to `take`, under no lock, or under
+  // the segment's if there is no memory for an empty table. Returns their number.
   std::size_t drain(function_ref<void(entry_handle)> take) noexcept;
 
   // Visits all slots, and returns what is wrong with the index itself, "" if nothing is: see

@@ -23,7 +23,7 @@ public:
 
   // Whether a living entry, last accessed so many epochs ago, may be evicted from a slab that is
   // cleared for a PUT that needs `wanted_bytes`. Called under the lock of the entry's bucket: must
-  // be short and must not call the cache.
+  // be short, and may read the store's figures but run no operation.
   virtual bool may_evict(std::uint32_t /*age_epochs*/, std::size_t /*wanted_bytes*/) noexcept {
     return true;
   }

@@ -9,9 +9,8 @@
 //
 //   get      finds the handle and copies the value out, under the bucket's lock.
 //   put      overwrites a value of the same block size in place, under the lock. Otherwise it
-//   writes
-//            a new block outside all locks, swaps the handle under the lock, and then frees the old
-//            block.
+//            writes a new block outside all locks, swaps the handle under the lock, and then frees
+//            the old block.
 //   evict    names an entry by hash and handle only (walk.hpp). Under the bucket's lock it searches
 //            for that very handle. If the handle is absent, the entry was erased, moved or
 //            replaced, and no memory that may have been reused is read. If it is present, the
@@ -28,7 +27,7 @@
 //
 // Lock order: segment -> bucket (libcuckoo), segment -> stripe (drain), segment -> structure.
 // Never: stripe -> segment, bucket -> stripe. Budget, page pool and counters are leaves. The
-// room_maker is called under no lock.
+// room_maker is called under no lock, except may_evict(), under the bucket's.
 //
 // How a write gets memory when the budget or the kernel refuses it: store_room.cpp.
 #include "cache/store.hpp"

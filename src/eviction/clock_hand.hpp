@@ -1,4 +1,5 @@
-// CLOCK with two reference bits, for the limit of entries:
+// CLOCK with two reference bits, for the limit of entries, and for memory where LRU finds no
+// candidate:
 //
 //   an entry starts with 0 references; an access raises them (at most to 3, and once in an epoch)
 //   to evict one: visit entries in the order of addresses, from the hand on

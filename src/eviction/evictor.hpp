@@ -10,12 +10,10 @@
 //   make_room_after_refusal()  the same where the kernel refuses memory (RLIMIT_AS, strict
 //                overcommit): what the store held then becomes its limit, and a higher one is tried
 //                seconds later
-//   may_evict()  decides on entries in slabs that are cleared for a PUT: spares living entries up
-//   to
-//                70 %, and those accessed lately
-//   shed()       runs while the store holds more than its limit: takes part in a purge under way,
-//   or
-//                evicts twice what the PUT takes
+//   may_evict()  decides on entries in slabs that are cleared for a PUT: spares living entries
+//                up to 70 %, and those accessed lately
+//   shed()       runs while the store holds more than its limit: takes part in a purge under
+//                way, or evicts twice what the PUT takes
 //
 // Thread-safety: the room_maker's members, help() and status() may be called by any thread at any
 // time and take bounded time; run() by one thread at a time.

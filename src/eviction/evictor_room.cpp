@@ -1,5 +1,5 @@
-// The part of the evictor that threads run inside their PUTs: making room in bounded steps, and
-// taking part in a purge.
+// The part of the evictor that other threads run: making room in bounded steps, inside PUTs, and
+// taking part in a purge, after batches of requests.
 #include <algorithm>
 
 #include "cache/memory_source.hpp"

@@ -1,4 +1,4 @@
-// Collects expired entries while there is no memory pressure. It visits all entries slowly, all the
+// Collects expired entries in the background, in every tier. It visits all entries slowly, all the
 // time, and runs ahead to slabs that are known to hold expired ones, as long as that pays. The
 // visit also keeps access stamps valid: an entry not accessed for a quarter of the range of epochs
 // is made a little younger, so that its stamp never seems to lie ahead of the clock.

@@ -1,5 +1,5 @@
 // Least recently used, for memory pressure. Every entry carries the epoch of its last access (the
-// store's logical clock; an epoch is at most 1/64 of a turnover).
+// store's logical clock; an epoch is about 1/96 of a turnover, longer in a small cache).
 //
 //   in intervals of 1/128 of a turnover: sample the ages of entries all over the cache, a few with
 //     each pick; the threshold is the age that only the oldest 1/32 of them reach

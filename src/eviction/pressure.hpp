@@ -13,9 +13,9 @@
 //                                |<---- A ------>|      mark        emergency
 //
 // Content may have A = 70 %·L − O − B, and is never evicted below a floor (5 % of L). Free blocks
-// are reusable and no use: the law compares effective use, E = O + B + C, with the marks. Evicting
-// lowers C and E, not U; compaction returns pages to the kernel, and until then the next PUTs reuse
-// them.
+// are reusable and do not count as use: the law compares effective use, E = O + B + C, with the
+// marks. Evicting lowers C and E, not U; compaction returns pages to the kernel, and until then the
+// next PUTs reuse them.
 //
 //   normal     E ≤ 70 %       no entry is evicted
 //   pressure   E > 70 %       C shrinks towards A, in 100 ms by at most a share of the band from 70

@@ -109,7 +109,7 @@ fault connection::grow_for_request() noexcept {
   };
   const bool grown = capacity < large_input_bytes
                          ? grow_to(capacity * 2)
-                         // A little may be enough: how much of chunks is to come is not known.
+                         // A small increase may suffice: the length of a chunked body is unknown.
                          : grow_to(capacity / 2 * 3) || grow_to(capacity / 8 * 9);
   return grown ? fault::none : fault::no_request_memory;
 }

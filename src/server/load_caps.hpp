@@ -8,7 +8,7 @@
 namespace kvcache::http {
 
 struct load_caps {
-  // Further connections are answered only health checks, and closed.
+  // Further connections are answered by endpoints with served_when_full only, and closed.
   std::size_t connections_most = std::numeric_limits<std::size_t>::max();
 
   // Further connections wait in the kernel's queue, so that a burst of peers does not take memory

@@ -55,7 +55,7 @@ struct server_options : api_options {
   // 0 lets the kernel pick one: see server::local_endpoint().
   std::uint16_t port = 0;
 
-  // Worker threads. More than there are processors costs speed (the index spins without yielding).
+  // Worker threads. More than there are processors costs speed: they wait for each other's locks.
   unsigned threads = 1;
 
   // Concurrent connections, until server::set_caps() changes it; further ones: health_connections.
@@ -67,8 +67,8 @@ struct server_options : api_options {
   // of /healthz, /readyz or /metrics, and 503 for anything else or if no request arrives in time.
   std::size_t health_connections = 32;
 
-  // Connections over those that get a 503 at once and a lingering close, including those above that
-  // have had their response. Further ones get a 503 and are closed at once.
+  // Further connections that get a 503 at once and a lingering close. Health connections count here
+  // once they are answered. Connections over this limit, too, get a 503 and are closed at once.
   std::size_t refused_connections = 256;
 
   // Bytes that all connections together may hold in buffers, the kernel's included, until
