@@ -33,9 +33,8 @@ namespace {
 
 constexpr std::uint64_t mib = std::uint64_t{1} << 20;
 
-// Where use settles under endless writes, in percent of the limit: near 72, and above while
-// compaction gets too little processor time.
-constexpr use_range settled{68, 77};
+// Where use settles under endless writes, in percent of the limit.
+constexpr use_range settled{68, 75};
 
 // Few and large, so that emulated machines are filled in time.
 constexpr numbered_entries entries{1000};
