@@ -37,33 +37,22 @@
 
 #include "kvcache/cache_options.hpp"
 #include "kvcache/cache_stats.hpp"
+#include "kvcache/entry_view.hpp"
 #include "kvcache/function_ref.hpp"
+#include "kvcache/put_outcome.hpp"
+#include "kvcache/value_upload.hpp"
 
 namespace kvcache {
 
 class store;
 
-enum class put_outcome : std::uint8_t {
-  inserted,      // the key was absent
-  replaced,      // the key was present, and has the new value
-  exists,        // put_if_absent: the key was present, and keeps its value
-  mismatch,      // compare_and_swap: the value was not the expected one, or the key was absent
-  no_room,       // the memory limit is reached and eviction freed too little; the old value stays
-  out_of_memory, // the kernel refused memory; the old value stays
-  too_large      // longer than the store can ever hold (cache::max_item_bytes); the old value stays
-};
-
-// The coarse clock: ticks of 100 ms since the cache was made; 2^32 of them last 13.6 years.
-using tick = std::uint32_t;
-inline constexpr tick ticks_per_second = 10;
-inline constexpr tick never = 0; // as an expiry: the entry does not expire
-
 class cache {
 public:
   using value_visitor = function_ref<void(std::string_view value)>;
+  using entry_visitor = function_ref<void(const entry_view& entry)>;
 
-  // The maximum length of a key, and of a value.
-  static constexpr std::size_t max_item_bytes = std::size_t{64} << 20;
+  // The maximum length of a key, and of a value with its suffix.
+  static constexpr std::size_t max_item_bytes = (std::size_t{64} << 20) + 1024;
 
   explicit cache(const cache_options& options); // throws std::bad_alloc
   ~cache();                                     // REQUIRES: no other thread is inside a member
@@ -77,6 +66,10 @@ public:
 
   // Like get, but does not count as an access.
   bool peek(std::string_view key, value_visitor visit) const noexcept;
+
+  // The same, with all that is known of the entry.
+  bool read(std::string_view key, entry_visitor visit) noexcept;
+  bool inspect(std::string_view key, entry_visitor visit) const noexcept; // counts as no access
 
   // Prefetches what a lookup of this key will read first, for a caller that knows the next key
   // while it processes another. A hint. It pays once the index is larger than the processor's
@@ -95,8 +88,20 @@ public:
   put_outcome compare_and_swap(std::string_view key, std::string_view expected,
                                std::string_view desired, tick expires_at = never) noexcept;
 
+  // Stores the value only if the precondition holds.
+  put_outcome put_if(std::string_view key, const new_value& value, tick expires_at,
+                     precondition when) noexcept;
+
+  // A value of up to `most_bytes`, with its suffix, that is written piece by piece. Reserves
+  // addresses, not memory. None if there are no addresses left, or the kernel refuses them.
+  // REQUIRES: value_upload::least_bytes <= most_bytes <= max_item_bytes.
+  value_upload begin_upload(std::string_view key, std::size_t most_bytes, bool expires) noexcept;
+
   // True if the key was present (and had not expired).
   bool erase(std::string_view key) noexcept;
+
+  // Erases the entry only if the precondition holds, which is not asked about an absent one.
+  erase_outcome erase_if(std::string_view key, precondition when) noexcept;
 
   // Erases all entries, in slices, while other threads continue; entries put meanwhile may be
   // erased or stay. Returns the number erased.

@@ -24,7 +24,7 @@
 #include <string_view>
 
 #include "cache/entry_meta.hpp"
-#include "kvcache/cache.hpp"
+#include "kvcache/entry_view.hpp"
 
 namespace kvcache {
 
@@ -33,13 +33,14 @@ struct entry_shape {
   std::size_t key_bytes = 0;
   std::size_t value_bytes = 0;
   bool has_expiry = false;
+  bool wide = false; // the lengths have words of their own, however short they are
 
   static constexpr unsigned value_length_bits = 21;
   static constexpr std::size_t max_short_value = (std::size_t{1} << value_length_bits) - 1;
   static constexpr std::size_t max_short_key = (std::size_t{1} << (32 - value_length_bits)) - 1;
 
   constexpr bool extended() const noexcept {
-    return key_bytes > max_short_key || value_bytes > max_short_value;
+    return wide || key_bytes > max_short_key || value_bytes > max_short_value;
   }
   constexpr std::size_t header_bytes() const noexcept {
     return 8 + (extended() ? 8U : 0U) + (has_expiry ? 4U : 0U);
@@ -47,7 +48,11 @@ struct entry_shape {
   constexpr std::size_t total_bytes() const noexcept {
     return header_bytes() + key_bytes + value_bytes;
   }
-  friend constexpr bool operator==(const entry_shape&, const entry_shape&) noexcept = default;
+  // Whether the lengths are equal, wherever they are stored.
+  friend constexpr bool operator==(const entry_shape& a, const entry_shape& b) noexcept {
+    return a.key_bytes == b.key_bytes && a.value_bytes == b.value_bytes &&
+           a.has_expiry == b.has_expiry;
+  }
 };
 
 class entry {
@@ -81,12 +86,19 @@ public:
 
   // ---- a new entry --------------------------------------------------------------------
   // Fills the block, all but its meta: publish() makes it an entry.
-  void write(std::string_view key, std::string_view value, tick expires_at) noexcept {
-    const entry_shape s{key.size(), value.size(), expires_at != never};
+  void write(std::string_view key, const new_value& value, tick expires_at) noexcept {
+    const entry_shape s{key.size(), value.bytes.size() + value.suffix.size(), expires_at != never};
+    write_header(s, expires_at);
+    copy_bytes(block_ + s.header_bytes(), key);
+    copy_value(s.header_bytes() + key.size(), value);
+  }
+  void write_header(const entry_shape& s, tick expires_at) noexcept {
     store_lengths(s);
     if (s.has_expiry) word(s.header_bytes() - 4).store(expires_at, std::memory_order_relaxed);
-    copy_bytes(block_ + s.header_bytes(), key);
-    copy_bytes(block_ + s.header_bytes() + key.size(), value);
+  }
+  // Where the key is, and behind it the value. REQUIRES: that shape.
+  char* payload(const entry_shape& s) noexcept {
+    return reinterpret_cast<char*>(block_ + s.header_bytes());
   }
 
   // Fills this block, all but its meta, with what `other` holds.
@@ -114,7 +126,7 @@ public:
               m.has_expiry()};
     }
     return {word(8).load(std::memory_order_relaxed), word(12).load(std::memory_order_relaxed),
-            m.has_expiry()};
+            m.has_expiry(), true};
   }
   std::string_view key(entry_meta m) const noexcept {
     const entry_shape s = shape(m);
@@ -151,11 +163,11 @@ public:
     word(12).store(static_cast<std::uint32_t>(s.value_bytes), std::memory_order_relaxed);
   }
   // Of the length that was stored last.
-  void assign_value(entry_meta m, std::size_t key_bytes, std::string_view value,
+  void assign_value(entry_meta m, std::size_t key_bytes, const new_value& value,
                     tick expires_at) noexcept {
     const std::size_t header = header_bytes(m);
     if (m.has_expiry()) word(header - 4).store(expires_at, std::memory_order_relaxed);
-    copy_bytes(block_ + header + key_bytes, value);
+    copy_value(header + key_bytes, value);
   }
 
   // ---- a free block -------------------------------------------------------------------
@@ -182,6 +194,10 @@ private:
   }
   static void copy_bytes(std::byte* to, std::string_view from) noexcept {
     if (!from.empty()) std::memcpy(to, from.data(), from.size());
+  }
+  void copy_value(std::size_t offset, const new_value& value) noexcept {
+    copy_bytes(block_ + offset, value.bytes);
+    copy_bytes(block_ + offset + value.bytes.size(), value.suffix);
   }
   std::atomic_ref<std::uint32_t> word(std::size_t offset) const noexcept {
     return std::atomic_ref<std::uint32_t>{*reinterpret_cast<std::uint32_t*>(block_ + offset)};

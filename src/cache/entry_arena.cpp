@@ -239,18 +239,53 @@ entry_arena::allocation entry_arena::allocate_large(std::size_t bytes,
     budget_.refund(held);
     return {status_of(run.refusal), no_entry};
   }
+  prepare_large(run.first, held);
+  own_large(run.first);
+  return {status::ok, handle_of(run.first, 0)};
+}
+
+// REQUIRES: the slabs have no owner.
+void entry_arena::prepare_large(std::uint32_t index, std::size_t bytes) noexcept {
   charge_descriptors();
+  slab& head = slabs_[index];
+  head.large = true;
+  head.large_bytes = bytes;
+  head.holds.store(1, std::memory_order_relaxed);
+  head.first_expiry.store(never, std::memory_order_relaxed);
+  at(handle_of(index, 0)).mark_free(no_slot);
+}
+
+void entry_arena::own_large(std::uint32_t index) noexcept {
   const unsigned own = this_thread_number() % stripe_count_;
   stripe& s = stripes_[own];
   spin_guard guard{s.lock};
-  slab& head = slabs_[run.first];
-  head.large = true;
-  head.large_bytes = held;
-  head.first_expiry.store(never, std::memory_order_relaxed);
-  head.owner.store(own + 1, std::memory_order_relaxed);
-  at(handle_of(run.first, 0)).mark_free(no_slot);
-  bump(s.live_bytes, held);
+  slabs_[index].owner.store(own + 1, std::memory_order_relaxed);
+  bump(s.live_bytes, slabs_[index].large_bytes);
+}
+
+entry_arena::allocation entry_arena::reserve(std::size_t bytes) noexcept {
+  const std::size_t most = round_up_to_pages(bytes);
+  const slab_run run = pool_.take(slabs_for(most));
+  if (run.refusal != slab_refusal::none) return {status_of(run.refusal), no_entry};
+  prepare_large(run.first, most);
   return {status::ok, handle_of(run.first, 0)};
+}
+
+void entry_arena::abandon(entry_handle handle, std::size_t touched) noexcept {
+  const std::uint32_t index = handle / handles_per_slab;
+  source_.give_back(slab_start(index), round_up_to_pages(touched));
+  pool_.give(index, slabs_for(slabs_[index].large_bytes));
+}
+
+void entry_arena::adopt(entry_handle handle, std::size_t bytes) noexcept {
+  const std::uint32_t index = handle / handles_per_slab;
+  slab& head = slabs_[index];
+  const std::uint32_t reserved = slabs_for(head.large_bytes);
+  head.large_bytes = round_up_to_pages(bytes);
+  const std::uint32_t used = slabs_for(head.large_bytes);
+  if (used < reserved) pool_.give(index + used, reserved - used);
+  budget_.charge(head.large_bytes);
+  own_large(index);
 }
 
 void entry_arena::charge_descriptors() noexcept {
@@ -306,15 +341,39 @@ void entry_arena::release(entry_handle handle) noexcept {
 
 void entry_arena::release_large(stripe& s, std::uint32_t index) noexcept {
   std::size_t bytes = 0;
+  slab& head = slabs_[index];
   {
     spin_guard guard{s.lock};
-    slab& head = slabs_[index];
     bytes = head.large_bytes;
     at(handle_of(index, 0)).mark_free(no_slot);
     head.owner.store(0, std::memory_order_relaxed);
     bump(s.live_bytes, -bytes);
   }
-  give_back(index, slabs_for(bytes), bytes);
+  if (head.holds.fetch_sub(1, std::memory_order_acq_rel) == 1)
+    give_back(index, slabs_for(bytes), bytes);
+  else // what pins keep is no longer the cache's
+    budget_.refund(bytes);
+}
+
+void entry_arena::pin(entry_handle handle) noexcept {
+  slab& head = slabs_[handle / handles_per_slab];
+  assert(head.large);
+  head.holds.fetch_add(1, std::memory_order_relaxed);
+}
+
+void entry_arena::unpin(entry_handle handle) noexcept {
+  const std::uint32_t index = handle / handles_per_slab;
+  slab& head = slabs_[index];
+  const std::size_t bytes = head.large_bytes;
+  if (head.holds.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  source_.give_back(slab_start(index), bytes);
+  pool_.give(index, slabs_for(bytes));
+}
+
+std::size_t entry_arena::detached_bytes(entry_handle handle) const noexcept {
+  const slab& head = slabs_[handle / handles_per_slab];
+  if (head.owner.load(std::memory_order_relaxed) != 0) return 0;
+  return head.large_bytes / std::max(head.holds.load(std::memory_order_relaxed), 1U);
 }
 
 // REQUIRES: the slabs have no owner.

@@ -72,6 +72,22 @@ public:
   // REQUIRES: no other thread can reach the block except by a walk.
   void release(entry_handle handle) noexcept;
 
+  // ---- large blocks: each lies in slabs of its own -------------------------------------
+  // Keeps the block's bytes after release(), until unpin(). REQUIRES: a large block, which the
+  // caller prevents from being released now.
+  void pin(entry_handle handle) noexcept;
+  void unpin(entry_handle handle) noexcept;
+  // A pin's share of the block's bytes if it has been released, else 0. REQUIRES: it is pinned.
+  std::size_t detached_bytes(entry_handle handle) const noexcept;
+
+  // A large block of at most `bytes`, of which only addresses are taken: nothing is charged, and no
+  // walk visits it, until adopt().
+  allocation reserve(std::size_t bytes) noexcept;
+  // Frees it; its first `touched` bytes have been written to.
+  void abandon(entry_handle handle, std::size_t touched) noexcept;
+  // Makes a block of its first `bytes`. Charges them, whatever the limit is: they are in use.
+  void adopt(entry_handle handle, std::size_t bytes) noexcept;
+
   entry at(entry_handle handle) const noexcept {
     return entry{pool_.base() + std::size_t{handle} * handle_unit_bytes};
   }
@@ -173,6 +189,7 @@ private:
     std::uint32_t next = no_slab;
     std::uint32_t previous = no_slab;
     std::size_t large_bytes = 0;
+    std::atomic<std::uint32_t> holds{0}; // on a large block: one until release(), one of each pin
     // No entry in it expires before that, except a few: see note_expiry(). Any thread may write it.
     std::atomic<tick> first_expiry{never};
   };
@@ -219,6 +236,8 @@ private:
   void give_back(std::uint32_t index, std::uint32_t count, std::size_t touched) noexcept;
   bool has_other_room(const stripe& s, const slab& but) const noexcept KVCACHE_REQUIRES(s.lock);
   void release_large(stripe& s, std::uint32_t index) noexcept KVCACHE_EXCLUDES(s.lock);
+  void prepare_large(std::uint32_t index, std::size_t bytes) noexcept;
+  void own_large(std::uint32_t index) noexcept;
   std::uint32_t sparsest_slab(const stripe& s, size_class c) const noexcept
       KVCACHE_REQUIRES(s.lock);
 

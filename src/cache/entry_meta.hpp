@@ -6,33 +6,37 @@
 //   bit  2       extended: the lengths did not fit their word and follow as two words
 //   bits 3..4    references: 2-bit counter for CLOCK, 0 at insertion, raised by hits, lowered by
 //                the hand
-//   bits 5..31   stamp: the epoch of the last access, modulo 2^27 (compare with age(), never
+//   bits 5..6    mark: kept for the cache's user, who gives it a meaning
+//   bits 7..31   stamp: the epoch of the last access, modulo 2^25 (compare with age(), never
 //                with <)
 //
-// The flags never change while the entry lives. References and stamp are hints: an update lost to a
-// race only costs a little eviction quality.
+// The flags never change while the entry lives; the mark only when its value does. References and
+// stamp are hints: an update lost to a race only costs a little eviction quality.
 #pragma once
 
 #include <cstdint>
 
 namespace kvcache {
 
-// The logical clock of accesses (access_clock.hpp); only its low 27 bits are stored.
+// The logical clock of accesses (access_clock.hpp); only its low 25 bits are stored.
 using epoch = std::uint32_t;
 
 class entry_meta {
 public:
   static constexpr unsigned max_references = 3;
   static constexpr unsigned references_per_access = 2;
-  static constexpr unsigned stamp_bits = 27;
+  static constexpr unsigned max_mark = 3;
+  static constexpr unsigned stamp_bits = 25;
   static constexpr epoch stamp_mask = (epoch{1} << stamp_bits) - 1;
 
   constexpr entry_meta() noexcept = default; // not live
   constexpr explicit entry_meta(std::uint32_t bits) noexcept : bits_(bits) {}
 
   // The word of a new entry: live, never referenced, accessed now.
-  static constexpr entry_meta for_new_entry(epoch now, bool has_expiry, bool extended) noexcept {
+  static constexpr entry_meta for_new_entry(epoch now, bool has_expiry, bool extended,
+                                            unsigned mark = 0) noexcept {
     return entry_meta{live_bit | (has_expiry ? expiry_bit : 0U) | (extended ? extended_bit : 0U)}
+        .with_mark(mark)
         .with_stamp(now);
   }
 
@@ -43,6 +47,7 @@ public:
   constexpr unsigned references() const noexcept {
     return (bits_ >> reference_shift) & max_references;
   }
+  constexpr unsigned mark() const noexcept { return (bits_ >> mark_shift) & max_mark; }
   constexpr epoch stamp() const noexcept { return bits_ >> stamp_shift; }
 
   // Epochs since the last access, correct across a wrap-around of the epoch.
@@ -51,6 +56,9 @@ public:
   constexpr entry_meta with_references(unsigned count) const noexcept {
     return entry_meta{(bits_ & ~(max_references << reference_shift)) |
                       ((count & max_references) << reference_shift)};
+  }
+  constexpr entry_meta with_mark(unsigned mark) const noexcept {
+    return entry_meta{(bits_ & ~(max_mark << mark_shift)) | (mark & max_mark) << mark_shift};
   }
   constexpr entry_meta with_stamp(epoch now) const noexcept {
     return entry_meta{(bits_ & ((1U << stamp_shift) - 1)) | ((now & stamp_mask) << stamp_shift)};
@@ -78,6 +86,7 @@ private:
   static constexpr std::uint32_t expiry_bit = 1U << 1;
   static constexpr std::uint32_t extended_bit = 1U << 2;
   static constexpr unsigned reference_shift = 3;
+  static constexpr unsigned mark_shift = 5;
   static constexpr unsigned stamp_shift = 32 - stamp_bits;
 
   std::uint32_t bits_ = 0;

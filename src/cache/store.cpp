@@ -4,8 +4,8 @@
 // the index is the only authority on which entries live.* Every operation takes the locks of its
 // key's two buckets. A handle found there names a complete block that cannot be freed before the
 // lock is released, because a block is freed only after its handle has been removed or replaced
-// under that lock. So there are no reference counts, no epochs and no grace period, and a freed
-// block can be reused immediately.
+// under that lock. So there are no epochs and no grace period, entries need no reference count, and
+// a freed block can be reused immediately.
 //
 //   get      finds the handle and copies the value out, under the bucket's lock.
 //   put      overwrites a value of the same block size in place, under the lock. Otherwise it
@@ -20,6 +20,11 @@
 //   walk     reads what may be read without the bucket's lock: meta, lengths and expiry, which are
 //            atomic, and the key, which never changes. It holds the lock of the stripe that owns
 //            the slab, so no block there can be freed and reused meanwhile.
+//
+//   pin      holds a large block, under the bucket's lock, beyond the release of its entry. Such a
+//            block is given back when its last hold is gone. Only large blocks have a count of
+//            holds, in their slab's descriptor: smaller values are copied under the lock.
+//   upload   writes a block that no other thread knows, and puts it into the index like any other.
 //
 // Rejected: epoch-based reclamation and hazard pointers (freed blocks would stay for a while, which
 // the accounting would have to follow); reference counts (four bytes an entry and a shared write
@@ -78,19 +83,46 @@ store::store(const cache_options& options, memory_source& source, const table_li
 // get and put are flattened, each with its own copy of the lookup: a call would cost a tenth of
 // their instructions. Rare cases stay out of line.
 
-[[gnu::flatten]] bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
+template <class Visit>
+inline bool store::access(std::string_view key, Visit visit) noexcept {
   const std::uint32_t hash = hash_(key);
   bool hit = false;
-  const bool found = index_.find(hash, key, [&](entry_handle, entry e) {
+  const bool found = index_.find(hash, key, [&](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();
     if (has_expired(e, meta)) return;
     hit = true;
     e.touch(meta, current_epoch());
-    visit(e.value(meta));
+    visit(handle, e, meta);
   });
   if (hit) accesses_.count_access();
   if (found && !hit) collect_expired(hash, key);
   return hit;
+}
+
+[[gnu::flatten]] bool store::get(std::string_view key, cache::value_visitor visit) noexcept {
+  return access(key,
+                [&](entry_handle, entry e, entry_meta meta) noexcept { visit(e.value(meta)); });
+}
+
+[[gnu::flatten]] bool store::read(std::string_view key, cache::entry_visitor visit) noexcept {
+  return access(key, [&](entry_handle handle, entry e, entry_meta meta) noexcept {
+    visit(view(handle, e, meta));
+  });
+}
+
+bool store::inspect(std::string_view key, cache::entry_visitor visit) noexcept {
+  bool hit = false;
+  index_.find(hash_(key), key, [&](entry_handle handle, entry e) {
+    const entry_meta meta = e.meta();
+    if (has_expired(e, meta)) return;
+    hit = true;
+    visit(view(handle, e, meta));
+  });
+  return hit;
+}
+
+inline entry_view store::view(entry_handle handle, entry e, entry_meta meta) noexcept {
+  return {*this, handle, e.value(meta), meta.mark(), e.expires_at(meta)};
 }
 
 bool store::prefetch_pays() const noexcept {
@@ -138,79 +170,86 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
   index_.find(hash, key, [this, shape, value, expires_at, &found](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();
     const bool expired = has_expired(e, meta);
-    const bool written = overwrite_in_place(handle, e, meta, expired, shape, value, expires_at);
+    const bool written = overwrite_in_place(handle, e, meta, expired, shape, {value}, expires_at);
     found = {.present = true, .expired = expired, .allowed = true, .written = written};
   });
   accesses_.count_access();
-  if (found.written) return outcome_of(condition::always, found);
-  return finish({key, value, expires_at, condition::always, {}, hash, shape}, found);
+  if (found.written) return outcome_of(found);
+  return finish({key, {value}, expires_at, nullptr, hash, shape}, found);
 }
 
-put_outcome store::put_if_absent(std::string_view key, std::string_view value,
-                                 tick expires_at) noexcept {
-  return write_if({key, value, expires_at, condition::if_absent});
-}
-
-put_outcome store::compare_and_swap(std::string_view key, std::string_view expected,
-                                    std::string_view desired, tick expires_at) noexcept {
-  return write_if({key, desired, expires_at, condition::if_equal, expected});
-}
-
-put_outcome store::write_if(write_request request) noexcept {
-  if (std::max(request.key.size(), request.value.size()) > cache::max_item_bytes) {
-    return put_outcome::too_large;
-  }
-  request.hash = hash_(request.key);
-  request.shape = {request.key.size(), request.value.size(), request.expires_at != never};
+put_outcome store::put_if(std::string_view key, const new_value& value, tick expires_at,
+                          precondition when) noexcept {
+  const std::size_t value_bytes = value.bytes.size() + value.suffix.size();
+  if (std::max(key.size(), value_bytes) > cache::max_item_bytes) return put_outcome::too_large;
+  const write_request request{.key = key,
+                              .value = value,
+                              .expires_at = expires_at,
+                              .when = &when,
+                              .hash = hash_(key),
+                              .shape = {key.size(), value_bytes, expires_at != never}};
   finding found;
-  index_.find(request.hash, request.key, [&](entry_handle handle, entry e) {
+  index_.find(request.hash, key, [&](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();
-    found = examine(request, e, meta);
-    found.written =
-        found.allowed && overwrite_in_place(handle, e, meta, found.expired, request.shape,
-                                            request.value, request.expires_at);
+    found = examine(request, handle, e, meta);
+    found.written = found.allowed && overwrite_in_place(handle, e, meta, found.expired,
+                                                        request.shape, value, expires_at);
   });
   accesses_.count_access();
   return finish(request, found);
 }
 
+put_outcome store::put_if_absent(std::string_view key, std::string_view value,
+                                 tick expires_at) noexcept {
+  return put_if(key, {value}, expires_at,
+                [](const entry_view* present) { return present == nullptr; });
+}
+
+put_outcome store::compare_and_swap(std::string_view key, std::string_view expected,
+                                    std::string_view desired, tick expires_at) noexcept {
+  return put_if(key, {desired}, expires_at, [expected](const entry_view* present) {
+    return present != nullptr && present->value() == expected;
+  });
+}
+
 // Completes a write after its key has been looked up.
 [[gnu::noinline]] put_outcome store::finish(const write_request& request, finding found) noexcept {
-  if (!found.present) found.allowed = request.when != condition::if_equal;
-  if (found.written || !found.allowed) return outcome_of(request.when, found);
+  if (!found.present) found.allowed = allows_absent(request);
+  if (found.written || !found.allowed) return outcome_of(found);
   if (!found.present && !reserve_entry()) return put_outcome::no_room;
   return write_new_block(request);
 }
 
+bool store::allows_absent(const write_request& request) noexcept {
+  return request.when == nullptr || (*request.when)(nullptr);
+}
+
 // REQUIRES: the bucket's lock is held.
-store::finding store::examine(const write_request& request, entry e,
-                              entry_meta meta) const noexcept {
+store::finding store::examine(const write_request& request, entry_handle handle, entry e,
+                              entry_meta meta) noexcept {
   finding f{.present = true, .expired = has_expired(e, meta)};
-  switch (request.when) {
-  case condition::always:
+  if (request.when == nullptr) {
     f.allowed = true;
-    break;
-  case condition::if_absent:
-    f.allowed = f.expired;
-    break;
-  case condition::if_equal:
-    f.allowed = !f.expired && e.value(meta) == request.expected;
-    break;
+  } else {
+    const entry_view present = view(handle, e, meta);
+    f.allowed = (*request.when)(f.expired ? nullptr : &present);
   }
   return f;
 }
 
 // REQUIRES: the bucket's lock is held.
 inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta meta, bool expired,
-                                      const entry_shape& shape, std::string_view value,
+                                      const entry_shape& shape, const new_value& value,
                                       tick expires_at) noexcept {
-  if (value.size() > max_in_place_bytes) return false;
+  if (shape.value_bytes > max_in_place_bytes) return false;
   if (!e.has_shape(meta, shape) && !fit_in_place(e, meta, shape)) return false;
   e.assign_value(meta, shape.key_bytes, value, expires_at);
   if (expired) { // counts as a new entry, without the accesses of the old one
-    e.store_meta(entry_meta::for_new_entry(current_epoch(), meta.has_expiry(), meta.extended()));
+    e.store_meta(
+        entry_meta::for_new_entry(current_epoch(), meta.has_expiry(), meta.extended(), value.mark));
   } else {
-    e.touch(meta, current_epoch());
+    const entry_meta after = meta.with_mark(value.mark).touched(current_epoch());
+    if (after != meta) e.store_meta(after);
   }
   if (expires_at != never) arena_.note_expiry(handle, expires_at);
   return true;
@@ -228,12 +267,10 @@ inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta m
   return true;
 }
 
-put_outcome store::outcome_of(condition when, const finding& f) noexcept {
-  if (f.allowed) {
-    if (f.present && f.expired) count_eviction(eviction_cause::expired);
-    return f.present && !f.expired ? put_outcome::replaced : put_outcome::inserted;
-  }
-  return when == condition::if_absent ? put_outcome::exists : put_outcome::mismatch;
+put_outcome store::outcome_of(const finding& f) noexcept {
+  if (!f.allowed) return put_outcome::precondition_failed;
+  if (f.present && f.expired) count_eviction(eviction_cause::expired);
+  return f.present && !f.expired ? put_outcome::replaced : put_outcome::inserted;
 }
 
 put_outcome store::write_new_block(const write_request& request) noexcept {
@@ -246,7 +283,7 @@ put_outcome store::write_new_block(const write_request& request) noexcept {
   entry fresh = arena_.at(block.handle);
   fresh.write(request.key, request.value, request.expires_at);
   fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
-                                          request.shape.extended()));
+                                          request.shape.extended(), request.value.mark));
   if (request.expires_at != never) arena_.note_expiry(block.handle, request.expires_at);
   return link_block(request, block.handle, effort);
 }
@@ -259,7 +296,7 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
   const auto replace = [&](entry_handle& handle) {
     const entry present = arena_.at(handle);
     const entry_meta before = present.meta();
-    found = examine(request, present, before);
+    found = examine(request, handle, present, before);
     if (!found.allowed) return entry_index::fate::keep;
     entry e = arena_.at(fresh);
     if (!found.expired) {
@@ -269,10 +306,10 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
     handle = fresh;
     return entry_index::fate::keep;
   };
-  if (request.when == condition::if_equal) { // must not insert
+  if (!allows_absent(request)) { // must not insert
     index_.visit(request.hash, request.key, replace);
     arena_.release(unused);
-    return outcome_of(request.when, found);
+    return outcome_of(found);
   }
   const entry_index::insertion outcome = insert_into_index(request, fresh, replace, effort);
   switch (outcome) {
@@ -281,7 +318,7 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
     return put_outcome::inserted;
   case entry_index::insertion::present:
     arena_.release(unused);
-    return outcome_of(request.when, found);
+    return outcome_of(found);
   case entry_index::insertion::out_of_memory:
     arena_.release(fresh);
     return put_outcome::out_of_memory;
@@ -306,6 +343,26 @@ bool store::erase(std::string_view key) noexcept {
   release_unlinked(gone);
   if (expired) count_eviction(eviction_cause::expired);
   return !expired;
+}
+
+erase_outcome store::erase_if(std::string_view key, precondition when) noexcept {
+  entry_handle gone = no_entry;
+  erase_outcome outcome = erase_outcome::absent;
+  index_.visit(hash_(key), key, [&](entry_handle& handle) {
+    const entry e = arena_.at(handle);
+    const entry_meta meta = e.meta();
+    if (!has_expired(e, meta)) {
+      const entry_view present = view(handle, e, meta);
+      outcome = when(&present) ? erase_outcome::erased : erase_outcome::refused;
+    }
+    if (outcome == erase_outcome::refused) return entry_index::fate::keep;
+    gone = handle;
+    return entry_index::fate::erase;
+  });
+  if (gone == no_entry) return outcome;
+  release_unlinked(gone);
+  if (outcome == erase_outcome::absent) count_eviction(eviction_cause::expired);
+  return outcome;
 }
 
 std::size_t store::clear() noexcept {

@@ -42,16 +42,37 @@ public:
   // ---- operations: see kvcache/cache.hpp ----------------------------------------------
   bool get(std::string_view key, cache::value_visitor visit) noexcept;
   bool peek(std::string_view key, cache::value_visitor visit) const noexcept;
+  bool read(std::string_view key, cache::entry_visitor visit) noexcept;
+  bool inspect(std::string_view key, cache::entry_visitor visit) noexcept;
   bool prefetch_pays() const noexcept;
   void prefetch(std::string_view key) const noexcept { index_.prefetch(hash_(key)); }
   put_outcome put(std::string_view key, std::string_view value, tick expires_at) noexcept;
   put_outcome put_if_absent(std::string_view key, std::string_view value, tick expires_at) noexcept;
   put_outcome compare_and_swap(std::string_view key, std::string_view expected,
                                std::string_view desired, tick expires_at) noexcept;
+  put_outcome put_if(std::string_view key, const new_value& value, tick expires_at,
+                     precondition when) noexcept;
   bool erase(std::string_view key) noexcept;
+  erase_outcome erase_if(std::string_view key, precondition when) noexcept;
   std::size_t clear() noexcept;
   // `urgently`: compacts even where many entries must be moved for a slab.
   bool maintain(unsigned budget_us, bool urgently = false) noexcept; // one caller at a time
+
+  // ---- large values -------------------------------------------------------------------
+  pinned_value pin(entry_handle block, std::string_view value) noexcept {
+    arena_.pin(block);
+    return {*this, block, value};
+  }
+  void unpin(entry_handle block) noexcept { arena_.unpin(block); }
+  std::size_t detached_bytes(entry_handle block) const noexcept {
+    return arena_.detached_bytes(block);
+  }
+  value_upload begin_upload(std::string_view key, std::size_t most_bytes, bool expires) noexcept;
+  put_outcome finish_upload(const value_upload& upload, const new_value& value, tick expires_at,
+                            precondition when) noexcept;
+  void abandon_upload(const value_upload& upload) noexcept {
+    arena_.abandon(upload.block_, upload.resident_bytes());
+  }
 
   // ---- time ---------------------------------------------------------------------------
   tick now() const noexcept { return now_.load(std::memory_order_relaxed); }
@@ -142,13 +163,11 @@ public:
   void set_room_maker(room_maker* maker) noexcept { room_maker_.store(maker); }
 
 private:
-  enum class condition : std::uint8_t { always, if_absent, if_equal };
   struct write_request {
     std::string_view key;
-    std::string_view value;
+    new_value value;
     tick expires_at;
-    condition when = condition::always;
-    std::string_view expected{}; // of if_equal
+    const precondition* when = nullptr; // always
     std::uint32_t hash = 0;
     entry_shape shape{};
   };
@@ -172,17 +191,21 @@ private:
     }
   };
 
-  put_outcome write_if(write_request request) noexcept;
+  template <class Visit>
+  bool access(std::string_view key, Visit visit) noexcept;
+  entry_view view(entry_handle handle, entry e, entry_meta meta) noexcept;
+  static bool allows_absent(const write_request& request) noexcept;
   put_outcome finish(const write_request& request, finding found) noexcept;
   put_outcome write_new_block(const write_request& request) noexcept;
   put_outcome link_block(const write_request& request, entry_handle fresh,
                          room_effort& effort) noexcept;
-  finding examine(const write_request& request, entry e, entry_meta meta) const noexcept;
+  finding examine(const write_request& request, entry_handle handle, entry e,
+                  entry_meta meta) noexcept;
   bool overwrite_in_place(entry_handle handle, entry e, entry_meta meta, bool expired,
-                          const entry_shape& shape, std::string_view value,
+                          const entry_shape& shape, const new_value& value,
                           tick expires_at) noexcept;
   static bool fit_in_place(entry e, entry_meta meta, const entry_shape& shape) noexcept;
-  put_outcome outcome_of(condition when, const finding& f) noexcept;
+  put_outcome outcome_of(const finding& f) noexcept;
 
   bool has_expired(entry e, entry_meta meta) const noexcept;
   void release_unlinked(entry_handle handle) noexcept;
@@ -198,6 +221,7 @@ private:
                                            entry_index::edit if_present,
                                            room_effort& effort) noexcept;
   bool make_room(std::size_t wanted_bytes, room_effort& effort) noexcept;
+  bool make_room_for_adopted(std::size_t bytes, room_effort& effort) noexcept;
   void shed_for(std::size_t taken_bytes) noexcept;
   bool make_room_after_refusal(std::size_t wanted_bytes, room_maker::refused_for what,
                                room_effort& effort) noexcept;

@@ -127,6 +127,20 @@ bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
   return maker->make_room(requested, 0);
 }
 
+// Makes room for a block that is charged already, whatever the limit is. False if that is not
+// possible; what others hold beyond the limit does not matter.
+bool store::make_room_for_adopted(std::size_t bytes, room_effort& effort) noexcept {
+  room_maker* maker = room_maker_.load(std::memory_order_acquire);
+  for (;;) {
+    const std::size_t missing = std::min(budget_.missing_for(0), bytes);
+    if (missing == 0) return true;
+    if (effort.requests_left == 0 || effort.moves_left == 0) return false;
+    effort.count_request();
+    if (reclaim(missing, effort)) continue;
+    if (maker == nullptr || !maker->make_room(missing, 0)) return budget_.missing_for(0) == 0;
+  }
+}
+
 // The same where the kernel has refused memory.
 bool store::make_room_after_refusal(std::size_t wanted_bytes, room_maker::refused_for what,
                                     room_effort& effort) noexcept {

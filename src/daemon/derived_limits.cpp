@@ -189,7 +189,8 @@ http::server_options make_server_options(const config::options& settings,
   made.max_buffer_bytes = buffer_bytes_most(memory_limit_bytes);
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
-  made.limits.chunk_overhead_bytes = http::chunk_overhead_for(made.limits.body_bytes);
+  made.limits.chunk_overhead_bytes =
+      http::chunk_overhead_for(std::max(made.limits.body_bytes, made.limits.max_value_bytes));
   // A rejected body may take as long as one that is read.
   made.timeouts.linger_total_ms =
       std::max(made.timeouts.linger_total_ms, made.timeouts.body_timeout_ms);

@@ -89,6 +89,8 @@ constexpr std::array<row, fault_count> rows{{
      "The request has more than # trailer fields.", &http_limits::trailer_fields},
     {fault::body_too_large, "body_too_large", 413, close, "The request body exceeds # bytes.",
      &http_limits::body_bytes},
+    {fault::value_too_large, "value_too_large", 413, close, "The value exceeds # bytes.",
+     &http_limits::max_value_bytes},
 
     {fault::beyond_memory, "beyond_memory", 413, close,
      "The request is larger than this server's memory limit allows."},

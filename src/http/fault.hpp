@@ -48,6 +48,7 @@ enum class fault : std::uint8_t {
   chunk_overhead_too_large,
   too_many_trailers,
   body_too_large,
+  value_too_large,
 
   // ---- the memory that it needs (connection)
   beyond_memory,

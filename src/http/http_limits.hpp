@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string_view>
 
 namespace kvcache::http {
 
@@ -21,6 +22,11 @@ struct http_limits {
   std::size_t head_fields = 64;                    // field lines in the head
   std::size_t target_bytes = std::size_t{8} << 10; // the request target
   std::size_t body_bytes = std::size_t{16} << 10;  // the body without chunk framing
+
+  // A PUT to a path that begins with value_path has a value of any bytes as its body, for which
+  // this limit holds instead.
+  static constexpr std::string_view value_path = "/kv/";
+  std::size_t max_value_bytes = std::size_t{1} << 20;
 
   // Chunked bodies only: bytes that are not body (sizes, extensions, line ends, trailers), all
   // chunks together (see chunk_overhead_for()); of these, one chunk's extensions; and the number of

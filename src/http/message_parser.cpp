@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "http/ascii.hpp"
 #include "http/authority.hpp"
@@ -146,9 +147,12 @@ fault message_parser::check_head() noexcept {
     return fault::missing_host;
   if (has_unknown_coding_) return fault::unknown_transfer_encoding;
   head_is_valid_ = true;
-  if (framing_ != body_framing::content_length) return fault::none;
+  if (framing_ == body_framing::none) return fault::none;
+  has_value_body_ = line_.verb == method::put &&
+                    line_.path_and_query.in(input()).starts_with(http_limits::value_path);
+  if (framing_ == body_framing::chunked) return fault::none;
   const std::uint64_t length = content_length().value_or(0);
-  if (length > limits_.body_bytes) return fault::body_too_large;
+  if (length > most_body_bytes()) return body_too_large();
   body_bytes_ = static_cast<std::size_t>(length);
   return fault::none;
 }
@@ -185,6 +189,27 @@ std::size_t message_parser::remove_framing(std::span<char> input) noexcept {
   consumed_ = from;
   removed_bytes_ += removed;
   return removed;
+}
+
+std::string_view message_parser::arrived_body(std::string_view input) const noexcept {
+  return framing_ == body_framing::none ? std::string_view{}
+                                        : input.substr(head_end_, body_bytes_); // or what there is
+}
+
+std::size_t message_parser::drop_arrived_body(std::span<char> input) noexcept {
+  if (framing_ != body_framing::chunked) return input.size() - head_end_;
+  const std::size_t before = remove_framing(input);
+  const std::size_t rest = input.size() - before;
+  std::memmove(input.data() + head_end_, input.data() + consumed_, rest - consumed_);
+  const std::size_t dropped = std::exchange(body_bytes_, 0);
+  dropped_bytes_ += dropped;
+  consumed_ = head_end_;
+  return before + dropped;
+}
+
+std::optional<std::size_t> message_parser::stated_body_bytes() const noexcept {
+  if (stage_ != stage::body || framing_ != body_framing::content_length) return std::nullopt;
+  return body_bytes_;
 }
 
 void message_parser::on_request_impl(beast_http::verb verb, string_view method, string_view target,
@@ -292,7 +317,7 @@ void message_parser::on_chunk_header_impl(std::uint64_t size, string_view extens
   if (extensions.size() > limits_.chunk_extension_bytes)
     return fail(fault::chunk_extension_too_long, ec);
   if (!are_chunk_extensions(extensions)) return fail(fault::bad_chunk_extension, ec);
-  if (size > limits_.body_bytes - body_bytes_) return fail(fault::body_too_large, ec);
+  if (size > most_body_bytes() - (dropped_bytes_ + body_bytes_)) return fail(body_too_large(), ec);
   chunk_left_ = size;
   past_first_chunk_ = true;
 }
@@ -355,6 +380,7 @@ void message_parser::describe(std::string_view input, request& out) const noexce
   out.framing = framing_;
   out.keep_alive = !has_close_ && (line_.version == http_version::http_1_1 || has_keep_alive_);
   out.is_coded = is_coded_;
+  out.has_value_body = has_value_body_;
   out.method_text = line_.method_text.in(input);
   out.target = line_.target.in(input);
   const target_parts parts = split_target(line_.path_and_query.in(input));
@@ -364,8 +390,7 @@ void message_parser::describe(std::string_view input, request& out) const noexce
   // RFC 9112 §3.2.2: the target's authority overrides Host.
   out.host =
       line_.form == target_form::absolute ? line_.authority.in(input) : out[known_field::host];
-  out.body =
-      framing_ == body_framing::none ? std::string_view() : input.substr(head_end_, body_bytes_);
+  out.body = arrived_body(input);
 }
 
 parse_phase message_parser::phase() const noexcept {

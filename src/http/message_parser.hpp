@@ -74,6 +74,21 @@ public:
 
   std::size_t head_end() const noexcept { return head_end_; } // offset of the body
 
+  // A body that is stored elsewhere while it arrives.
+  //
+  // The data that has been read and not been dropped, without framing. REQUIRES: a valid head;
+  // `input` is that of the last parse(), less what has been removed since.
+  std::string_view arrived_body(std::string_view input) const noexcept;
+
+  // Removes it. Returns by how many bytes the input has become shorter at its end.
+  std::size_t drop_arrived_body(std::span<char> input) noexcept;
+
+  // The bytes of the whole body, as the head states them; nothing of a chunked one.
+  std::optional<std::size_t> stated_body_bytes() const noexcept;
+
+  // Whether the body is a value of any bytes: see http_limits::value_path.
+  bool has_value_body() const noexcept { return has_value_body_; }
+
 private:
   using error_code = boost::beast::error_code;
   using string_view = boost::beast::string_view;
@@ -100,6 +115,12 @@ private:
   bool lower_minor_version() noexcept;
   fault check_unfinished_head() noexcept;
   fault check_head() noexcept;
+  std::size_t most_body_bytes() const noexcept {
+    return has_value_body_ ? limits_.max_value_bytes : limits_.body_bytes;
+  }
+  fault body_too_large() const noexcept {
+    return has_value_body_ ? fault::value_too_large : fault::body_too_large;
+  }
   fault parse_chunks();
   fault check_field(known_field field, std::string_view value) noexcept;
   fault keep_once(known_field field, std::string_view value, fault repeated) noexcept;
@@ -118,7 +139,8 @@ private:
   std::size_t consumed_ = 0;      // offset up to which Beast has read
   std::size_t scanned_ = 0;       // offset up to which an unfinished head has been checked
   std::size_t head_end_ = 0;      // offset of the body
-  std::size_t body_bytes_ = 0;    // by Content-Length, or of the chunks decoded so far
+  std::size_t body_bytes_ = 0;    // by Content-Length, or of the chunks in the input
+  std::size_t dropped_bytes_ = 0; // of the chunks decoded before
   std::size_t removed_bytes_ = 0; // of the framing of chunks
   std::uint64_t chunk_left_ = 0;  // bytes of the current chunk's data still to come
 
@@ -137,6 +159,7 @@ private:
   bool is_coded_ = false;
   bool has_unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
   bool past_first_chunk_ = false;
+  bool has_value_body_ = false;
 };
 
 } // namespace kvcache::http

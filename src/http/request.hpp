@@ -48,9 +48,10 @@ struct request {
   http_version version = http_version::http_1_1;
   target_form form = target_form::origin;
   body_framing framing = body_framing::none;
-  bool keep_alive = true;     // as the client asks; a server that drains may close nevertheless
-  bool is_coded = false;      // Content-Encoding names a coding other than identity
-  bool path_is_plain = false; // see maybe_plain; false: not known
+  bool keep_alive = true;      // as the client asks; a server that drains may close nevertheless
+  bool is_coded = false;       // Content-Encoding names a coding other than identity
+  bool has_value_body = false; // see http_limits::value_path
+  bool path_is_plain = false;  // see maybe_plain; false: not known
 
   std::string_view method_text;
   std::string_view target; // as received

@@ -45,6 +45,7 @@ std::string_view request_parser::guess_key(std::string_view behind) const noexce
 
 const request& request_parser::describe_head(std::string_view input) noexcept {
   parser_->describe(input, request_);
+  request_.granted = nullptr;
   return request_;
 }
 

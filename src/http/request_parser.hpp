@@ -59,11 +59,24 @@ public:
   std::size_t remove_framing(std::span<char> input) noexcept {
     return parser_->remove_framing(input);
   }
+  // A body that is stored elsewhere while it arrives; see message_parser.
+  std::size_t head_end() const noexcept { return parser_->head_end(); }
+  bool has_value_body() const noexcept { return parser_->has_value_body(); }
+  std::optional<std::size_t> stated_body_bytes() const noexcept {
+    return parser_->stated_body_bytes();
+  }
+  std::string_view arrived_body(std::string_view input) const noexcept {
+    return parser_->arrived_body(input);
+  }
+  std::size_t drop_arrived_body(std::span<char> input) noexcept {
+    return parser_->drop_arrived_body(input);
+  }
+
   // All limits that a head can exceed have been checked when this returns true.
   bool take_100_continue() noexcept { return parser_->take_100_continue(); }
 
-  // The request without its body. REQUIRES: take_100_continue() has just returned true; `input` is
-  // that of the parse() before it.
+  // The request, with as much of its body as has arrived and not been dropped. REQUIRES: phase()
+  // is parse_phase::body; `input` is that of the parse() before it.
   const request& describe_head(std::string_view input) noexcept;
 
   // After need_more or refused; see message_parser.

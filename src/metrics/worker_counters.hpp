@@ -32,8 +32,7 @@ enum class event : std::uint8_t {
   // put_outcome_names (service_snapshot.hpp) lists those that are shown.
   put_inserted,
   put_replaced,
-  put_exists,
-  put_mismatch,
+  put_precondition_failed,
   put_no_room,
   put_out_of_memory,
   put_too_large,

@@ -25,15 +25,15 @@ unsigned status_of(std::string_view reply) noexcept {
 
 } // namespace
 
-void access_recorder::note(int socket, method verb, std::string_view path,
-                           std::string_view reply) noexcept {
+void access_recorder::note(int socket, method verb, std::string_view path, std::string_view reply,
+                           std::size_t more_bytes) noexcept {
   if (skip_ != 0) {
     --skip_;
     return;
   }
   skip_ = sample_every_ - 1;
   if (count_ == 0) find_peer(socket);
-  records_[count_++] = {{}, verb, path, status_of(reply), reply.size(), std::nullopt};
+  records_[count_++] = {{}, verb, path, status_of(reply), reply.size() + more_bytes, std::nullopt};
   if (!in_batch_ || count_ == records_.size()) write_all(std::nullopt);
 }
 

@@ -32,7 +32,9 @@ public:
   // Records an answered request. `path`: its endpoint's, which outlives this object. `socket`: of
   // the peer, whose address is read once a batch. REQUIRES: `reply` is whole and begins with its
   // status line; a batch belongs to one socket.
-  void note(int socket, method verb, std::string_view path, std::string_view reply) noexcept;
+  // `more_bytes`: of the response, behind `reply`.
+  void note(int socket, method verb, std::string_view path, std::string_view reply,
+            std::size_t more_bytes = 0) noexcept;
 
 private:
   void find_peer(int socket) noexcept;

@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <array>
 #include <cerrno>
@@ -38,6 +39,15 @@ transfer client_socket::receive(std::span<char> to) noexcept {
 
 transfer client_socket::send(std::string_view text) noexcept {
   return result_of(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL));
+}
+
+transfer client_socket::send(std::string_view text, std::string_view more) noexcept {
+  std::array<iovec, 2> parts{{{const_cast<char*>(text.data()), text.size()},
+                              {const_cast<char*>(more.data()), more.size()}}};
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return result_of(::sendmsg(fd_.get(), &message, MSG_NOSIGNAL));
 }
 
 transfer client_socket::discard() noexcept {

@@ -32,6 +32,7 @@ public:
 
   transfer receive(std::span<char> to) noexcept;
   transfer send(std::string_view text) noexcept;
+  transfer send(std::string_view text, std::string_view more) noexcept; // both, as one
 
   // Drops input in the kernel, without copying it.
   transfer discard() noexcept;

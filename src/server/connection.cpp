@@ -1,6 +1,7 @@
 #include "server/connection.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -18,6 +19,14 @@ constexpr std::size_t burst_bytes = std::size_t{16} << 10;
 // An input buffer of this size is not doubled but grows by half, since freeing so much memory may
 // take several readings. It is not kept for the next request.
 constexpr std::size_t large_input_bytes = std::size_t{1} << 20;
+
+// A longer body is received straight into the memory of its entry; a chunked one from so many bytes
+// on, since its length is unknown.
+constexpr std::size_t most_buffered_bytes = std::size_t{64} << 10;
+constexpr std::size_t most_buffered_chunk_bytes = std::size_t{16} << 10;
+
+// At most so much of it is received at a time: other connections have their turn.
+constexpr std::size_t upload_piece_bytes = std::size_t{256} << 10;
 
 // Responses are sent when this much has been written, even if more requests are in the buffer; and
 // when this much has been written while memory is short.
@@ -67,6 +76,10 @@ void connection::on_ready() noexcept {
 }
 
 void connection::receive() noexcept {
+  if (upload_ != nullptr && parser_.stated_body_bytes()) [[unlikely]] {
+    receive_upload();
+    return;
+  }
   if (const fault why = reserve_input(); why != fault::none) {
     if (why != fault::no_request_memory || !wait_for_memory()) send_final_response(why);
     return;
@@ -88,7 +101,9 @@ fault connection::reserve_input() noexcept {
   if (input_.empty() && !input_was_full_) return fault::none;
   input_.compact();
   if (input_.free_bytes() == 0) return grow_for_request();
-  if (input_was_full_ && input_.capacity() < burst_bytes && !owner_.budget().is_short())
+  if (upload_ != nullptr && !may_receive_more(input_.free_bytes())) return fault::no_request_memory;
+  const std::size_t burst = upload_ != nullptr ? most_buffered_bytes : burst_bytes;
+  if (input_was_full_ && input_.capacity() < burst && !owner_.budget().is_short())
     grow_input(input_.capacity() * 2);
   return fault::none;
 }
@@ -146,6 +161,98 @@ void connection::wait_for_input() noexcept {
   if (next != phase_ && !(phase_ == phase::idle && is_over_limit())) enter(next);
 }
 
+// ---- receiving a large body ----------------------------------------------------------
+// Its bytes are this connection's memory until it is complete and becomes an entry.
+
+bool connection::may_receive_more(std::size_t bytes) noexcept {
+  return upload_->resident_bytes() + bytes <= owner_.budget().bytes_at_a_time_most() &&
+         owner_.shedder().may_hold(bytes);
+}
+
+void connection::receive_upload() noexcept {
+  const std::size_t left = *parser_.stated_body_bytes() - upload_->received_bytes();
+  const std::span<char> free = upload_->free_space();
+  const std::span<char> to = free.first(std::min({free.size(), left, upload_piece_bytes}));
+  if (!may_receive_more(to.size())) {
+    if (!wait_for_memory()) send_final_response(fault::no_request_memory);
+    return;
+  }
+  waits_for_memory_ = false;
+  const transfer got = socket_.receive(to);
+  if (!got.is_open) {
+    close();
+  } else if (got.bytes != 0) {
+    owner_.handlers().counters.add(observe::event::bytes_received, got.bytes);
+    const std::size_t before = upload_->received_bytes();
+    upload_->commit(got.bytes);
+    note_uploaded(before);
+    if (upload_is_complete()) serve();
+  }
+}
+
+bool connection::upload_is_complete() const noexcept {
+  return upload_ != nullptr && upload_->received_bytes() == parser_.stated_body_bytes();
+}
+
+// Of a body that has arrived in part: begins to store it if it is large, and goes on.
+void connection::continue_upload(output_buffer& out) {
+  if (upload_ == nullptr && !begin_upload(out)) return;
+  const std::size_t before = upload_->received_bytes();
+  upload_arrived_body();
+  input_.shorten(parser_.drop_arrived_body(input_.unused_bytes()));
+  note_uploaded(before);
+}
+
+// False: the body is small, or has been refused.
+bool connection::begin_upload(output_buffer& out) {
+  const std::optional<std::size_t> stated = parser_.stated_body_bytes();
+  const std::size_t arrived = parser_.arrived_body(input_.unused()).size();
+  if (stated ? *stated <= most_buffered_bytes : arrived <= most_buffered_chunk_bytes) return false;
+  if (stated.value_or(0) > owner_.budget().bytes_at_a_time_most()) {
+    refuse_and_end(out, fault::beyond_memory);
+    return false;
+  }
+  const request& asked = parser_.describe_head(input_.unused());
+  exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
+  const std::size_t before = out.size();
+  upload_ = start_upload(x, stated.value_or(owner_.options().limits.max_value_bytes));
+  if (upload_ != nullptr) return true;
+  is_ending_ = true;
+  count_response(*x.to, x.status_slot, asked.verb, out, before);
+  return false;
+}
+
+void connection::upload_arrived_body() noexcept {
+  std::string_view arrived = parser_.arrived_body(input_.unused());
+  while (!arrived.empty()) {
+    const std::span<char> to = upload_->free_space();
+    const std::size_t bytes = std::min(to.size(), arrived.size());
+    std::memcpy(to.data(), arrived.data(), bytes);
+    upload_->commit(bytes);
+    arrived.remove_prefix(bytes);
+  }
+}
+
+// The body is complete.
+void connection::upload_last_part() noexcept {
+  if (parser_.stated_body_bytes())
+    parser_.describe_head(input_.unused());
+  else
+    upload_arrived_body();
+}
+
+// A chunked body has a second more for each MiB that has arrived. A peer that sends a sixteenth of
+// what is held for it makes good use of that memory.
+void connection::note_uploaded(std::size_t before) noexcept {
+  constexpr std::size_t held_per_progress = 16;
+  const std::size_t now = upload_->received_bytes();
+  if (!parser_.stated_body_bytes()) deadline_ms_ += body_time_ms(now) - body_time_ms(before);
+  uploaded_bytes_ += now - before;
+  if (uploaded_bytes_ < now / held_per_progress) return;
+  uploaded_bytes_ = 0;
+  note_progress();
+}
+
 // ---- responding ----------------------------------------------------------------------
 
 // Counts a final response, which is `out` from `at` on, and reports it to the access log. The only
@@ -153,7 +260,7 @@ void connection::wait_for_input() noexcept {
 inline void connection::count_response(const route& to, std::size_t status_slot, method verb,
                                        const output_buffer& out, std::size_t at) noexcept {
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
-    access->note(socket_.fd(), verb, to.path, out.view().substr(at));
+    access->note(socket_.fd(), verb, to.path, out.view().substr(at), pending_.value_bytes());
   owner_.handlers().counters.count_response_in(to.operation, status_slot);
 }
 
@@ -192,7 +299,7 @@ void connection::respond_to_all(output_buffer& out) {
       return;
     }
     if (!respond_to_next(out, mark)) return;
-    if (out.size() < mark) continue;
+    if (out.size() < mark && !pending_.has_value()) continue;
     if (!send(out)) return;
     mark = send_mark();
   }
@@ -209,13 +316,15 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
   const parse_result parsed =
       held_request_bytes_ != 0
           ? parse_result{parse_status::complete, fault::none, std::exchange(held_request_bytes_, 0)}
-          : parser_.parse(input_.unused_bytes());
+      : upload_is_complete() ? parse_result{parse_status::complete, fault::none, parser_.head_end()}
+                             : parser_.parse(input_.unused_bytes());
   switch (parsed.status) {
   case parse_status::need_more:
     if (is_over_limit() && parser_.phase() == parse_phase::body)
       refuse_and_end(out, fault::too_many_connections); // not a request for health
     else if (parser_.take_100_continue())
       respond_to_expectation(out);
+    if (parser_.has_value_body() && !is_ending_) continue_upload(out);
     return false;
   case parse_status::refused:
     refuse_and_end(out, parsed.why);
@@ -223,6 +332,8 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
   case parse_status::complete:
     break;
   }
+  if (upload_ != nullptr) [[unlikely]]
+    upload_last_part();
   prefetch_behind(parsed.consumed);
   handled result = handled::close;
   if (is_over_limit() &&
@@ -235,6 +346,8 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
     return phase_ != phase::room && send(out); // earlier responses go first
   }
   input_.consume(parsed.consumed);
+  if (upload_ != nullptr) [[unlikely]]
+    upload_.reset();
   parser_.reset();
   phase_ = phase::serving; // the next request has its own deadlines
   served_ = true;
@@ -277,6 +390,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;
   exchange x{asked, options_for(asked, then), out, owner_.handlers()};
+  x.upload = upload_.get();
   const std::size_t before = out.size();
   handled result = handled::close;
   try {
@@ -289,7 +403,9 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   } catch (const std::bad_alloc&) {
     result = refuse(x, {fault::out_of_memory});
   }
-  if (out.size() > mark && !is_admitted(out, before)) [[unlikely]] {
+  if (x.context.large_value) [[unlikely]]
+    pending_.follow_with(std::exchange(x.context.large_value, {}));
+  if ((out.size() > mark || pending_.has_value()) && !is_admitted(out, before)) [[unlikely]] {
     hold_back(x, before);
     return handled::held_back;
   }
@@ -323,6 +439,7 @@ void connection::refuse_over_limit(output_buffer& out) {
 
 void connection::refuse_and_end(output_buffer& out, fault why) {
   is_ending_ = true;
+  upload_.reset();
   handler_context& context = owner_.handlers();
   if (is_over_limit()) why = fault::too_many_connections; // whatever else may be wrong with it
   const std::size_t before = out.size();
@@ -375,7 +492,10 @@ void connection::respond_deferred() noexcept {
 // ---- sending -------------------------------------------------------------------------
 
 transfer connection::send_some(std::string_view text) noexcept {
-  const transfer sent = socket_.send(text);
+  return note_transfer(socket_.send(text));
+}
+
+inline transfer connection::note_transfer(transfer sent) noexcept {
   if (sent.is_open)
     owner_.handlers().counters.add(observe::event::bytes_sent, sent.bytes);
   else
@@ -383,9 +503,11 @@ transfer connection::send_some(std::string_view text) noexcept {
   return sent;
 }
 
-// True: `out` has been sent and is empty. False: the rest is sent later, or the connection is
-// closed.
+// True: `out` has been sent and is empty, and the value behind it, too. False: the rest is sent
+// later, or the connection is closed.
 bool connection::send(output_buffer& out) noexcept {
+  if (pending_.has_value()) [[unlikely]]
+    return send_with_value(out);
   if (out.empty()) return true;
   const transfer sent = send_some(out.view());
   if (!sent.is_open) return false;
@@ -394,21 +516,37 @@ bool connection::send(output_buffer& out) noexcept {
     out.clear();
     return true;
   }
-  pending_.keep(out, sent.bytes);
+  send_later(out, sent.bytes);
+  return false;
+}
+
+bool connection::send_with_value(output_buffer& out) noexcept {
+  const transfer sent = note_transfer(socket_.send(out.view(), pending_.value_piece()));
+  if (!sent.is_open) return false;
+  owner_.shedder().note_sent(sent.bytes);
+  if (sent.bytes == out.size() + pending_.value_bytes()) {
+    out.clear();
+    pending_.release();
+    return true;
+  }
+  send_later(out, sent.bytes);
+  return false;
+}
+
+void connection::send_later(output_buffer& out, std::size_t sent) noexcept {
+  pending_.keep(out, sent);
   owner_.account_scratch();
   pending_.expect_from(socket_.unacknowledged_bytes());
   enter(phase::sending);
   wait_for(interest::send);
   account_kernel(); // its buffer is full
-  return false;
 }
 
 void connection::send_pending() noexcept {
-  const std::size_t rest_bytes = pending_.rest().size();
-  const transfer sent = send_some(pending_.rest());
+  const transfer sent = send_some(pending_.next());
   if (!sent.is_open || sent.bytes == 0) return;
-  pending_.note_sent(sent.bytes);
-  if (sent.bytes == rest_bytes) {
+  if (pending_.has_value()) owner_.shedder().note_sent(sent.bytes);
+  if (pending_.note_sent(sent.bytes)) {
     on_all_sent();
     return;
   }

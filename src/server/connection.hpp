@@ -1,5 +1,6 @@
 // A client connection: reads requests, dispatches them, and sends all responses of a pipeline batch
-// at once.
+// at once. A large body is received straight into the memory of the entry that it becomes, and a
+// large value is sent from where it is stored: neither is copied.
 //
 // Steady state costs two system calls per batch (one receive, one send) and no allocation.
 // Responses are built in the worker's scratch buffer; only what the kernel does not accept is kept
@@ -19,9 +20,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
+#include "api/body_upload.hpp"
 #include "api/exchange.hpp"
 #include "http/fault.hpp"
 #include "http/output_buffer.hpp"
@@ -111,8 +114,18 @@ private:
   fault grow_for_request() noexcept;
   bool grow_input(std::size_t to_bytes) noexcept;
   bool wait_for_memory() noexcept;
+  bool may_receive_more(std::size_t bytes) noexcept;
   bool holds_in_vain() const noexcept;
   void wait_for_input() noexcept;
+
+  // Receiving a large body.
+  [[gnu::cold]] void receive_upload() noexcept;
+  [[gnu::cold]] void continue_upload(output_buffer& out);
+  bool begin_upload(output_buffer& out);
+  void upload_arrived_body() noexcept;
+  void upload_last_part() noexcept;
+  bool upload_is_complete() const noexcept;
+  void note_uploaded(std::size_t before) noexcept;
 
   // Responding.
   void serve() noexcept;
@@ -135,6 +148,7 @@ private:
 
   // Waiting for memory to hold a response, or for acknowledgements.
   bool is_admitted(const output_buffer& out, std::size_t before) noexcept;
+  std::size_t room_for(std::size_t text_bytes) const noexcept;
   void hold_back(exchange& x, std::size_t before) noexcept;
   void leave_queue() noexcept;
   void wait_for_peer() noexcept;
@@ -144,7 +158,10 @@ private:
 
   // Sending.
   bool send(output_buffer& out) noexcept;
+  [[gnu::cold]] bool send_with_value(output_buffer& out) noexcept;
+  void send_later(output_buffer& out, std::size_t sent) noexcept;
   transfer send_some(std::string_view text) noexcept;
+  transfer note_transfer(transfer sent) noexcept;
   void send_pending() noexcept;
   void on_taken(std::size_t bytes) noexcept;
   void on_all_sent() noexcept;
@@ -175,6 +192,7 @@ private:
   pending_output pending_;
   request_parser parser_;
   deferred_response deferred_;
+  std::unique_ptr<body_upload> upload_; // of the request in progress, if its body is large
 
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;
@@ -186,6 +204,7 @@ private:
   std::size_t peak_input_bytes_ = 0;   // the most at once since the last sweep
 
   std::uint64_t room_since_ms_ = 0; // since when the response waits for memory
+  std::size_t uploaded_bytes_ = 0;  // since the last progress
   std::size_t room_bytes_ = 0;      // how much it needs; not 0: it waits, or has just been admitted
 
   std::uint32_t kernel_to_send_bytes_ = 0; // of kernel_bytes_

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #include "server/server_options.hpp"
@@ -44,6 +45,11 @@ inline unsigned timeout_ms(phase in, const deadlines& after, bool served,
     break;
   }
   return 0;
+}
+
+// How much longer than its timeout a body of this size may take: a second for each MiB.
+constexpr std::uint64_t body_time_ms(std::size_t body_bytes) noexcept {
+  return std::uint64_t{body_bytes} * 1000 >> 20U;
 }
 
 } // namespace kvcache::http

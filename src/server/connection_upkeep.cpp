@@ -29,18 +29,26 @@ constexpr std::size_t least_discarded_bytes = std::size_t{16} << 10;
 // Whether `out` may be sent, although a part of it, or all, may have to be kept. Only the response
 // to a GET is so large that this is asked, and a GET can be handled again.
 bool connection::is_admitted(const output_buffer& out, std::size_t before) noexcept {
-  if (out.size() - before <= always_kept_bytes) return true;
-  if (is_first_in_line_ && before == 0 && out.size() <= room_bytes_) return true;
+  if (room_for(out.size() - before) <= always_kept_bytes) return true;
+  const std::size_t bytes = room_for(out.size());
+  if (is_first_in_line_ && before == 0 && bytes <= room_bytes_) return true;
   owner_.account_scratch();
-  const room_grant found = owner_.responses().admit(out.size(), false);
+  const room_grant found = owner_.responses().admit(bytes, false);
   has_spare_ = has_spare_ || found == room_grant::spare;
   return found != room_grant::none;
 }
 
+// The room that so much text needs, with the value behind it: of that, only what the kernel keeps
+// takes memory.
+std::size_t connection::room_for(std::size_t text_bytes) const noexcept {
+  return pending_.has_value() ? text_bytes + owner_.options().send_buffer_bytes : text_bytes;
+}
+
 // Takes a response back. If nothing precedes it, the connection waits for memory.
 void connection::hold_back(exchange& x, std::size_t before) noexcept {
-  const std::size_t bytes = x.out.size() - before;
+  const std::size_t bytes = room_for(x.out.size() - before);
   x.out.truncate(before);
+  pending_.release_value();
   if (x.to->to != nullptr && x.to->to->operation.access == observe::store_access::get)
     --x.context.batch_gets; // it is not timed
   if (before != 0) return;
@@ -171,6 +179,7 @@ void connection::enter(phase next) noexcept {
 void connection::restart_deadline() noexcept {
   deadline_ms_ = owner_.clock().deadline_in_ms(
       timeout_ms(phase_, owner_.options().timeouts, served_, is_over_limit()));
+  if (phase_ == phase::body) deadline_ms_ += body_time_ms(parser_.stated_body_bytes().value_or(0));
 }
 
 void connection::note_progress() noexcept {
@@ -189,7 +198,8 @@ void connection::wait_for(interest what) noexcept {
 // Reports the bytes of this connection's buffers, if they have changed.
 void connection::account() noexcept {
   if (has_spare_ && pending_.empty()) give_spare_back();
-  const std::size_t bytes = input_.heap_bytes() + pending_.capacity();
+  const std::size_t bytes = input_.heap_bytes() + pending_.held_bytes() +
+                            (upload_ != nullptr ? upload_->resident_bytes() : 0);
   if (bytes == accounted_bytes_) return;
   owner_.shedder().change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;
@@ -245,11 +255,12 @@ bool connection::shed(bool at_rest) noexcept {
   // An upload in the kernel that has not been received is this side's delay, not the peer's.
   const bool is_upload = kernel_to_send_bytes_ <= kernel_bytes_in_transit && socket_.has_input();
   const bool ignores_output = rests && has_unread_output() && !waits_for_memory_ && !is_upload;
-  const bool endangers =
-      phase_ == phase::room && has_unread_output() && owner_.budget().is_far_over();
+  const bool endangers = ((phase_ == phase::room && has_unread_output()) || upload_ != nullptr) &&
+                         owner_.budget().is_far_over();
   if (!waits && !(at_rest && (ignores_output || endangers))) return false;
   reset();
   pending_.release();
+  upload_.reset();
   give_spare_back();
   input_.discard();
   input_.shrink();

@@ -18,7 +18,8 @@ struct deadlines {
   // peers hold their connection longer.
   unsigned head_timeout_ms = 10'000;
 
-  // From the end of the head to the end of the body.
+  // From the end of the head to the end of the body, if that is small; a second more for each MiB
+  // of Content-Length, or of bytes received if chunked.
   unsigned body_timeout_ms = 10'000;
 
   // From a response to the first byte of the next request. Raising it keeps more idle connections.

@@ -28,7 +28,7 @@ TEST(cache, offers_every_operation) {
   std::string value;
   const auto read = [&](std::string_view v) { value.assign(v); };
   EXPECT_EQ(c.put("k", "1"), put_outcome::inserted);
-  EXPECT_EQ(c.put_if_absent("k", "2"), put_outcome::exists);
+  EXPECT_EQ(c.put_if_absent("k", "2"), put_outcome::precondition_failed);
   EXPECT_EQ(c.compare_and_swap("k", "1", "3"), put_outcome::replaced);
   EXPECT_TRUE(c.get("k", read));
   EXPECT_EQ(value, "3");

@@ -24,7 +24,7 @@ protected:
     const auto block = arena.allocate(entry_shape{key.size(), value_bytes, false}.total_bytes());
     EXPECT_EQ(block.outcome, status::ok);
     entry e = arena.at(block.handle);
-    e.write(key, value, never);
+    e.write(key, {value}, never);
     e.publish(entry_meta::for_new_entry(0, false, false));
     return block.handle;
   }
@@ -114,7 +114,7 @@ TEST_F(entry_arena_of_one_stripe, a_large_block_takes_whole_pages_of_its_own) {
   EXPECT_EQ(arena.block_bytes(large.handle), round_up_to_pages(200'001));
   EXPECT_EQ(arena.live_bytes(), round_up_to_pages(200'001));
   EXPECT_GE(held.held_bytes() - before, arena.live_bytes());
-  arena.at(large.handle).write("k", std::string(199'000, 'v'), never);
+  arena.at(large.handle).write("k", {std::string(199'000, 'v')}, never);
   arena.release(large.handle);
   EXPECT_EQ(arena.live_bytes(), 0U);
   EXPECT_EQ(memory.given_back_bytes(), round_up_to_pages(200'001));

@@ -35,7 +35,7 @@ TEST(entry, returns_what_was_written) {
         const entry_shape shape{key_bytes, value_bytes, expires_at != never};
         block room{shape.total_bytes()};
         entry e = room.view();
-        e.write(key, value, expires_at);
+        e.write(key, {value}, expires_at);
         const auto meta = entry_meta::for_new_entry(5, shape.has_expiry, shape.extended());
         e.publish(meta);
         ASSERT_EQ(e.acquire_meta(), meta);
@@ -56,13 +56,13 @@ TEST(entry, returns_what_was_written) {
 TEST(entry, assigning_a_value_keeps_the_key) {
   block room{200};
   entry e = room.view();
-  e.write("key", "a first value", tick{9});
+  e.write("key", {"a first value"}, tick{9});
   const auto meta = entry_meta::for_new_entry(0, true, false);
   e.publish(meta);
   const entry_shape shape{3, 6, true};
   ASSERT_TRUE(e.same_layout(meta, shape));
   e.store_lengths(shape);
-  e.assign_value(meta, 3, "second", tick{10});
+  e.assign_value(meta, 3, {"second"}, tick{10});
   EXPECT_EQ(e.key(meta), "key");
   EXPECT_EQ(e.value(meta), "second");
   EXPECT_EQ(e.expires_at(meta), 10U);
@@ -108,7 +108,7 @@ TEST(entry_meta, ages_are_correct_across_a_wrap_around_of_the_epoch) {
 TEST(entry, a_touch_in_the_same_epoch_changes_nothing_and_a_lost_exchange_keeps_the_access) {
   block room{64};
   entry e = room.view();
-  e.write("k", "v", never);
+  e.write("k", {"v"}, never);
   const auto fresh = entry_meta::for_new_entry(4, false, false);
   e.publish(fresh);
   e.touch(e.meta(), 5);

@@ -28,7 +28,7 @@ constexpr auto remove = [](entry_handle&) { return fate::erase; };
 entry_handle write_entry(entry_arena& arena, std::string_view key) {
   const auto block = arena.allocate(entry_shape{key.size(), 0, false}.total_bytes());
   entry e = arena.at(block.handle);
-  e.write(key, "", never);
+  e.write(key, {""}, never);
   e.publish(entry_meta::for_new_entry(0, false, false));
   return block.handle;
 }
@@ -126,7 +126,7 @@ TEST_F(index_with_small_tables, distinguishes_keys_of_the_same_hash_and_forgets_
   for (const char* k : {"a", "b", "c", "d", "e"}) { // more than one bucket has slots
     const auto block = arena.allocate(entry_shape{1, 0, false}.total_bytes());
     entry e = arena.at(block.handle);
-    e.write(k, "", never);
+    e.write(k, {""}, never);
     e.publish(entry_meta::for_new_entry(0, false, false));
     ASSERT_EQ(index.insert(same, k, block.handle, keep), insertion::inserted);
     there[k] = block.handle;
@@ -375,7 +375,7 @@ TEST(entry_index, reports_a_full_segment_that_must_not_split) {
   for (; outcome == insertion::inserted && inserted < 100; ++inserted) {
     const std::string key = "key" + std::to_string(inserted);
     const auto block = arena.allocate(16);
-    arena.at(block.handle).write(key, "", never);
+    arena.at(block.handle).write(key, {""}, never);
     arena.at(block.handle).publish(entry_meta::for_new_entry(0, false, false));
     outcome = index.insert(0x12345678, key, block.handle, keep);
   }

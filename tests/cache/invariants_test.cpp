@@ -22,7 +22,7 @@ protected:
     const entry_shape shape{key.size(), value_bytes, false};
     const entry_handle handle = arena_.allocate(shape.total_bytes()).handle;
     entry e = arena_.at(handle);
-    e.write(key, std::string(value_bytes, 'v'), never);
+    e.write(key, {std::string(value_bytes, 'v')}, never);
     e.publish(entry_meta::for_new_entry(0, false, shape.extended()));
     return handle;
   }

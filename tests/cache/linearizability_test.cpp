@@ -44,12 +44,13 @@ bool explains(const operation& op, variable& v) {
     v = op.value;
     return true;
   case kind::put_if_absent:
-    if (op.outcome != (v ? put_outcome::exists : put_outcome::inserted)) return false;
+    if (op.outcome != (v ? put_outcome::precondition_failed : put_outcome::inserted)) return false;
     if (!v) v = op.value;
     return true;
   case kind::compare_and_swap: {
     const bool equal = v == op.expected;
-    if (op.outcome != (equal ? put_outcome::replaced : put_outcome::mismatch)) return false;
+    if (op.outcome != (equal ? put_outcome::replaced : put_outcome::precondition_failed))
+      return false;
     if (equal) v = op.value;
     return true;
   }

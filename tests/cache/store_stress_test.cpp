@@ -90,14 +90,16 @@ private:
         break;
       case 1: {
         const put_outcome outcome = store_.put_if_absent(name(key), value_at(key, next), never);
-        EXPECT_EQ(outcome, state.version == 0 ? put_outcome::inserted : put_outcome::exists);
+        EXPECT_EQ(outcome,
+                  state.version == 0 ? put_outcome::inserted : put_outcome::precondition_failed);
         if (state.version == 0) state.version = next;
         break;
       }
       case 2: {
         const put_outcome outcome = store_.compare_and_swap(name(key), value_at(key, state.version),
                                                             value_at(key, next), never);
-        EXPECT_EQ(outcome, state.version != 0 ? put_outcome::replaced : put_outcome::mismatch);
+        EXPECT_EQ(outcome,
+                  state.version != 0 ? put_outcome::replaced : put_outcome::precondition_failed);
         if (state.version != 0) state.version = next;
         break;
       }

@@ -82,16 +82,16 @@ TEST(store, erases_once) {
 TEST(store, puts_if_absent_only_if_the_key_is_absent) {
   store s{cache_options{}};
   EXPECT_EQ(s.put_if_absent("k", "first", never), put_outcome::inserted);
-  EXPECT_EQ(s.put_if_absent("k", "second", never), put_outcome::exists);
+  EXPECT_EQ(s.put_if_absent("k", "second", never), put_outcome::precondition_failed);
   EXPECT_EQ(value_of(s, "k"), "first");
 }
 
 TEST(store, swaps_only_if_the_value_is_the_expected_one) {
   store s{cache_options{}};
-  EXPECT_EQ(s.compare_and_swap("k", "", "new", never), put_outcome::mismatch);
+  EXPECT_EQ(s.compare_and_swap("k", "", "new", never), put_outcome::precondition_failed);
   EXPECT_EQ(s.size(), 0U);
   s.put("k", "old", never);
-  EXPECT_EQ(s.compare_and_swap("k", "other", "new", never), put_outcome::mismatch);
+  EXPECT_EQ(s.compare_and_swap("k", "other", "new", never), put_outcome::precondition_failed);
   EXPECT_EQ(value_of(s, "k"), "old");
   EXPECT_EQ(s.compare_and_swap("k", "old", "new", never), put_outcome::replaced);
   EXPECT_EQ(value_of(s, "k"), "new");
@@ -124,7 +124,7 @@ TEST(store, an_expired_entry_counts_as_absent_for_writes) {
   s.put("d", "v", tick{5});
   EXPECT_EQ(s.put("a", "w", never), put_outcome::inserted);
   EXPECT_EQ(s.put_if_absent("b", "w", tick{20}), put_outcome::inserted);
-  EXPECT_EQ(s.compare_and_swap("c", "v", "w", never), put_outcome::mismatch);
+  EXPECT_EQ(s.compare_and_swap("c", "v", "w", never), put_outcome::precondition_failed);
   EXPECT_FALSE(s.erase("d"));
   EXPECT_EQ(value_of(s, "a"), "w");
   EXPECT_EQ(value_of(s, "b"), "w");

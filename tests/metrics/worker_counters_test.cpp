@@ -52,8 +52,7 @@ TEST(worker_counters, count_each_event_separately) {
 TEST(worker_counters, name_every_outcome_of_a_put) {
   EXPECT_EQ(event_of(put_outcome::inserted), event::put_inserted);
   EXPECT_EQ(event_of(put_outcome::replaced), event::put_replaced);
-  EXPECT_EQ(event_of(put_outcome::exists), event::put_exists);
-  EXPECT_EQ(event_of(put_outcome::mismatch), event::put_mismatch);
+  EXPECT_EQ(event_of(put_outcome::precondition_failed), event::put_precondition_failed);
   EXPECT_EQ(event_of(put_outcome::no_room), event::put_no_room);
   EXPECT_EQ(event_of(put_outcome::out_of_memory), event::put_out_of_memory);
   EXPECT_EQ(event_of(put_outcome::too_large), event::put_too_large);

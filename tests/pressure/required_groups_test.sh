@@ -6,7 +6,10 @@ tests=$1
 
 # Hides the groups of a machine that has some. Without the right to do that, none can be made either.
 without_groups=()
-hide=(unshare --mount sh -c 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"' sh)
+# The mount stays inside: / is private, or, in a chroot, where it is no mount point, the groups are.
+hide=(unshare --mount --propagation unchanged sh -c '
+  { mount --make-rprivate / || mount --make-rprivate /sys/fs/cgroup; } 2>/dev/null &&
+    mount -t tmpfs none /sys/fs/cgroup && exec "$@"' sh)
 if "${hide[@]}" true 2>/dev/null; then without_groups=("${hide[@]}"); fi
 
 for one in pressure.serves_in_16_mib pressure_v2.survives_a_lower_limit_where_memory_high_goes_first; do

@@ -54,7 +54,7 @@ inline service_snapshot sample_snapshot() {
   registry counters{1, sample_operations};
   worker_counters& worker = counters.worker(0);
   // Those of stored PUTs are counted with their responses.
-  for (auto e = static_cast<std::size_t>(event::put_exists); e < event_count; ++e)
+  for (auto e = static_cast<std::size_t>(event::put_precondition_failed); e < event_count; ++e)
     worker.add(static_cast<event>(e), 1'000 + 10 * e);
   const auto respond = [&worker](operation_id op, unsigned status, unsigned times) {
     for (unsigned i = 0; i < times; ++i) worker.count_response(op, status);

@@ -27,8 +27,7 @@ fault fault_of(put_outcome outcome) noexcept {
   case put_outcome::inserted:
   case put_outcome::replaced:
     return fault::none;
-  case put_outcome::exists:
-  case put_outcome::mismatch:
+  case put_outcome::precondition_failed:
     return fault::precondition_failed;
   case put_outcome::no_room:
     return fault::no_room;
