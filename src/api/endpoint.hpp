@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -20,6 +21,7 @@
 
 namespace kvcache::http {
 
+class body_upload;
 struct exchange;
 struct handler_context;
 struct shared_state;
@@ -72,6 +74,15 @@ struct endpoint {
   fault (*closed)(const shared_state& shared) noexcept = nullptr;
 
   deferred_work later = {};
+
+  // Refuses by the head whatever would be refused whatever the body is, before the client is told to
+  // send one; null: there is nothing but what the router checks. True: a refusal has been written.
+  bool (*refuses_head)(exchange& x) = nullptr;
+
+  // Of a PUT to a value's path (http_limits::value_path): begins to receive a large body of up to
+  // `most_bytes`, whose handler finds it in exchange::upload. Null: a refusal has been written, as
+  // refuses_head does. Throws std::bad_alloc only.
+  std::unique_ptr<body_upload> (*begin_upload)(exchange& x, std::size_t most_bytes) = nullptr;
 };
 
 // The endpoints of one file.

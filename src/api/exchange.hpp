@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -11,6 +12,8 @@
 
 #include "api/api_options.hpp"
 #include "api/endpoint_table.hpp"
+#include "api/entity_tagger.hpp"
+#include "api/large_body.hpp"
 #include "api/put_body.hpp"
 #include "api/token_authorizer.hpp"
 #include "http/fault.hpp"
@@ -23,7 +26,10 @@
 
 namespace kvcache::http {
 
+class body_upload;
+
 inline constexpr std::uint8_t ok_slot = observe::status_slot(200);
+inline constexpr std::uint8_t created_slot = observe::status_slot(201);
 inline constexpr std::uint8_t no_content_slot = observe::status_slot(204);
 inline constexpr std::uint8_t not_modified_slot = observe::status_slot(304);
 inline constexpr std::uint8_t not_found_slot = observe::status_slot(404);
@@ -47,6 +53,7 @@ struct shared_state {
   const endpoint_table& endpoints;
   const api_services& services;
   const std::atomic<bool>& draining;
+  entity_tagger tags{};
 };
 
 // A worker's state for its handlers, used on its thread only.
@@ -63,6 +70,9 @@ struct handler_context {
   token_view tokens;
   body_scratch body;
   std::string query; // scratch of find_key
+
+  // The body of the response that has just been written, if it does not follow in the output.
+  large_body large_value;
 
   // Requests of the current batch that reached the store. Their latency is measured together.
   std::size_t batch_gets = 0;
@@ -83,11 +93,26 @@ struct exchange {
   const route* to = &endpoint_table::unread();
   std::uint8_t status_slot = ok_slot;
 
+  // The body, if it has been received straight into the memory of its entry; then asked.body is
+  // empty, or a part of it.
+  body_upload* upload = nullptr;
+
   // The value of the path's variable, not decoded. REQUIRES: the endpoint's path has one.
   maybe_plain path_variable() const noexcept {
     return {asked.path.substr(to->variable_at), asked.path_is_plain};
   }
 };
+
+// The expiry of an entry that is put now; without `ttl`, by the server's default. Reads the clock at
+// most once a batch.
+tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept;
+
+// The whole seconds that an entry has left, rounded up: at least 1, and no more than the ttl it was
+// put with.
+std::uint64_t seconds_left(const exchange& x, tick expires_at) noexcept;
+
+// The fault of a put; none if it has stored its value.
+fault fault_of(put_outcome outcome) noexcept;
 
 // Writes the refusal; the only way to refuse.
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields = {});

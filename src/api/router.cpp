@@ -96,9 +96,19 @@ handled dispatch(exchange& x) {
 bool refuse_by_head(exchange& x) {
   if (x.asked.verb == method::options) return false;
   const verdict found = judge(x);
-  if (found.why == fault::none) return false;
+  if (found.why == fault::none) {
+    const auto refuses_head = x.to->to->refuses_head;
+    return refuses_head != nullptr && refuses_head(x);
+  }
   refuse(x, found);
   return true;
+}
+
+std::unique_ptr<body_upload> start_upload(exchange& x, std::size_t most_bytes) {
+  const verdict found = judge(x);
+  if (found.why == fault::none) return x.to->to->begin_upload(x, most_bytes);
+  refuse(x, found);
+  return nullptr;
 }
 
 } // namespace kvcache::http

@@ -2,6 +2,10 @@
 // the origin of a browser's page, the token, and the body's framing.
 #pragma once
 
+#include <cstddef>
+#include <memory>
+
+#include "api/body_upload.hpp"
 #include "api/exchange.hpp"
 
 namespace kvcache::http {
@@ -15,5 +19,9 @@ handled dispatch(exchange& x);
 // For a request whose peer waits for "100 Continue": refuses it and returns true if dispatch()
 // would refuse it whatever the body. Throws alike.
 bool refuse_by_head(exchange& x);
+
+// For a PUT to a value's path whose body is large: begins to receive it. Null: it has been refused, as
+// by refuse_by_head(). Throws alike.
+std::unique_ptr<body_upload> start_upload(exchange& x, std::size_t most_bytes);
 
 } // namespace kvcache::http

@@ -89,6 +89,18 @@ constexpr option_value size_or_auto{
       return value == 0 ? json() : json(value);
     }};
 
+template <std::uint64_t Low, std::uint64_t High, auto... Path>
+constexpr option_value size{
+    [](options& settings, std::string_view text) -> refusal {
+      const auto value = parse_byte_size(text);
+      if (!value || *value < Low || *value > High)
+        return "a size from " + format_byte_size(Low) + " to " + format_byte_size(High);
+      member_of<Path...>(settings) = *value;
+      return std::nullopt;
+    },
+    [](const options& settings) { return format_byte_size(member_of<Path...>(settings)); },
+    show<Path...>};
+
 template <class Enum>
 using choice = std::pair<std::string_view, Enum>;
 
@@ -192,6 +204,7 @@ constexpr std::array<choice<log_format>, 2> log_formats{
 
 constexpr std::uint64_t threads_most = 1024;
 constexpr std::uint64_t item_chars_most = 1'000'000;
+constexpr std::uint64_t value_bytes_most = std::uint64_t{64} << 20;
 constexpr std::uint64_t entries_most = 1'000'000'000'000;
 // A lower limit would leave no memory for entries.
 constexpr std::uint64_t memory_limit_least_bytes = std::uint64_t{16} << 20;
@@ -250,6 +263,10 @@ constexpr option_row rows[] = {
     {"max-value-chars", content, "<characters>", "Maximum length of a value, in Unicode characters",
      number<1, item_chars_most, &options::server, &server_options::limits,
             &http_limits::max_value_chars>},
+    {"max-value-bytes", content, "<size>",
+     "Maximum length of a value put under /kv/, such as 1M, at most 64M",
+     size<1, value_bytes_most, &options::server, &server_options::limits,
+          &http_limits::max_value_bytes>},
     {"max-entries", content, "<entries>",
      "Maximum number of entries, enforced by CLOCK eviction; 0 is unlimited",
      number<0, entries_most, &options::cache, &limited_cache_options::max_entries>},

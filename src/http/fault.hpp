@@ -26,6 +26,7 @@ enum class fault : std::uint8_t {
   bad_field_value,
   folded_field,
   repeated_field,
+  repeated_content_type,
   missing_host,
   repeated_host,
   bad_host,
@@ -64,6 +65,19 @@ enum class fault : std::uint8_t {
   bad_percent_escape,
   query_not_utf8,
 
+  // ---- the path and the query of a value (endpoints/kv)
+  bad_path_escape,
+  path_not_utf8,
+  unknown_parameter,
+  bad_ttl_parameter,
+  repeated_ttl_parameter,
+
+  // ---- the fields of a value's request (endpoints/kv)
+  bad_content_type,
+  partial_value,
+  body_in_delete,
+  bad_condition,
+
   // ---- key and value, from a query or a body
   empty_key,
   key_or_value_too_long,
@@ -96,6 +110,8 @@ enum class fault : std::uint8_t {
   // ---- outcomes of the store (handlers)
   key_not_found,
   precondition_failed,
+  value_not_text,
+  value_too_long_for_json,
   entry_too_large,
   no_room,
   out_of_memory,
@@ -108,12 +124,14 @@ enum class fault : std::uint8_t {
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::internal_error) + 1;
 
-// A fault and its place in the body or query, in bytes from the start, if that helps.
+// A fault, and its place in the body or query, in bytes from the start, or what it is about, if that
+// helps.
 struct refusal {
   static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 
   fault code = fault::none;
   std::size_t at_byte = nowhere;
+  std::string_view name{}; // of what the message speaks of; any bytes
 
   explicit operator bool() const noexcept { return code != fault::none; }
   friend bool operator==(const refusal&, const refusal&) = default;

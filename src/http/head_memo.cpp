@@ -188,6 +188,7 @@ grant* head_memo::learn(std::string_view input, std::size_t head_end, const requ
   like_ = got;
   like_.target = {};
   like_.host = copied(got.host, tail);
+  like_.field_lines = copied(got.field_lines, tail);
   for (std::string_view& value : like_.fields) value = copied(value, tail);
   like_.granted = &granted_;
 

@@ -16,7 +16,10 @@ enum class known_field : std::uint8_t {
   origin,
   sec_fetch_site,
   authorization,
+  if_match,
   if_none_match,
+  content_type,
+  content_range,
   content_length,
   // The values of these take effect when they are read.
   transfer_encoding,

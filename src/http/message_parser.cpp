@@ -150,6 +150,7 @@ fault message_parser::check_head() noexcept {
   if (framing_ == body_framing::none) return fault::none;
   has_value_body_ = line_.verb == method::put &&
                     line_.path_and_query.in(input()).starts_with(http_limits::value_path);
+  if (has_value_body_ && repeats_content_type_) return fault::repeated_content_type;
   if (framing_ == body_framing::chunked) return fault::none;
   const std::uint64_t length = content_length().value_or(0);
   if (length > most_body_bytes()) return body_too_large();
@@ -297,7 +298,13 @@ fault message_parser::check_field(known_field field, std::string_view value) noe
     is_coded_ = is_coded_ || names_a_coding(value);
     return fault::none;
 
-  case known_field::if_none_match: // may be repeated, being a list
+  case known_field::if_match: // may be repeated, being lists
+  case known_field::if_none_match:
+  case known_field::content_range: // only its presence matters
+    return keep_once(field, value, fault::none);
+
+  case known_field::content_type:
+    repeats_content_type_ = kept(field).exists();
     return keep_once(field, value, fault::none);
 
   case known_field::origin:
@@ -383,6 +390,8 @@ void message_parser::describe(std::string_view input, request& out) const noexce
   out.has_value_body = has_value_body_;
   out.method_text = line_.method_text.in(input);
   out.target = line_.target.in(input);
+  const std::size_t line_end = line_.minor_version_at() + 1;
+  out.field_lines = input.substr(line_end, head_end_ - line_end);
   const target_parts parts = split_target(line_.path_and_query.in(input));
   out.path = parts.path;
   out.query = parts.query; // not known to be plain

@@ -160,6 +160,7 @@ private:
   bool has_unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
   bool past_first_chunk_ = false;
   bool has_value_body_ = false;
+  bool repeats_content_type_ = false;
 };
 
 } // namespace kvcache::http

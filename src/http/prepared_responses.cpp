@@ -13,17 +13,31 @@ struct row {
   unsigned status;
   std::string_view content_type;
   std::string_view fields;
-  std::string_view body; // empty: a head only
+  std::string_view body; // empty: a head only, perhaps in part
 };
 
+constexpr std::string_view length_follows = "Content-Length: ";
+constexpr std::string_view no_store_length_follows =
+    "Cache-Control: no-store\r\nContent-Length: ";
+
 constexpr std::array<row, prepared_count> rows{{
-    {200, json_content_type, no_store_field, {}},
-    {200, "application/octet-stream", no_store_field, {}},
+    {200, json_content_type, no_store_length_follows, {}},
+    {200, "application/octet-stream", no_store_length_follows, {}},
+    // Browsers must not take a stored page for one of this server's.
+    {200,
+     {},
+     "Cache-Control: no-cache\r\nX-Content-Type-Options: nosniff\r\n"
+     "Content-Security-Policy: sandbox\r\nETag: ",
+     {}},
+    {304, {}, "Cache-Control: no-cache\r\nETag: ", {}},
+    {201, {}, "Content-Length: 0\r\nETag: ", {}},
+    {204, {}, "ETag: ", {}},
     {200,
      json_content_type,
      {}, // responses to POST are not stored
      R"({"status":"OK","message":"Key inserted/updated successfully."})"},
     {200, json_content_type, {}, R"({"status":"OK","message":"Key deleted."})"},
+    {204, {}, "\r\n", {}},
     {404, json_content_type, no_store_field, R"({"status":"ERROR","message":"Key not found."})"},
 }};
 
@@ -57,9 +71,10 @@ prepared_responses::prepared_responses() : date_field_(date_field_example) {
       const row& from = rows[i];
       text& to = texts_[i][k];
       to.whole = head(from.status, from.content_type, static_cast<persistence>(k));
-      to.whole.append(from.fields).append("Content-Length: ");
+      to.whole.append(from.fields);
+      to.head_bytes = to.whole.size();
       if (from.body.empty()) continue;
-      to.whole += std::to_string(from.body.size()) + "\r\n\r\n";
+      to.whole.append(length_follows).append(std::to_string(from.body.size())).append("\r\n\r\n");
       to.head_bytes = to.whole.size();
       to.whole += from.body;
     }

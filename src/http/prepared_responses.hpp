@@ -28,13 +28,18 @@ inline constexpr std::string_view json_content_type = "application/json";
 inline constexpr std::string_view no_store_field = "Cache-Control: no-store\r\n";
 
 enum class prepared : std::uint8_t {
-  // Heads up to "Content-Length: ".
+  // Heads up to "Content-Length: ", and those of a value of any bytes up to its tag.
   json_value, // 200 with JSON
   raw_value,  // 200 with bytes of no known type
+  kv_value,     // 200 with a value
+  kv_unchanged, // 304
+  kv_created,   // 201
+  kv_replaced,  // 204
   // Whole responses.
   stored,    // 200 {"status":"OK","message":"Key inserted/updated successfully."}
   deleted,   // 200 {"status":"OK","message":"Key deleted."}
-  not_found, // 404 {"status":"ERROR","message":"Key not found."}
+  kv_deleted, // 204
+  not_found,  // 404 {"status":"ERROR","message":"Key not found."}
 };
 inline constexpr std::size_t prepared_count = static_cast<std::size_t>(prepared::not_found) + 1;
 

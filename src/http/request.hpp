@@ -61,6 +61,10 @@ struct request {
                            // HTTP/1.0 without Host
   std::string_view body;
 
+  // The head from the end of the request line on: CRLF, and each field line with its CRLF. For
+  // fields that several lines make up.
+  std::string_view field_lines;
+
   // The values of the fields that the parser keeps; of a field that is repeated, the first.
   std::array<std::string_view, kept_field_count> fields;
 

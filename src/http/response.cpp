@@ -16,6 +16,21 @@ std::string with_place(std::string_view message, std::size_t at_byte) {
   return std::string(message) + " (near byte " + std::to_string(at_byte) + ").";
 }
 
+// Puts the name in place of '#'. Shortened, and only its visible ASCII, since it may be anything.
+std::string with_name(std::string_view message, std::string_view name) {
+  constexpr std::size_t most_bytes = 64;
+  const std::size_t place = message.find('#');
+  std::string text{message.substr(0, place)};
+  for (const char c : name.substr(0, most_bytes)) text += c > ' ' && c < '\x7F' ? c : '?';
+  if (name.size() > most_bytes) text += "...";
+  return text.append(message.substr(place + 1));
+}
+
+std::string message_of(const fault_reply& row, const refusal& why) {
+  if (why.at_byte != refusal::nowhere) return with_place(row.message, why.at_byte);
+  return with_name(row.message, why.name);
+}
+
 } // namespace
 
 reply_options options_for(const request& asked, after_reply then) noexcept {
@@ -32,9 +47,9 @@ void response_writer::refuse(output_buffer& out, const refusal& why, reply_optio
                              std::string_view extra_fields) const {
   const fault_reply& row = faults_[why.code];
   if (row.then == after_reply::close) how.connection = persistence::close;
-  const std::string body = why.at_byte == refusal::nowhere
+  const std::string body = why.at_byte == refusal::nowhere && why.name.data() == nullptr
                                ? error_body(row.message)
-                               : error_body(with_place(row.message, why.at_byte));
+                               : error_body(message_of(row, why));
   write(out, row.status, json_content_type, body, how,
         {no_store_field, row.extra_fields, extra_fields});
 }

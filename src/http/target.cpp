@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "http/ascii.hpp"
+#include "http/percent.hpp"
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
 
@@ -13,28 +13,6 @@ namespace kvcache::http {
 namespace {
 
 constexpr std::string_view key_name = "key";
-
-// REQUIRES: is_hex_digit(c).
-unsigned hex_value(char c) noexcept {
-  return static_cast<unsigned>(is_decimal(c) ? c - '0' : to_lower(c) - 'a' + 10);
-}
-
-// Appends the decoded text to `out` (RFC 3986 §2.1, and '+' as HTML forms write a space).
-bool decode(std::string_view text, std::string& out) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '+') {
-      out.push_back(' ');
-    } else if (text[i] != '%') {
-      out.push_back(text[i]);
-    } else {
-      if (text.size() - i < 3 || !is_hex_digit(text[i + 1]) || !is_hex_digit(text[i + 2]))
-        return false;
-      out.push_back(static_cast<char>(hex_value(text[i + 1]) * 16 + hex_value(text[i + 2])));
-      i += 2;
-    }
-  }
-  return true;
-}
 
 // Nearly every query begins like this. Compared at a constant length, which needs no call.
 constexpr std::string_view ordinary_start = "key=";
@@ -104,9 +82,10 @@ refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scra
     const std::size_t equals = parameter.find('=');
 
     const std::size_t start = scratch.size();
-    if (!decode(parameter.substr(0, equals), scratch)) return {fault::bad_percent_escape};
+    if (!append_decoded(parameter.substr(0, equals), plus_sign::space, scratch)) return {fault::bad_percent_escape};
     const std::size_t name_bytes = scratch.size() - start;
-    if (equals != std::string_view::npos && !decode(parameter.substr(equals + 1), scratch))
+    if (equals != std::string_view::npos && 
+        !append_decoded(parameter.substr(equals + 1), plus_sign::space, scratch))
       return {fault::bad_percent_escape};
     const std::string_view decoded = std::string_view(scratch).substr(start);
     // Checked separately: a sequence must not begin in the name and end in the value.
@@ -125,6 +104,20 @@ refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scra
   }
   if (!found) return {fault::missing_key_parameter};
   key = std::string_view(scratch).substr(key_offset, key_bytes);
+  return check_key(key, limits);
+}
+
+refusal find_path_key(maybe_plain variable, const http_limits& limits, std::string& scratch,
+                      std::string_view& key) {
+  key = variable.text;
+  if (!variable.is_plain) {
+    if (key.find('%') != std::string_view::npos) {
+      scratch.clear();
+      if (!append_decoded(key, plus_sign::literal, scratch)) return {fault::bad_path_escape};
+      key = scratch;
+    }
+    if (!utf8::is_valid(key)) return {fault::path_not_utf8};
+  }
   return check_key(key, limits);
 }
 

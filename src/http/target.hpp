@@ -32,4 +32,9 @@ std::string_view raw_key(std::string_view query) noexcept;
 refusal find_key(maybe_plain query, const http_limits& limits, std::string& scratch,
                  std::string_view& key);
 
+// The key that is a path's variable. '+' is itself, %XX is decoded strictly, once, and nothing is
+// normalised: an encoded slash is a slash. Otherwise like find_key().
+refusal find_path_key(maybe_plain variable, const http_limits& limits, std::string& scratch,
+                      std::string_view& key);
+
 } // namespace kvcache::http

@@ -73,9 +73,11 @@ void worker_counters::add_to(counters_snapshot& sum) const noexcept {
     for (std::size_t slot = 0; slot < status_slot_count; ++slot) {
       const std::uint64_t count = responses_[op][slot].value();
       sum.responses[op][slot] += count;
-      if (slot == status_slot(200) && op < sum.operations.size() &&
-          sum.operations[op].access == store_access::put)
+      if (op >= sum.operations.size() || sum.operations[op].access != store_access::put) continue;
+      if (slot == status_slot(200) || slot == status_slot(201))
         add_event(event::put_inserted, count);
+      else if (slot == status_slot(204))
+        add_event(event::put_replaced, count);
     }
   }
   get_latency_.add_to(sum.get_latency);

@@ -7,8 +7,8 @@
 // Rules of counting:
 //   - Each final response is counted exactly once, by operation and status, in count_response().
 //     All counters of requests are sums of these, so they add up to the responses sent.
-//   - A stored PUT counts in the slot of 200 if it inserted its key, and in replaced_slot if it
-//     replaced a value. Any other outcome of a PUT is one put_… event in addition to its response:
+//   - A stored PUT counts in the slot of 200 or 201 if it inserted its key, and in replaced_slot or
+//     that of 204 if it replaced a value. Any other outcome of a PUT is one put_… event in addition to its response:
 //     a PUT that finds no memory is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
 #pragma once
@@ -56,9 +56,9 @@ static_assert(event_of(put_outcome::too_large) == event::put_too_large);
 
 // The statuses that the service responds with, each counted separately; any other one is counted in
 // the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 21> response_statuses{200, 204, 304, 400, 401, 403, 404,
-                                                            405, 408, 411, 413, 414, 415, 417,
-                                                            421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::array<unsigned, 24> response_statuses{
+    200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411,
+    412, 413, 414, 415, 417, 421, 431, 500, 501, 503, 505, 507};
 inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
 
 namespace detail {
@@ -110,10 +110,14 @@ struct counters_snapshot {
   std::uint64_t of(store_access access, unsigned status) const noexcept;
 
   // Sums of `responses`. The 404 of an absent key is an ordinary result of get and delete.
-  std::uint64_t hits() const noexcept { return of(store_access::get, 200); }
+  std::uint64_t hits() const noexcept {
+    return of(store_access::get, 200) + of(store_access::get, 304);
+  }
   std::uint64_t misses() const noexcept { return of(store_access::get, 404); }
   std::uint64_t gets() const noexcept { return hits() + misses(); }
-  std::uint64_t deletes() const noexcept { return of(store_access::erase, 200); }
+  std::uint64_t deletes() const noexcept {
+    return of(store_access::erase, 200) + of(store_access::erase, 204);
+  }
   std::uint64_t deletes_not_found() const noexcept { return of(store_access::erase, 404); }
   std::uint64_t flushes() const noexcept { return of(store_access::flush, 200); }
   std::uint64_t other_requests() const noexcept; // without access to the store, and not refused

@@ -1,11 +1,38 @@
 // GET /get?key=…
 #include "api/exchange.hpp"
+#include "api/value_format.hpp"
+#include "http/json_text.hpp"
 #include "http/target.hpp"
 #include "http/value_response.hpp"
 
 namespace kvcache::http {
 
 namespace {
+
+constexpr std::size_t json_bytes_most = std::size_t{8} << 20;
+
+// A longer value is pinned under the store's lock, and escaped afterwards.
+constexpr std::size_t escaped_bytes_most = std::size_t{64} << 10;
+
+using get_response = value_response<json_envelope>;
+
+fault show_text(get_response& response, std::string_view text) noexcept {
+  if (text.size() > json_bytes_most / json::max_escape_bytes &&
+      json::escaped_size(text) > json_bytes_most)
+    return fault::value_too_long_for_json;
+  response.value(text);
+  return fault::none;
+}
+
+// A value that was put under /kv/, or is long.
+[[gnu::noinline]] fault show_marked(get_response& response, const entry_view& entry,
+                                    large_body& large) noexcept {
+  const stored_value value = read_stored(entry.value(), entry.mark());
+  if (!value.info.is_utf8) return fault::value_not_text;
+  if (value.bytes.size() <= escaped_bytes_most) return show_text(response, value.bytes);
+  large = {entry.pin(), value.bytes};
+  return fault::none;
+}
 
 handled get(exchange& x) {
   handler_context& context = x.context;
@@ -17,9 +44,17 @@ handled get(exchange& x) {
 
   value_response response{context.writer, x.out, json_envelope{{key, x.asked.query.is_plain}},
                           x.how};
+  fault why_not = fault::none;
   bool found = false;
   do {
-    found = store.get(key, [&response](std::string_view value) { response.value(value); });
+    large_body large;
+    found = store.read(key, [&](const entry_view& entry) {
+      if (entry.mark() == static_cast<unsigned>(value_mark::text)) [[likely]]
+        response.value(entry.value());
+      else
+        why_not = show_marked(response, entry, large);
+    });
+    if (large) why_not = show_text(response, large.bytes);
   } while (found && response.reserve_more());
   if (!found) {
     context.writer.copy(x.out, prepared::not_found, x.how);
@@ -27,7 +62,7 @@ handled get(exchange& x) {
   }
 
   ++context.batch_gets;
-  return handled::go_on;
+  return why_not == fault::none ? handled::go_on : refuse(x, {why_not});
 }
 
 constexpr endpoint endpoints[] = {{.path = "/get",

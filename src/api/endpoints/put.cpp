@@ -1,42 +1,20 @@
 // POST /put {"key":"…","value":"…"}
-#include <chrono>
-#include <optional>
-
 #include "api/exchange.hpp"
 #include "api/put_body.hpp"
+#include "api/value_format.hpp"
 
 namespace kvcache::http {
 
 namespace {
 
-// The expiry of an entry that is put now. Counted from the time of its batch and not from the
-// store's tick, which may be late. The first request of a batch that needs the time reads the
-// clock.
-tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept {
-  handler_context& context = x.context;
-  const std::chrono::seconds time =
-      ttl.value_or(std::chrono::seconds{context.shared.options.default_ttl_s});
-  if (time.count() == 0) return never;
-  const coarse_clock& clock = context.shared.clock;
-  if (!context.batch_ns) context.batch_ns = clock.passed_ns();
-  return clock.after(time, *context.batch_ns);
-}
-
-fault fault_of(put_outcome outcome) noexcept {
-  switch (outcome) {
-  case put_outcome::inserted:
-  case put_outcome::replaced:
-    return fault::none;
-  case put_outcome::precondition_failed:
-    return fault::precondition_failed;
-  case put_outcome::no_room:
-    return fault::no_room;
-  case put_outcome::out_of_memory:
-    return fault::out_of_memory;
-  case put_outcome::too_large:
-    return fault::entry_too_large;
-  }
-  return fault::internal_error;
+// A long value is stored with its tag, which /kv/{key} shows.
+[[gnu::noinline]] put_outcome put_tagged(const exchange& x, const put_body& body,
+                                         tick expires_at) noexcept {
+  const shared_state& shared = x.context.shared;
+  const value_format format{body.value.size(), text_type, true,
+                            shared.tags.tag_of(text_type, body.value)};
+  return shared.store.put_if(body.key, {body.value, format.suffix(), format.mark()}, expires_at,
+                             [](const entry_view*) { return true; });
 }
 
 handled put(exchange& x) {
@@ -46,7 +24,10 @@ handled put(exchange& x) {
           parse_put_body(x.asked.body, context.shared.options.limits, context.body, body))
     return refuse(x, why);
 
-  const put_outcome outcome = context.shared.store.put(body.key, body.value, expiry(x, body.ttl));
+  const tick expires_at = expiry(x, body.ttl);
+  const put_outcome outcome = body.value.size() <= tagged_above_bytes
+                                  ? context.shared.store.put(body.key, body.value, expires_at)
+                                  : put_tagged(x, body, expires_at);
   ++context.batch_puts;
   if (const fault why = fault_of(outcome); why != fault::none) {
     context.counters.add(observe::event_of(outcome));
