@@ -108,7 +108,7 @@ TEST(added_endpoint, is_the_only_method_that_its_path_allows) {
   EXPECT_EQ(options.status, 204U);
   EXPECT_EQ(options.field("allow"), "PUT, OPTIONS");
   EXPECT_EQ(client.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").field("allow"),
-            "GET, HEAD, POST, PUT, OPTIONS");
+            "GET, HEAD, POST, PUT, DELETE, OPTIONS");
 }
 
 TEST(added_endpoint, is_counted_under_its_operation) {

@@ -50,7 +50,7 @@ TEST(router, answers_options_with_the_allowed_methods) {
   const http_reply all = client.ask("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(all.status, 204U);
   EXPECT_FALSE(all.has("content-length"));
-  EXPECT_EQ(all.field("allow"), "GET, HEAD, POST, OPTIONS");
+  EXPECT_EQ(all.field("allow"), "GET, HEAD, POST, PUT, DELETE, OPTIONS");
   EXPECT_FALSE(all.has("access-control-allow-origin"));
 }
 

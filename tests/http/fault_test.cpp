@@ -19,7 +19,9 @@ TEST(fault_table, has_a_status_with_a_reason_and_a_sentence_for_every_fault) {
     EXPECT_FALSE(reason_phrase(reply.status).empty()) << reply.status;
     ASSERT_FALSE(reply.message.empty()) << name_of(at(i));
     EXPECT_EQ(reply.message.back(), '.') << reply.message;
-    EXPECT_EQ(reply.message.find('#'), std::string_view::npos) << reply.message;
+    if (at(i) != fault::unknown_parameter) { // which is named in its place
+      EXPECT_EQ(reply.message.find('#'), std::string_view::npos) << reply.message;
+    }
     for (const char c : reply.message) EXPECT_TRUE(c >= ' ' && c <= '~') << reply.message;
     EXPECT_TRUE(reply.extra_fields.empty() || reply.extra_fields.ends_with("\r\n"));
   }
