@@ -92,9 +92,11 @@ const resource* endpoint_table::find(std::string_view path) const noexcept {
   return found;
 }
 
-const route& endpoint_table::route_of(std::string_view path) const noexcept {
+const route& endpoint_table::route_of(std::string_view path, method verb) const noexcept {
   const resource* at = find(path);
-  return at == nullptr ? unknown() : *at->first;
+  if (at == nullptr) return unknown();
+  const route* const found = at->by_method[index_of(verb)];
+  return found != nullptr ? *found : *at->first;
 }
 
 const route& endpoint_table::unknown() noexcept {

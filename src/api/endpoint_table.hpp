@@ -62,7 +62,7 @@ public:
   const resource* find(std::string_view path) const noexcept;
 
   // The route under which a refusal of a request for this path is counted.
-  const route& route_of(std::string_view path) const noexcept;
+  const route& route_of(std::string_view path, method verb) const noexcept;
 
   static const route& unknown() noexcept;  // paths that do not exist
   static const route& unread() noexcept;   // requests that could not be read

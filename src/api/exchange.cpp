@@ -8,30 +8,24 @@ constexpr unsigned status_ok = 200;
 
 } // namespace
 
-namespace {
-
 // Counted from the time of the batch and not from the store's tick, which may be late.
-std::uint64_t batch_ns(const exchange& x) noexcept {
-  handler_context& context = x.context;
-  if (!context.batch_ns) context.batch_ns = context.shared.clock.passed_ns();
-  return *context.batch_ns;
-}
-
-} // namespace
-
 tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept {
   const std::chrono::seconds time =
       ttl.value_or(std::chrono::seconds{x.context.shared.options.default_ttl_s});
   if (time.count() == 0) return never;
-  return x.context.shared.clock.after(time, batch_ns(x));
+  handler_context& context = x.context;
+  const coarse_clock& clock = context.shared.clock;
+  if (!context.batch_ns) context.batch_ns = clock.passed_ns();
+  return clock.after(time, *context.batch_ns);
 }
 
-// expiry() has rounded up to a tick, by which the entry may live longer than it was asked to.
+// expiry() has rounded up to a tick, by which the entry may live longer than it was asked to. The
+// clock is read after the entry: another worker may have put it since this batch began.
 std::uint64_t seconds_left(const exchange& x, tick expires_at) noexcept {
   constexpr std::uint64_t ns_per_s = 1'000'000'000;
   constexpr std::uint64_t ns_per_tick = ns_per_s / ticks_per_second;
   const std::uint64_t end_ns = (std::uint64_t{expires_at} - 1) * ns_per_tick;
-  const std::uint64_t now_ns = batch_ns(x);
+  const std::uint64_t now_ns = x.context.shared.clock.passed_ns();
   return end_ns <= now_ns ? 1 : (end_ns - now_ns + ns_per_s - 1) / ns_per_s;
 }
 

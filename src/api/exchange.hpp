@@ -103,8 +103,8 @@ struct exchange {
   }
 };
 
-// The expiry of an entry that is put now; without `ttl`, by the server's default. Reads the clock at
-// most once a batch.
+// The expiry of an entry that is put now; without `ttl`, by the server's default. Reads the clock
+// at most once a batch.
 tick expiry(const exchange& x, std::optional<std::chrono::seconds> ttl) noexcept;
 
 // The whole seconds that an entry has left, rounded up: at least 1, and no more than the ttl it was

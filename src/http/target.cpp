@@ -82,9 +82,10 @@ refusal find_key(maybe_plain asked, const http_limits& limits, std::string& scra
     const std::size_t equals = parameter.find('=');
 
     const std::size_t start = scratch.size();
-    if (!append_decoded(parameter.substr(0, equals), plus_sign::space, scratch)) return {fault::bad_percent_escape};
+    if (!append_decoded(parameter.substr(0, equals), plus_sign::space, scratch))
+      return {fault::bad_percent_escape};
     const std::size_t name_bytes = scratch.size() - start;
-    if (equals != std::string_view::npos && 
+    if (equals != std::string_view::npos &&
         !append_decoded(parameter.substr(equals + 1), plus_sign::space, scratch))
       return {fault::bad_percent_escape};
     const std::string_view decoded = std::string_view(scratch).substr(start);

@@ -395,7 +395,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   handled result = handled::close;
   try {
     if (room_refused_) [[unlikely]] {
-      x.to = &x.context.shared.endpoints.route_of(asked.path);
+      x.to = &x.context.shared.endpoints.route_of(asked.path, asked.verb);
       result = refuse(x, {fault::no_response_memory});
     } else {
       result = dispatch(x);
@@ -431,7 +431,7 @@ void connection::refuse_over_limit(output_buffer& out) {
   const request& asked = parser_.current();
   exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
   const std::size_t before = out.size();
-  x.to = &x.context.shared.endpoints.route_of(asked.path);
+  x.to = &x.context.shared.endpoints.route_of(asked.path, asked.verb);
   refuse(x, {fault::too_many_connections});
   owner_.handlers().counters.add(observe::event::connection_refused);
   count_response(*x.to, x.status_slot, asked.verb, out, before);
@@ -447,7 +447,8 @@ void connection::refuse_and_end(output_buffer& out, fault why) {
   context.writer.refuse(out, {why}, options_for(asked, after_reply::close));
   if (is_over_limit()) context.counters.add(observe::event::connection_refused);
   const std::optional<std::string_view> path = parser_.path_of_head(input_.unused());
-  count_response(path ? context.shared.endpoints.route_of(*path) : endpoint_table::unread(),
+  count_response(path ? context.shared.endpoints.route_of(*path, asked.verb)
+                      : endpoint_table::unread(),
                  observe::status_slot(context.shared.faults[why].status), asked.verb, out, before);
 }
 

@@ -1,8 +1,8 @@
 // GET, PUT and DELETE /kv/{key}: values of any bytes, with conditional requests by RFC 9110.
 //
-// A condition is evaluated and the request applied under one lock of the entry's bucket. Long work is
-// done outside it: a value's tag is stored with it if it is long, and a long value is pinned, not
-// copied.
+// A condition is evaluated and the request applied under one lock of the entry's bucket. Long work
+// is done outside it: a value's tag is stored with it if it is long, and a long value is pinned,
+// not copied.
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -243,19 +243,24 @@ handled get(exchange& x) {
     context.writer.copy(x.out, prepared::not_found, x.how);
     x.status_slot = not_found_slot;
   }
-  return response.precondition_failed() ? refuse(x, {fault::precondition_failed})
-                                        : handled::go_on;
+  return response.precondition_failed() ? refuse(x, {fault::precondition_failed}) : handled::go_on;
 }
 
 // ---- PUT ------------------------------------------------------------------------------
 
 void show_stored(exchange& x, prepared which, std::uint64_t tag) {
-  const std::string_view head = x.context.writer.prepared_heads().get(which, x.how.connection).whole;
+  const std::string_view head =
+      x.context.writer.prepared_heads().get(which, x.how.connection).whole;
   constexpr std::string_view end = "\r\n\r\n";
   const tag_text text{tag};
   char* to = x.out.prepare(head.size() + text.view().size() + end.size());
   to = put(put(put(to, head), text.view()), end);
   x.out.commit(to);
+}
+
+handled refuse_put(exchange& x, put_outcome outcome) {
+  x.context.counters.add(observe::event_of(outcome));
+  return refuse(x, {fault_of(outcome)});
 }
 
 handled put_value(exchange& x) {
@@ -275,48 +280,43 @@ handled put_value(exchange& x) {
     return permits(x, asked.conditions, present);
   };
   const put_outcome outcome =
-      upload != nullptr
-          ? upload->value().finish(format.suffix(), format.mark(), expires_at, when)
-          : shared.store.put_if(asked.key, {bytes, format.suffix(), format.mark()}, expires_at,
-                                when);
+      upload != nullptr ? upload->value().finish(format.suffix(), format.mark(), expires_at, when)
+                        : shared.store.put_if(asked.key, {bytes, format.suffix(), format.mark()},
+                                              expires_at, when);
   ++context.batch_puts;
-  if (const fault why = fault_of(outcome); why != fault::none) {
-    context.counters.add(observe::event_of(outcome));
-    return refuse(x, {why});
-  }
+  if (fault_of(outcome) != fault::none) return refuse_put(x, outcome);
   const bool created = outcome == put_outcome::inserted;
   x.status_slot = created ? created_slot : no_content_slot;
   show_stored(x, created ? prepared::kv_created : prepared::kv_replaced, tag);
   return handled::go_on;
 }
 
-fault check_put_head(exchange& x, kv_request& asked, refusal& why) {
-  why = read_put(x, asked);
-  if (!why && !permits_now(x, asked)) why = {fault::precondition_failed};
-  return why.code;
+// True: a refusal has been written.
+bool refuse_put_by_head(exchange& x, kv_request& asked) {
+  if (const refusal why = read_put(x, asked)) {
+    refuse(x, why);
+    return true;
+  }
+  if (permits_now(x, asked)) return false;
+  refuse_put(x, put_outcome::precondition_failed);
+  return true;
 }
 
 bool refuses_put_head(exchange& x) {
   kv_request asked;
-  refusal why;
-  if (check_put_head(x, asked, why) == fault::none) return false;
-  refuse(x, why);
-  return true;
+  return refuse_put_by_head(x, asked);
 }
 
 std::unique_ptr<body_upload> begin_upload(exchange& x, std::size_t most_bytes) {
   const shared_state& shared = x.context.shared;
   kv_request asked;
-  refusal why;
-  if (check_put_head(x, asked, why) == fault::none) {
-    const bool expires = asked.ttl.has_value() || shared.options.default_ttl_s != 0;
-    const std::size_t bytes =
-        std::max(most_bytes + value_format::most_suffix_bytes, value_upload::least_bytes);
-    if (value_upload to = shared.store.begin_upload(asked.key, bytes, expires))
-      return std::make_unique<body_upload>(std::move(to), shared.tags);
-    why = {fault::no_room};
-  }
-  refuse(x, why);
+  if (refuse_put_by_head(x, asked)) return nullptr;
+  const bool expires = asked.ttl.has_value() || shared.options.default_ttl_s != 0;
+  const std::size_t bytes =
+      std::max(most_bytes + value_format::most_suffix_bytes, value_upload::least_bytes);
+  if (value_upload to = shared.store.begin_upload(asked.key, bytes, expires))
+    return std::make_unique<body_upload>(std::move(to), shared.tags);
+  refuse_put(x, put_outcome::no_room);
   return nullptr;
 }
 
@@ -326,10 +326,8 @@ handled erase(exchange& x) {
   handler_context& context = x.context;
   kv_request asked;
   if (const refusal why = read_delete(x, asked)) return refuse(x, why);
-  const erase_outcome outcome =
-      context.shared.store.erase_if(asked.key, [&](const entry_view* present) {
-        return permits(x, asked.conditions, present);
-      });
+  const erase_outcome outcome = context.shared.store.erase_if(
+      asked.key, [&](const entry_view* present) { return permits(x, asked.conditions, present); });
   switch (outcome) {
   case erase_outcome::erased:
     context.writer.copy(x.out, prepared::kv_deleted, x.how);

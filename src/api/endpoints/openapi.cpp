@@ -1,7 +1,7 @@
 // GET /openapi.json: the API's documentation. The only response that caches may store; they must
 // revalidate it each time.
 #include "api/exchange.hpp"
-#include "http/entity_tag.hpp"
+#include "http/precondition.hpp"
 
 namespace kvcache::http {
 
@@ -11,7 +11,9 @@ handled openapi(exchange& x) {
   const endpoint_set& documented = x.context.shared.endpoints.set();
   std::string fields = "Cache-Control: no-cache\r\nETag: ";
   fields.append(documented.openapi_tag).append("\r\n");
-  if (!names_entity_tag(x.asked[known_field::if_none_match], documented.openapi_tag))
+  const entity_tag_list known{x.asked.field_lines, "if-none-match"};
+  if (!known.is_present() || !known.is_well_formed() ||
+      !known.matches(documented.openapi_tag, entity_tag_list::comparison::weak))
     return show(x, json_content_type, documented.openapi, fields);
   x.context.writer.head_only(x.out, 304, x.how, fields);
   x.status_slot = not_modified_slot;
