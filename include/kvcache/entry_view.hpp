@@ -3,7 +3,7 @@
 // Thread-safety: an entry_view is used on the thread that was given it, during the call. A
 //   pinned_value may be moved to another thread and destroyed there.
 // Ownership: a pinned_value owns a hold on its block. It must be destroyed before the cache.
-// Errors: none.
+// Errors: none. Complexity: constant.
 #pragma once
 
 #include <cstddef>
@@ -48,8 +48,8 @@ public:
 
 private:
   friend class store;
-  pinned_value(store& of, std::uint32_t block, std::string_view bytes) noexcept
-      : store_(&of), block_(block), bytes_(bytes) {}
+  pinned_value(store* of, std::uint32_t block, std::string_view bytes) noexcept
+      : store_(of), block_(block), bytes_(bytes) {}
   void release() noexcept;
 
   store* store_ = nullptr;
@@ -71,11 +71,11 @@ public:
 
 private:
   friend class store;
-  entry_view(store& of, std::uint32_t block, std::string_view value, unsigned mark,
+  entry_view(store* of, std::uint32_t block, std::string_view value, unsigned mark,
              tick expires_at) noexcept
       : store_(of), value_(value), block_(block), expires_at_(expires_at), mark_(mark) {}
 
-  store& store_;
+  store* store_;
   std::string_view value_;
   std::uint32_t block_;
   tick expires_at_;

@@ -1,4 +1,6 @@
 // What a write to the cache comes to, and the condition that it may depend on.
+//
+// Thread-safety: values. Ownership: a precondition is a reference to a callable of its caller.
 #pragma once
 
 #include <cstdint>

@@ -9,6 +9,7 @@
 // Ownership: owns its memory until finish(), which passes it to the cache. It must be destroyed
 //   before the cache.
 // Errors: finish() returns an outcome; nothing throws.
+// Complexity: constant, but for finish(), which may have to evict as much as the value is long.
 #pragma once
 
 #include <cstddef>

@@ -55,7 +55,7 @@ void cache::set_hold_limit_bytes(std::size_t bytes) noexcept {
 std::size_t cache::hold_limit_bytes() const noexcept { return store_->hold_limit_bytes(); }
 bool cache::maintain(unsigned budget_us) noexcept { return store_->maintain(budget_us); }
 
-pinned_value entry_view::pin() const noexcept { return store_.pin(block_, value_); }
+pinned_value entry_view::pin() const noexcept { return store_->pin(block_, value_); }
 void pinned_value::release() noexcept { store_->unpin(block_); }
 std::size_t pinned_value::detached_bytes() const noexcept {
   return store_ == nullptr ? 0 : store_->detached_bytes(block_);

@@ -122,7 +122,7 @@ bool store::inspect(std::string_view key, cache::entry_visitor visit) noexcept {
 }
 
 inline entry_view store::view(entry_handle handle, entry e, entry_meta meta) noexcept {
-  return {*this, handle, e.value(meta), meta.mark(), e.expires_at(meta)};
+  return {this, handle, e.value(meta), meta.mark(), e.expires_at(meta)};
 }
 
 bool store::prefetch_pays() const noexcept {

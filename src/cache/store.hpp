@@ -61,7 +61,7 @@ public:
   // ---- large values -------------------------------------------------------------------
   pinned_value pin(entry_handle block, std::string_view value) noexcept {
     arena_.pin(block);
-    return {*this, block, value};
+    return {this, block, value};
   }
   void unpin(entry_handle block) noexcept { arena_.unpin(block); }
   std::size_t detached_bytes(entry_handle block) const noexcept {

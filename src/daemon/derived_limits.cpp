@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "server/buffer_budget.hpp"
+#include "server/connection_phase.hpp"
 
 namespace kvcache::daemon {
 
@@ -151,7 +152,12 @@ std::optional<std::string> find_values_beyond_memory(const config::options& sett
   const http::http_limits& limits = settings.server.limits;
   const std::size_t body = std::min(longest_body_bytes(limits), limits.body_bytes);
   const http::buffer_budget buffers{buffer_bytes_most(limit.limit_bytes)};
-  if (body <= buffers.bytes_at_a_time_most()) return std::nullopt;
+  const std::size_t most = buffers.bytes_at_a_time_most();
+  if (limits.max_value_bytes > most)
+    return "the memory limit, " + describe_limit(limit) + ", is too small for a value of " +
+           named("--max-value-bytes", limits.max_value_bytes) + ": a PUT of more than " +
+           std::to_string(most) + " bytes gets 413; raise the limit or lower it";
+  if (body <= most) return std::nullopt;
   return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
          std::to_string(body) + " bytes, which " + named("--max-key-chars", limits.max_key_chars) +
          " and " + named("--max-value-chars", limits.max_value_chars) +
@@ -189,11 +195,12 @@ http::server_options make_server_options(const config::options& settings,
   made.max_buffer_bytes = buffer_bytes_most(memory_limit_bytes);
   made.send_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_send_byte);
   made.receive_buffer_bytes = socket_buffer_bytes(memory_limit_bytes, limit_per_receive_byte);
-  made.limits.chunk_overhead_bytes =
-      http::chunk_overhead_for(std::max(made.limits.body_bytes, made.limits.max_value_bytes));
+  made.limits.chunk_overhead_bytes = http::chunk_overhead_for(made.limits.body_bytes);
   // A rejected body may take as long as one that is read.
   made.timeouts.linger_total_ms =
-      std::max(made.timeouts.linger_total_ms, made.timeouts.body_timeout_ms);
+      std::max(made.timeouts.linger_total_ms,
+               made.timeouts.body_timeout_ms +
+                   static_cast<unsigned>(http::body_time_ms(made.limits.max_value_bytes)));
   return made;
 }
 

@@ -87,6 +87,9 @@ constexpr std::array<row, fault_count> rows{{
     {fault::chunk_overhead_too_large, "chunk_overhead_too_large", 413, close,
      "Chunk sizes, extensions and trailers together exceed # bytes: send larger chunks.",
      &http_limits::chunk_overhead_bytes},
+    {fault::value_chunk_overhead_too_large, "value_chunk_overhead_too_large", 413, close,
+     "Chunk sizes, extensions and trailers together exceed a sixteenth of the longest value (or 16 "
+     "KiB): send larger chunks."},
     {fault::too_many_trailers, "too_many_trailers", 431, close,
      "The request has more than # trailer fields.", &http_limits::trailer_fields},
     {fault::body_too_large, "body_too_large", 413, close, "The request body exceeds # bytes.",

@@ -47,6 +47,7 @@ enum class fault : std::uint8_t {
   bad_chunk_extension,
   chunk_extension_too_long,
   chunk_overhead_too_large,
+  value_chunk_overhead_too_large,
   too_many_trailers,
   body_too_large,
   value_too_large,

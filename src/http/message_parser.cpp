@@ -177,6 +177,10 @@ fault message_parser::parse_chunks() {
   // The framing that has arrived: sizes, extensions, line ends and trailers, whole or in part.
   const std::size_t end = is_done() ? consumed_ : input_.size();
   const std::size_t framing_bytes = removed_bytes_ + end - head_end_ - body_bytes_;
+  if (has_value_body_)
+    return framing_bytes > chunk_overhead_for(limits_.max_value_bytes)
+               ? fault::value_chunk_overhead_too_large
+               : fault::none;
   return framing_bytes > limits_.chunk_overhead_bytes ? fault::chunk_overhead_too_large
                                                       : fault::none;
 }

@@ -24,6 +24,7 @@ constexpr sample samples[] = {
     {"threads", "3", "0"},
     {"max-key-chars", "1000000", "0"},
     {"max-value-chars", "1000000", "1000001"},
+    {"max-value-bytes", "64M", "65M"},
     {"max-entries", "1000", "-1"},
     {"default-ttl-s", "60", "1.5"},
     {"memory-limit", "512M", "15M"},

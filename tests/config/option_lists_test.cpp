@@ -79,6 +79,7 @@ const std::vector<std::string> every_flag{"--bind=::1",
                                           "--threads=2",
                                           "--max-key-chars=3",
                                           "--max-value-chars=4",
+                                          "--max-value-bytes=2K",
                                           "--max-entries=5",
                                           "--default-ttl-s=6",
                                           "--memory-limit=16M",
@@ -116,6 +117,7 @@ TEST(option_lists, lead_each_flag_to_the_member_of_its_layer) {
   EXPECT_EQ(server.threads, 2U);
   EXPECT_EQ(server.limits.max_key_chars, 3U);
   EXPECT_EQ(server.limits.max_value_chars, 4U);
+  EXPECT_EQ(server.limits.max_value_bytes, 2048U);
   EXPECT_EQ(server.default_ttl_s, 6U);
   EXPECT_EQ(server.limits.head_bytes, 1024U);
   EXPECT_EQ(server.limits.head_fields, 7U);
@@ -148,6 +150,7 @@ TEST(option_lists, show_each_value_in_the_statistics) {
   const nlohmann::json shown = settings_json(parse_command_line(every_flag, {}).settings);
   EXPECT_EQ(shown, nlohmann::json::parse(R"({
     "bind": "::1", "port": 1, "threads": 2, "max_key_chars": 3, "max_value_chars": 4,
+    "max_value_bytes": 2048,
     "max_entries": 5, "max_connections": 8, "default_ttl_s": 6, "memory_limit_bytes": 16777216,
     "pressure_percent": 61, "emergency_percent": 91, "floor_percent": 11,
     "eviction_interval_ms": 51, "max_head_bytes": 1024, "max_head_fields": 7,

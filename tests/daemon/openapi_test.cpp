@@ -61,7 +61,7 @@ std::set<status_and_message> documented_refusals() {
   for (const auto& [path, operations] : document()["paths"].items())
     for (const auto& [method, described] : operations.items())
       for (const auto& [status, answer] : described["responses"].items()) {
-        if (status == "200" || status == "304") continue;
+        if (status < "304" || status == "304") continue;
         const json response = resolved(answer);
         for (const auto& [type, content] : response["content"].items())
           for (const auto& [name, example] : content["examples"].items()) {
@@ -75,7 +75,6 @@ std::set<status_and_message> documented_refusals() {
 // Errors that no documented operation returns. All others must be in the document.
 constexpr http::fault never_documented[] = {
     http::fault::unknown_path, // belongs to no path; the description of the document states it
-    http::fault::precondition_failed, // of conditional writes, which no endpoint offers
     // The limits on requests are far below the limits of the cache.
     http::fault::entry_too_large,
     http::fault::beyond_memory,
@@ -87,7 +86,9 @@ std::set<status_and_message> possible_refusals() {
   for (std::size_t i = 1; i < http::fault_count; ++i) {
     const auto code = static_cast<http::fault>(i);
     if (std::ranges::find(never_documented, code) != std::end(never_documented)) continue;
-    all.emplace(faults[code].status, std::string{faults[code].message});
+    std::string message{faults[code].message};
+    if (code == http::fault::unknown_parameter) message.replace(message.find('#'), 1, "key");
+    all.emplace(faults[code].status, message);
   }
   return all;
 }

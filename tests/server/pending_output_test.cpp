@@ -16,12 +16,12 @@ TEST(pending_output, copies_a_small_rest_and_takes_over_the_buffer_of_a_large_on
     const std::size_t capacity = out.capacity();
     pending_output pending;
     pending.keep(out, sent);
-    EXPECT_EQ(pending.rest(), std::string_view(text).substr(sent));
+    EXPECT_EQ(pending.next(), std::string_view(text).substr(sent));
     EXPECT_TRUE(out.empty());
     const bool is_large = text.size() - sent >= capacity / 2;
     EXPECT_EQ(pending.capacity() == capacity, is_large);
-    pending.note_sent(pending.rest().size() - 1);
-    EXPECT_EQ(pending.rest(), "z");
+    pending.note_sent(pending.next().size() - 1);
+    EXPECT_EQ(pending.next(), "z");
     pending.release();
     EXPECT_TRUE(pending.empty());
   }
