@@ -1,6 +1,6 @@
 // Field lines of If-Match and If-None-Match: sections of the input, of which the first byte names
 // the field (M, N, or another). Holds: the same is read from them as by a straightforward reader
-// that joins the lines and takes the value apart, and the same is decided.
+// that makes a vector of tags of them, and the same is decided.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -43,21 +43,9 @@ void skip_blanks(std::string_view text, std::size_t& at) {
   while (at < text.size() && (text[at] == ' ' || text[at] == '\t')) ++at;
 }
 
-// By the letter of RFC 9110 §5.6.1 and §8.8.3.
-plain_list read_plainly(const std::vector<std::string>& lines) {
-  plain_list list;
-  if (lines.empty()) return list;
-  list.is_present = true;
-  std::string text;
-  for (const std::string& line : lines) text.append(line).append(",");
-  text.pop_back();
+// By the letter of RFC 9110 §5.6.1 and §8.8.3: false where the line is no list of tags.
+bool read_line(const std::string& text, std::vector<plain_tag>& tags) {
   std::size_t at = 0;
-  skip_blanks(text, at);
-  if (at < text.size() && text[at] == '*') {
-    skip_blanks(text, ++at);
-    list.is_any = list.is_well_formed = at == text.size();
-    return list;
-  }
   for (;;) {
     skip_blanks(text, at);
     if (at < text.size() && text[at] != ',') {
@@ -66,33 +54,35 @@ plain_list read_plainly(const std::vector<std::string>& lines) {
         tag.is_weak = true;
         at += 2;
       }
-      const std::size_t begin = at;
-      bool is_closed = at < text.size() && text[at] == '"';
-      if (is_closed) {
-        is_closed = false;
-        for (++at; at < text.size() && !is_closed; ++at) {
-          const auto byte = static_cast<unsigned char>(text[at]);
-          if (byte == '"')
-            is_closed = true;
-          else if (byte <= 0x20 || byte == 0x7F)
-            break;
-        }
-      }
-      if (!is_closed) {
-        list.is_well_formed = false;
-        return list;
-      }
-      tag.text = text.substr(begin, at - begin);
-      list.tags.push_back(tag);
+      if (at == text.size() || text[at] != '"') return false;
+      const std::size_t end = text.find('"', at + 1);
+      if (end == std::string::npos) return false;
+      tag.text = text.substr(at, end + 1 - at);
+      for (const char c : tag.text)
+        if (static_cast<unsigned char>(c) <= 0x20 || c == '\x7F') return false;
+      tags.push_back(tag);
+      at = end + 1;
       skip_blanks(text, at);
     }
-    if (at == text.size()) return list;
-    if (text[at] != ',') {
-      list.is_well_formed = false;
-      return list;
-    }
+    if (at == text.size()) return true;
+    if (text[at] != ',') return false;
     ++at;
   }
+}
+
+// An asterisk must be all there is; otherwise the tags of all lines are one list.
+plain_list read_plainly(const std::vector<std::string>& lines) {
+  plain_list list;
+  list.is_present = !lines.empty();
+  for (const std::string& line : lines) {
+    const std::size_t first = line.find_first_not_of(" \t");
+    if (lines.size() == 1 && first != std::string::npos && line[first] == '*' &&
+        line.find_first_not_of(" \t", first + 1) == std::string::npos)
+      list.is_any = true;
+    else if (!read_line(line, list.tags))
+      list.is_well_formed = false;
+  }
+  return list;
 }
 
 condition_outcome decide_plainly(const plain_list& match, const plain_list& none_match, bool reads,
