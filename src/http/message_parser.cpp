@@ -39,6 +39,7 @@ namespace {
 namespace beast_http = boost::beast::http;
 
 constexpr std::string_view crlf = "\r\n";
+constexpr std::string_view behind_target = " HTTP/1.1"; // or another digit
 
 } // namespace
 
@@ -394,7 +395,7 @@ void message_parser::describe(std::string_view input, request& out) const noexce
   out.has_value_body = has_value_body_;
   out.method_text = line_.method_text.in(input);
   out.target = line_.target.in(input);
-  const std::size_t line_end = line_.minor_version_at() + 1;
+  const std::size_t line_end = line_.target.offset + line_.target.size + behind_target.size();
   out.field_lines = input.substr(line_end, head_end_ - line_end);
   const target_parts parts = split_target(line_.path_and_query.in(input));
   out.path = parts.path;

@@ -38,8 +38,8 @@ void visit_lines(std::string_view head, std::string_view name, Visitor visit) no
   }
 }
 
-// Calls `visit(is_weak, quoted)` with each tag of one line's value, until it returns false. Returns whether
-// what was read is a list of tags. Empty elements are legal (§5.6.1.2).
+// Calls `visit(is_weak, quoted)` with each tag of one line's value, until it returns false. Returns
+// whether what was read is a list of tags. Empty elements are legal (§5.6.1.2).
 template <class Visitor>
 bool visit_tags(std::string_view rest, Visitor visit) noexcept {
   while (!rest.empty()) {
@@ -61,23 +61,15 @@ bool visit_tags(std::string_view rest, Visitor visit) noexcept {
 
 entity_tag_list::entity_tag_list(std::string_view head, std::string_view name) noexcept
     : head_(head), name_(name) {
-  bool has_elements = false; // `*` must be the only one
   visit_lines(head, name, [&](std::string_view value) {
-    if (value == "*") {
-      form_ = form_ == form::absent || (form_ == form::list && !has_elements) ? form::any
-                                                                             : form::malformed;
-      has_elements = true;
-      return form_ == form::any;
-    }
-    bool has_tags = false;
-    const bool is_list = visit_tags(value, [&](bool, std::string_view) { return has_tags = true; });
-    if (!is_list || (form_ == form::any && has_tags)) {
+    const bool is_first = form_ == form::absent;
+    if (value == "*") // must be all of the value, so the only line
+      form_ = is_first ? form::any : form::malformed;
+    else if (form_ == form::any || !visit_tags(value, [](bool, std::string_view) { return true; }))
       form_ = form::malformed;
-      return false;
-    }
-    if (form_ == form::absent) form_ = form::list;
-    has_elements = has_elements || has_tags;
-    return true;
+    else
+      form_ = form::list;
+    return form_ != form::malformed;
   });
 }
 

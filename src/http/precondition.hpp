@@ -1,4 +1,5 @@
-// Conditional requests (RFC 9110 §13): the fields If-Match and If-None-Match, and their order. Pure.
+// Conditional requests (RFC 9110 §13): the fields If-Match and If-None-Match, and their order.
+// Pure.
 //
 //   const preconditions conditions{head};
 //   if (!conditions.is_well_formed()) …                       // 400, whatever the state of the key
@@ -15,7 +16,8 @@
 
 namespace kvcache::http {
 
-// A field whose value is `*` or a list of entity tags (§8.8.3). All its lines count as one list (§5.3).
+// A field whose value is `*` or a list of entity tags (§8.8.3). All its lines count as one list
+// (§5.3).
 class entity_tag_list {
 public:
   // Strong: weak tags equal nothing. Weak: the mark is ignored (§8.8.3.2).
@@ -29,8 +31,8 @@ public:
   bool is_present() const noexcept { return form_ != form::absent; }
   bool is_well_formed() const noexcept { return form_ != form::malformed; }
 
-  // Whether `*` or one of the tags matches `tag`, which is a quoted tag, or a weak one. A list without any
-  // tag matches nothing. REQUIRES: is_present() and is_well_formed().
+  // Whether `*` or one of the tags matches `tag`, which is a quoted tag, or a weak one. A list
+  // without any tag matches nothing. REQUIRES: is_present() and is_well_formed().
   bool matches(std::string_view tag, comparison how) const noexcept;
 
   // Whether the value is `*`, which every entry matches.
@@ -62,8 +64,8 @@ public:
   }
 
   // `tag`: of the present entry, if there is one. `reads`: the request is a GET or a HEAD.
-  // Whether conditions are evaluated at all where no entry is present depends on the method (§13.2.1), and is
-  // the caller's decision. REQUIRES: is_well_formed().
+  // Whether conditions are evaluated at all where no entry is present depends on the method
+  // (§13.2.1), and is the caller's decision. REQUIRES: is_well_formed().
   condition_outcome evaluate(bool reads, std::optional<std::string_view> tag) const noexcept;
 
   // Whether evaluate() reads the tag of an entry that is present.

@@ -25,16 +25,16 @@ inline constexpr std::array<std::string_view, pressure_tier_count> pressure_tier
     "normal", "pressure", "emergency"};
 inline constexpr std::array<std::string_view, eviction_cause_count> eviction_cause_names{
     "clock", "lru", "emergency", "expired", "max_entries"};
-// The outcomes of POST /put that are reported. The others cannot occur: two belong to conditional
-// writes, which no endpoint offers, and an entry too large for the store exceeds every request
-// limit.
+// The outcomes of PUTs that are reported. The other cannot occur: an entry too large for the store
+// exceeds every request limit.
 struct put_outcome_name {
   put_outcome outcome;
   std::string_view name;
 };
-inline constexpr std::array<put_outcome_name, 4> put_outcome_names{
+inline constexpr std::array<put_outcome_name, 5> put_outcome_names{
     {{put_outcome::inserted, "inserted"},
      {put_outcome::replaced, "replaced"},
+     {put_outcome::precondition_failed, "precondition_failed"},
      {put_outcome::no_room, "no_room"},
      {put_outcome::out_of_memory, "out_of_memory"}}};
 

@@ -28,6 +28,7 @@ http_limits small_limits() {
   limits.head_fields = 8;
   limits.target_bytes = 128;
   limits.body_bytes = 64;
+  limits.max_value_bytes = 96;
   limits.chunk_overhead_bytes = 128;
   limits.chunk_extension_bytes = 16;
   limits.trailer_fields = 2;
@@ -55,7 +56,11 @@ bool inside(std::string_view piece, std::string_view input) {
 
 void check_accepted(const request& got, const parse_result& result, std::string_view input) {
   check(result.consumed > 0 && result.consumed <= input.size(), "consumes what is there");
-  check(result.consumed <= limits.request_bytes(), "takes no more than a request may");
+  const std::size_t most_body_bytes =
+      got.has_value_body ? limits.max_value_bytes : limits.body_bytes;
+  // A chunked value has more framing: see chunk_overhead_for().
+  check(result.consumed <= limits.request_bytes() || got.has_value_body,
+        "takes no more than a request may");
   const std::string_view whole = input.substr(0, result.consumed);
   for (const std::string_view piece :
        {got.method_text, got.target, got.query.text, got.host, got.body})
@@ -63,7 +68,13 @@ void check_accepted(const request& got, const parse_result& result, std::string_
   for (const std::string_view value : got.fields)
     check(inside(value, whole), "views lie in the request");
   check(!got.target.empty() && got.target.size() <= limits.target_bytes, "the target's size");
-  check(got.body.size() <= limits.body_bytes, "the body's size");
+  check(got.body.size() <= most_body_bytes, "the body's size");
+  check(got.has_value_body == (got.verb == method::put && got.framing != body_framing::none &&
+                               got.path.starts_with(http_limits::value_path)),
+        "a value's body");
+  check(inside(got.field_lines, whole) && got.field_lines.starts_with("\r\n") &&
+            got.field_lines.ends_with("\r\n\r\n"),
+        "the field lines are the rest of the head");
   check(got.version == http_version::http_1_0 || !got.host.empty(), "HTTP/1.1 has a host");
   check(got.framing != body_framing::chunked || got.version == http_version::http_1_1,
         "no chunks in HTTP/1.0");

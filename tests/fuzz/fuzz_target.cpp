@@ -26,6 +26,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     check(utf8::count_chars(key) <= limits.max_key_chars, "the key is not too long");
   }
 
+  if (!find_path_key(parts.path, limits, scratch, key)) {
+    check(utf8::is_valid(key), "the key in a path is UTF-8");
+    check(utf8::count_chars(key) <= limits.max_key_chars, "the key in a path is not too long");
+    check(parts.path.find('%') != std::string_view::npos || key == parts.path,
+          "nothing is changed");
+  }
+
   std::string query = "a=%41&key=";
   constexpr std::string_view digits = "0123456789abcdef";
   for (const char c : input) {
@@ -34,7 +41,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     query += digits[byte >> 4];
     query += digits[byte & 15];
   }
+  const refusal why_path =
+      find_path_key(query.substr(query.find("key=") + 4), limits, scratch, key);
+  const bool same_in_path = !why_path && key == input;
   const refusal why = find_key(query, limits, scratch, key);
+  check(same_in_path == !why, "a path may hold the keys that a query may");
   if (!utf8::is_valid(input))
     check(why.code == fault::query_not_utf8, "invalid UTF-8 is refused");
   else if (input.empty())

@@ -77,6 +77,14 @@ const std::vector<std::string>& texts() {
       "GET /get#?key=a HTTP/1.1\r\nHost: a\r\n\r\n",
       "GET /get? HTTP/1.1\r\nHost: a\r\n\r\n",
       "POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabc",
+      "GET /kv/a HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\n\r\n",
+      "GET /kv/a HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"b\"\r\n\r\n",
+      "GET /kv/a HTTP/1.1\r\nHost: a\r\nIf-None-Match:\r\nIf-Match: \"a\"\r\nIf-Match: b\r\n\r\n",
+      "PUT /kv/a?ttl=1 HTTP/1.1\r\nHost: a\r\nContent-Type: a/b\r\nContent-Length: 3\r\n\r\nabc",
+      "PUT /kv/b HTTP/1.1\r\nHost: a\r\nContent-Type: a/c\r\nContent-Length: 3\r\n\r\nabc",
+      "PUT /kv/b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Range: x\r\n\r\nabc",
+      "PUT /kv/b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Type:\r\n\r\nabc",
+      "DELETE /kv/a HTTP/1.1\r\nHost: a\r\nIf-Match: *\r\n\r\n",
       "POST /put HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"};
   return all;
 }

@@ -7,20 +7,35 @@ namespace kvcache::http {
 namespace {
 
 TEST(media_type, is_a_type_and_a_subtype_with_parameters) {
-  for (const char* text :
-       {"text/plain", "text/plain;charset=utf-8", "text/plain; charset=utf-8", "text/html ;\tq=\"a;b\"",
-        "application/vnd.api+json", "a/b;", "a/b;;c=d", "a/b ; ; c=\"\"", "a/b;c=\"\\\"\"", " a/b ",
-        "X!#$%&'*+-.^_`|~/9"}) {
+  for (const char* text : {"text/plain", "text/plain;charset=utf-8", "text/plain; charset=utf-8",
+                           "text/html ;\tq=\"a;b\"", "application/vnd.api+json", "a/b;", "a/b;;c=d",
+                           "a/b ; ; c=\"\"", "a/b;c=\"\\\"\"", " a/b ", "X!#$%&'*+-.^_`|~/9"}) {
     EXPECT_TRUE(is_media_type(text)) << text;
   }
 }
 
 TEST(media_type, is_nothing_else) {
-  for (const char* text :
-       {"", " ", "text", "text/", "/plain", "text /plain", "text/ plain", "text/plain charset=utf-8",
-        "text/plain, text/html", "text/plain;charset", "text/plain;charset=", "text/plain;=utf-8",
-        "text/plain;charset =utf-8", "text/plain;charset= utf-8", "a/b;c=\"d", "a/b;c=\"\\", "a/b;c=d e",
-        "a/b/c", "a/b;c=\"d\"e", "t\xC3\xA9xt/plain", "a/b;c=\"\x01\""}) {
+  for (const char* text : {"",
+                           " ",
+                           "text",
+                           "text/",
+                           "/plain",
+                           "text /plain",
+                           "text/ plain",
+                           "text/plain charset=utf-8",
+                           "text/plain, text/html",
+                           "text/plain;charset",
+                           "text/plain;charset=",
+                           "text/plain;=utf-8",
+                           "text/plain;charset =utf-8",
+                           "text/plain;charset= utf-8",
+                           "a/b;c=\"d",
+                           "a/b;c=\"\\",
+                           "a/b;c=d e",
+                           "a/b/c",
+                           "a/b;c=\"d\"e",
+                           "t\xC3\xA9xt/plain",
+                           "a/b;c=\"\x01\""}) {
     EXPECT_FALSE(is_media_type(text)) << text;
   }
 }

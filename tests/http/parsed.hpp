@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "http/ascii.hpp"
 #include "http/request_parser.hpp"
 
 namespace kvcache::http::testing {
@@ -23,12 +24,31 @@ struct parsed {
   body_framing framing = body_framing::none;
   bool keep_alive = false;
   std::string method_text, target, path, query, host, body;
-  std::string origin, sec_fetch_site, authorization, if_none_match;
+  std::string origin, sec_fetch_site, authorization, if_match, if_none_match, content_type;
+  std::string conditions; // the lines of If-Match and If-None-Match, in their order
   bool has_origin = false;
+  bool has_content_range = false;
+  bool has_if_match = false;
+  bool has_if_none_match = false;
   bool is_coded = false;
+  bool has_value_body = false;
 
   friend bool operator==(const parsed&, const parsed&) = default;
 };
+
+// The lines of the conditional fields. Other values may be those of an earlier head.
+inline std::string conditions_in(std::string_view field_lines) {
+  std::string found;
+  while (!field_lines.empty()) {
+    const std::size_t end = field_lines.find('\n');
+    const std::string_view line = field_lines.substr(0, end);
+    field_lines.remove_prefix(end == std::string_view::npos ? field_lines.size() : end + 1);
+    const std::string_view name = line.substr(0, line.find(':'));
+    if (equal_ignoring_case(name, "if-match") || equal_ignoring_case(name, "if-none-match"))
+      found.append(line).append("\n");
+  }
+  return found;
+}
 
 inline parsed describe(const parse_result& result, request_parser& parser) {
   parsed out;
@@ -54,6 +74,13 @@ inline parsed describe(const parse_result& result, request_parser& parser) {
   out.sec_fetch_site = got[known_field::sec_fetch_site];
   out.authorization = got[known_field::authorization];
   out.if_none_match = got[known_field::if_none_match];
+  out.if_match = got[known_field::if_match];
+  out.content_type = got[known_field::content_type];
+  out.conditions = conditions_in(got.field_lines);
+  out.has_content_range = got[known_field::content_range].data() != nullptr;
+  out.has_if_match = got[known_field::if_match].data() != nullptr;
+  out.has_if_none_match = got[known_field::if_none_match].data() != nullptr;
+  out.has_value_body = got.has_value_body;
   out.is_coded = got.is_coded;
   out.has_origin = got[known_field::origin].data() != nullptr;
   return out;

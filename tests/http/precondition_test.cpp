@@ -68,8 +68,9 @@ TEST(entity_tag_list, is_present_and_matches_nothing_without_a_tag) {
     EXPECT_TRUE(list.get().is_well_formed()) << value;
     EXPECT_FALSE(list.get().matches(tag, comparison::weak)) << value;
   }
-  EXPECT_FALSE(entity_tag_list(head_with({"X-If-Match: *", "If-Matches: *", "If-Matc: *"}), "if-match")
-                   .is_present());
+  EXPECT_FALSE(
+      entity_tag_list(head_with({"X-If-Match: *", "If-Matches: *", "If-Matc: *"}), "if-match")
+          .is_present());
 }
 
 TEST(entity_tag_list, joins_all_lines_of_the_field) { // §5.3
@@ -85,16 +86,35 @@ TEST(entity_tag_list, joins_all_lines_of_the_field) { // §5.3
 }
 
 TEST(entity_tag_list, is_malformed_outside_the_grammar) {
-  for (const char* value :
-       {"abc", "'abc'", "\"abc", "abc\"", "\"abc\" \"x\"", "\"abc\"x", "\"abc\", x", "w/\"abc\"",
-        "W/ \"abc\"", "W/", "W/abc", "*, \"abc\"", "\"abc\", *", "\"abc\";q=1", "\"abc\", \"\x7f\"",
-        "\"abc\", \"a\tb\"", "\"a b\"", "**", "*,", ", *", "*, *"}) {
+  for (const char* value : {"abc",
+                            "'abc'",
+                            "\"abc",
+                            "abc\"",
+                            "\"abc\" \"x\"",
+                            "\"abc\"x",
+                            "\"abc\", x",
+                            "w/\"abc\"",
+                            "W/ \"abc\"",
+                            "W/",
+                            "W/abc",
+                            "*, \"abc\"",
+                            "\"abc\", *",
+                            "\"abc\";q=1",
+                            "\"abc\", \"\x7f\"",
+                            "\"abc\", \"a\tb\"",
+                            "\"a b\"",
+                            "**",
+                            "*,",
+                            ", *",
+                            "*, *"}) {
     EXPECT_FALSE(list_of{value}.get().is_well_formed()) << value;
   }
   EXPECT_FALSE(list_of({"*", "\"abc\""}).get().is_well_formed());
   EXPECT_FALSE(list_of({"\"abc\"", "*"}).get().is_well_formed());
   EXPECT_FALSE(list_of({"*", "*"}).get().is_well_formed());
   EXPECT_FALSE(list_of({"\"abc\"", "abc"}).get().is_well_formed());
+  EXPECT_FALSE(list_of({"", "*"}).get().is_well_formed()); // one list: ", *"
+  EXPECT_FALSE(list_of({"*", ""}).get().is_well_formed());
 }
 
 struct decision {

@@ -69,9 +69,11 @@ TEST(stats_json, counts_since_the_start) {
   EXPECT_EQ(total["gets"], 2014);
   EXPECT_DOUBLE_EQ(total["hit_ratio"].get<double>(), 1003.0 / 2014.0);
   EXPECT_EQ(total["puts"], 1000 + 1010);
-  EXPECT_EQ(
-      total["put_outcomes"],
-      (json{{"inserted", 1000}, {"replaced", 1010}, {"no_room", 1030}, {"out_of_memory", 1040}}));
+  EXPECT_EQ(total["put_outcomes"], (json{{"inserted", 1000},
+                                         {"replaced", 1010},
+                                         {"precondition_failed", 1020},
+                                         {"no_room", 1030},
+                                         {"out_of_memory", 1040}}));
   EXPECT_EQ(total["deletes"], 1190);
   EXPECT_EQ(total["deletes_not_found"], 1200);
   EXPECT_EQ(total["flushes"], 1210);
