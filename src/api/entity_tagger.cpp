@@ -18,13 +18,13 @@ entity_tagger::entity_tagger() {
 std::uint64_t entity_tagger::combine(std::string_view type,
                                      std::uint64_t bytes_hash) const noexcept {
   constexpr std::uint64_t odd = 0x9E37'79B9'7F4A'7C15U;
-  return bytes_hash + odd * XXH3_64bits_withSecret(type.data(), type.size(), secret_.data(),
-                                                   secret_.size());
+  return bytes_hash +
+         odd * XXH3_64bits_withSecret(type.data(), type.size(), secret_.data(), secret_.size());
 }
 
 std::uint64_t entity_tagger::tag_of(std::string_view type, std::string_view bytes) const noexcept {
-  return combine(type, XXH3_64bits_withSecret(bytes.data(), bytes.size(), secret_.data(),
-                                              secret_.size()));
+  return combine(
+      type, XXH3_64bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size()));
 }
 
 struct tag_stream::state {
@@ -45,8 +45,8 @@ std::uint64_t tag_stream::tag(std::string_view type) const noexcept {
   return by_.combine(type, XXH3_64bits_digest(&state_->hash));
 }
 
-// Spreads the sixteen digits over the bytes of two words, the first digit lowest in memory, and makes
-// digits of them eight at a time.
+// Spreads the sixteen digits over the bytes of two words, the first digit lowest in memory, and
+// makes digits of them eight at a time.
 tag_text::tag_text(std::uint64_t tag) noexcept {
   text_.front() = text_.back() = '"';
   for (std::size_t half = 0; half < 2; ++half) {

@@ -1,5 +1,5 @@
-// Strong entity tags (RFC 9110 §8.8.3) of values: a hash of type and bytes, XXH3 with a random secret,
-// so that nobody can make two values of the same tag. The tags of another process differ.
+// Strong entity tags (RFC 9110 §8.8.3) of values: a hash of type and bytes, XXH3 with a random
+// secret, so that nobody can make two values of the same tag. The tags of another process differ.
 //
 // Thread-safety: immutable after construction; a tag_stream is used by one thread at a time.
 #pragma once
