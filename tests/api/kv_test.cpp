@@ -429,6 +429,27 @@ TEST(kv_order, puts_other_refusals_before_a_failing_condition) {
   EXPECT_EQ(ask(get_request("/kv/k", "Authorization: Bearer r\r\n")), 404U);
 }
 
+TEST_F(kv, asks_no_client_for_a_body_that_would_be_refused) { // RFC 9110 §10.1.1
+  const auto expecting = [&](std::string_view path, std::string_view fields) {
+    return ask_once("PUT " + std::string{path} +
+                    " HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + std::string{fields} +
+                    "\r\n")
+        .status;
+  };
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1\r\n"), 100U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1048577\r\n"), 413U);
+  EXPECT_EQ(expecting("/kv/k?x", "Content-Length: 1\r\n"), 400U);
+  EXPECT_EQ(expecting("/kv/%", "Content-Length: 1\r\n"), 400U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1\r\nContent-Encoding: gzip\r\n"), 415U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1\r\nIf-Match: w/\"a\"\r\n"), 400U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1\r\nIf-Match: *\r\n"), 412U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 500000\r\nIf-Match: *\r\n"), 412U);
+  ask(put("/kv/k", "v"));
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1\r\nIf-Match: *\r\n"), 100U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 500000\r\nIf-Match: *\r\n"), 100U);
+  EXPECT_EQ(expecting("/kv/k", "Content-Length: 1\r\nIf-None-Match: *\r\n"), 412U);
+}
+
 TEST_F(kv, counts_its_requests_by_operation_and_outcome) {
   ask(put("/kv/k", "v"));                                                    // inserted
   ask(put("/kv/k", "w"));                                                    // replaced
