@@ -1,10 +1,14 @@
 // Conditional requests to /kv/{key}: each method, in each state of the key, under each condition.
 // The sections are those of RFC 9110; a case's name begins with the one that decides.
 #include <array>
+#include <barrier>
+#include <cctype>
 #include <chrono>
 #include <cstddef>
+#include <map>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -254,6 +258,58 @@ INSTANTIATE_TEST_SUITE_P(rfc_9110, kv_conditions,
                          [](const testing::TestParamInfo<std::size_t>& row) {
                            return std::string{conditions[row.param].name};
                          });
+
+constexpr std::size_t racers = 8;
+
+// All send their request at once, each on a connection of its own. Returns how often each status
+// came.
+template <class RequestOf>
+std::map<unsigned, std::size_t> race(test_server& server, RequestOf request_of) {
+  std::array<unsigned, racers> statuses{};
+  std::barrier start{racers};
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < racers; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string text = request_of(i);
+      raw_client client = server.connect();
+      start.arrive_and_wait();
+      statuses[i] = client.ask(text).status;
+    });
+  }
+  threads.clear(); // joins them
+  std::map<unsigned, std::size_t> times;
+  for (const unsigned status : statuses) ++times[status];
+  return times;
+}
+
+using statuses = std::map<unsigned, std::size_t>;
+
+TEST(kv_races, have_exactly_one_winner) {
+  http::server_options options;
+  options.threads = 4;
+  test_server server{options};
+  raw_client reader = server.connect();
+  for (const std::size_t bytes : {10U, 100'000U}) {
+    const auto value_of = [bytes](std::size_t i) {
+      return std::string(bytes, static_cast<char>('a' + i));
+    };
+    for (int round = 0; round < 25; ++round) {
+      const statuses created = race(server, [&](std::size_t i) {
+        return request("PUT", "If-None-Match: *\r\n", value_of(i));
+      });
+      EXPECT_EQ(created, (statuses{{201, 1}, {412, racers - 1}}));
+      const std::string first =
+          "If-Match: " + reader.ask(request("GET", "")).field("etag") + "\r\n";
+      const statuses swapped = race(
+          server, [&](std::size_t i) { return request("PUT", first, value_of(i) + "second"); });
+      EXPECT_EQ(swapped, (statuses{{204, 1}, {412, racers - 1}}));
+      const std::string second =
+          "If-Match: " + reader.ask(request("GET", "")).field("etag") + "\r\n";
+      const statuses erased = race(server, [&](std::size_t) { return request("DELETE", second); });
+      EXPECT_EQ(erased, (statuses{{204, 1}, {404, racers - 1}}));
+    }
+  }
+}
 
 // The client waits for 100 Continue with the body: what a condition already refuses gets none.
 TEST(kv_expectation, gets_100_continue_only_where_no_condition_refuses_yet) {

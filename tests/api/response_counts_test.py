@@ -38,6 +38,11 @@ def post(path, body, fields=AUTH, length=None):
             f"Content-Length: {len(body) if length is None else length}\r\n\r\n{body}").encode()
 
 
+def kv(method, key, body="", fields=AUTH, query=""):
+    return (f"{method} /kv/{key}{query} HTTP/1.1\r\nHost: a\r\n{fields}"
+            f"Content-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
 PUT = '{"key":"a","value":"b"}'
 CHUNKED = f"POST /put HTTP/1.1\r\nHost: a\r\n{AUTH}Transfer-Encoding: chunked\r\n\r\n"
 
@@ -62,6 +67,21 @@ GOING_ON = [
     (f"{CHUNKED}{len(PUT):x}\r\n{PUT}\r\n0\r\n\r\n".encode(), "put", {200}),
     (post("/delete", '{"key":"a"}'), "delete", {200, 404}),
     (post("/delete", "{}"), "delete", {400}),
+    (kv("GET", "a"), "kv_get", {200, 404}),
+    (kv("HEAD", "a"), "kv_get", {200, 404}),
+    (kv("GET", "a", fields=AUTH + "If-None-Match: *\r\n"), "kv_get", {304, 404}),
+    (kv("GET", "a", fields=AUTH + 'If-Match: "x"\r\n'), "kv_get", {412, 404}),
+    (kv("GET", "%"), "kv_get", {400}),
+    (kv("PUT", "a", "value"), "kv_put", {201, 204}),
+    (kv("PUT", "b", "v" * 100_000), "kv_put", {201, 204}),
+    (kv("PUT", "binary", "value", query="?ttl=5"), "kv_put", {201, 204}),
+    (kv("PUT", "a", "value", query="?x=5"), "kv_put", {400}),
+    (kv("PUT", "a", "value", fields=AUTH + 'If-Match: "x"\r\n'), "kv_put", {412}),
+    (kv("PUT", "a", "value", fields=AUTH + "Content-Encoding: br\r\n"), "kv_put", {415}),
+    (kv("DELETE", "a"), "kv_delete", {204, 404}),
+    (kv("DELETE", "b", "body"), "kv_delete", {400}),
+    (kv("OPTIONS", "a"), "options", {204}),
+    (kv("POST", "a"), "kv_get", {405}),
     (post("/flush", ""), "flush", {200}),
     (get("/healthz"), "healthz", {200}),
     (get("/readyz", "HEAD"), "readyz", {200}),
@@ -81,6 +101,9 @@ LAST = [
     (post("/put", PUT, fields=AUTH + "Transfer-Encoding: chunked\r\n"), "none", {400}),
     (post("/put", "", length=10**9), "put", {413}),
     (post("/nothing", "", length=10**9), "unknown", {413}),
+    (f"PUT /kv/a HTTP/1.1\r\nHost: a\r\n{AUTH}Content-Length: 2000000\r\n\r\n".encode(), "kv_put", {413}),
+    (f"PUT /kv/a HTTP/1.1\r\nHost: a\r\n{AUTH}If-Match: x\r\nExpect: 100-continue\r\n"
+     "Content-Length: 2\r\n\r\n".encode(), "kv_put", {400}),
     (post("/put", "", fields="Expect: 100-continue\r\n", length=20), "put", {401}),
     (f"{CHUNKED}no chunk\r\n".encode(), "put", {400}),
     (get("/get?key=a", fields=AUTH + "Connection: close\r\n"), "get", {200, 404}),
@@ -229,19 +252,21 @@ def check_sums(text, counts):
     by_status = collections.Counter()
     for (_, status), times in counts.items():
         by_status[status] += times
-    for status in (400, 401, 403, 405, 408, 411, 413, 414, 417, 431, 503, 505):
+    for status in (400, 401, 403, 405, 408, 411, 412, 413, 414, 415, 417, 431, 503, 505):
         assert value(text, f'refused_requests_total{{status="{status}"}}') == by_status[status], status
     assert value(text, 'refused_requests_total{status="404"}') == counts["unknown", 404]
-    assert value(text, 'gets_total{result="hit"}') == counts["get", 200]
-    assert value(text, 'gets_total{result="miss"}') == counts["get", 404]
+    hits = counts["get", 200] + counts["kv_get", 200] + counts["kv_get", 304]
+    assert value(text, 'gets_total{result="hit"}') == hits
+    assert value(text, 'gets_total{result="miss"}') == counts["get", 404] + counts["kv_get", 404]
     stored = sum(value(text, f'puts_total{{result="{result}"}}') for result in ("inserted", "replaced"))
-    assert stored == counts["put", 200]
-    assert value(text, 'deletes_total{result="deleted"}') == counts["delete", 200]
-    assert value(text, 'deletes_total{result="not_found"}') == counts["delete", 404]
+    assert stored == counts["put", 200] + counts["kv_put", 201] + counts["kv_put", 204]
+    assert value(text, 'puts_total{result="precondition_failed"}') == counts["kv_put", 412]
+    assert value(text, 'deletes_total{result="deleted"}') == counts["delete", 200] + counts["kv_delete", 204]
+    assert value(text, 'deletes_total{result="not_found"}') == counts["delete", 404] + counts["kv_delete", 404]
     assert value(text, "flushes_total") == counts["flush", 200]
     assert value(text, "other_requests_total") == sum(
         times for (operation, status), times in counts.items()
-        if status < 400 and operation not in ("get", "put", "delete", "flush"))
+        if status < 400 and operation not in ("get", "put", "delete", "flush", "kv_get", "kv_put", "kv_delete"))
 
 
 def check_dropped_log_lines(program):

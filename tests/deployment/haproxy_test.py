@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
@@ -95,6 +96,22 @@ class Proxy(unittest.TestCase):
         self.assertEqual(self.request("POST", "/put", put, own)[0], 200)
         other = {"Origin": "https://elsewhere.example"}
         self.assertEqual(self.request("POST", "/put", put, other)[0], 403)
+
+    def test_keys_in_paths_arrive_as_they_were_sent(self):
+        for path in ("a%2Fb", "a%252Fb", "100%25", "a//b", "/a", "a+b", "a%20b", "caf%C3%A9", "../a", "a/../b", "./a",
+                     "a/%2E%2E/b", "%00"):
+            with self.subTest(path):
+                key = urllib.parse.unquote(path)
+                self.assertEqual(self.request("PUT", f"/kv/{path}", key.encode())[0], 201)
+                status, body, _ = self.request("GET", f"/get?key={urllib.parse.quote_plus(key)}")
+                self.assertEqual((status, json.loads(body)["value"]), (200, key))
+                self.assertEqual(self.request("GET", f"/kv/{path}")[:2], (200, key.encode()))
+                self.assertEqual(self.request("DELETE", f"/kv/{path}")[0], 204)
+
+    def test_values_up_to_the_limit_pass(self):
+        value = bytes(1 << 20)
+        self.assertEqual(self.request("PUT", "/kv/large", value)[0], 201)
+        self.assertEqual(self.request("GET", "/kv/large")[:2], (200, value))
 
     def test_hides_the_internal_endpoints(self):
         for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush"):

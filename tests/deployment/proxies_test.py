@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import unittest
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
@@ -201,6 +202,41 @@ class Configured(BehindProxy, unittest.TestCase):
     def test_hides_the_internal_endpoints(self):
         for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/getx", "/x/get"):
             self.assertEqual(self.request("GET", target)[0], 404, target)
+
+
+    def test_keys_in_paths_arrive_as_they_were_sent(self):
+        paths = ["a%2Fb", "a%252Fb", "100%25", "a//b", "a+b", "a%2Bb", "a%20b", "caf%C3%A9", "a%3Fb", "a%3Bb;c", "a/b/"]
+        if self.proxy is not Apache:  # which resolves them
+            paths += ["../a", "a/../b", "./a", "a/%2E%2E/b", "/a"]
+        for path in paths:
+            with self.subTest(path):
+                key = urllib.parse.unquote(path)
+                self.assertEqual(self.request("PUT", f"/kv/{path}", key.encode())[0], 201)
+                self.assertEqual(self.get(urllib.parse.quote_plus(key)), key)
+                self.assertEqual(self.request("GET", f"/kv/{path}")[:2], (200, key.encode()))
+                self.assertEqual(self.request("DELETE", f"/kv/{path}")[0], 204)
+                self.assertEqual(self.request("GET", f"/kv/{path}")[0], 404)
+
+    def test_values_are_conditional_and_never_stale(self):
+        self.assertEqual(self.request("GET", "/kv/fresh")[0], 404)
+        for value in (b"1", b"2", bytes(range(256)) * 400):
+            self.assertIn(self.request("PUT", "/kv/fresh", value)[0], (201, 204))
+            for _ in range(3):
+                status, body, answer = self.request("GET", "/kv/fresh")
+                self.assertEqual((status, body), (200, value))
+            tag = {"If-None-Match": answer.getheader("ETag")}
+            self.assertEqual(self.request("GET", "/kv/fresh", headers=tag)[0], 304)
+            self.assertEqual(self.request("PUT", "/kv/fresh", b"x", {"If-None-Match": "*"})[0], 412)
+            self.assertEqual(self.request("PUT", "/kv/fresh", b"x", {"If-Match": '"x"'})[0], 412)
+            self.assertEqual(self.request("GET", "/kv/fresh", headers={"If-Match": '"x"'})[0], 412)
+        self.assertEqual(self.request("DELETE", "/kv/fresh")[0], 204)
+        self.assertEqual(self.request("GET", "/kv/fresh")[0], 404)
+
+    def test_values_up_to_the_limit_pass(self):
+        value = bytes(1 << 20)
+        self.assertEqual(self.request("PUT", "/kv/large", value)[0], 201)
+        self.assertEqual(self.request("GET", "/kv/large")[:2], (200, value))
+        self.assertEqual(self.request("DELETE", "/kv/large")[0], 204)
 
 
 class Unconfigured(BehindProxy, unittest.TestCase):
