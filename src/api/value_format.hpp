@@ -6,9 +6,10 @@
 //   binary   nothing: of no type, not UTF-8
 //   trailer  [tag 8] [type n, n 1] code 1
 //
-// The code's high bit says that the value is UTF-8; the rest is the number of a common type, 127 for
-// no type, or 0, and then the type's text and its length precede it. A value of more than 4 KiB always
-// has a trailer, with its entity tag; a shorter one has no tag, since computing it costs little.
+// The code's high bit says that the value is UTF-8; the rest is the number of a common type, 127
+// for no type, or 0, and then the type's text and its length precede it. A value of more than 4 KiB
+// always has a trailer, with its entity tag; a shorter one has no tag, since computing it costs
+// little.
 #pragma once
 
 #include <array>
@@ -41,14 +42,15 @@ struct stored_value {
 };
 
 // `stored`: bytes and suffix of a format, as put. `mark`: likewise.
-stored_value read_stored(std::string_view stored, unsigned mark) noexcept;
+inline stored_value read_stored(std::string_view stored, unsigned mark) noexcept;
+stored_value read_trailer(std::string_view stored) noexcept; // for read_stored
 
 class value_format {
 public:
   static constexpr std::size_t most_suffix_bytes = 8 + content_type_bytes_most + 2;
 
-  // `type`: empty, or at most content_type_bytes_most bytes. `tag`: used if the value is longer than
-  // tagged_above_bytes.
+  // `type`: empty, or at most content_type_bytes_most bytes. `tag`: used if the value is longer
+  // than tagged_above_bytes.
   value_format(std::size_t value_bytes, std::string_view type, bool is_utf8,
                std::uint64_t tag) noexcept;
 
@@ -60,5 +62,12 @@ private:
   std::size_t bytes_ = 0;
   value_mark mark_ = value_mark::binary;
 };
+
+inline stored_value read_stored(std::string_view stored, unsigned mark) noexcept {
+  if (mark == static_cast<unsigned>(value_mark::trailer)) return read_trailer(stored);
+  return {stored,
+          {mark == static_cast<unsigned>(value_mark::text) ? text_type : unknown_type,
+           mark != static_cast<unsigned>(value_mark::binary)}};
+}
 
 } // namespace kvcache::http
