@@ -1,30 +1,39 @@
 #include "api/entity_tagger.hpp"
 
+#include "api/value_format.hpp"
+
 #define XXH_INLINE_ALL // a part of this file: nothing to install where the program runs
 #include <xxhash.h>
 
-#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <new>
 #include <random>
 
 namespace kvcache::http {
 
+inline std::uint64_t entity_tagger::hash(std::string_view bytes) const noexcept {
+  return XXH3_64bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size());
+}
+
 entity_tagger::entity_tagger() {
   std::random_device random;
   for (unsigned char& each : secret_) each = static_cast<unsigned char>(random());
+  text_type_hash_ = hash(text_type);
+  unknown_type_hash_ = hash(unknown_type);
 }
 
 std::uint64_t entity_tagger::combine(std::string_view type,
                                      std::uint64_t bytes_hash) const noexcept {
   constexpr std::uint64_t odd = 0x9E37'79B9'7F4A'7C15U;
-  return bytes_hash +
-         odd * XXH3_64bits_withSecret(type.data(), type.size(), secret_.data(), secret_.size());
+  const std::uint64_t type_hash = type.data() == text_type.data()      ? text_type_hash_
+                                  : type.data() == unknown_type.data() ? unknown_type_hash_
+                                                                       : hash(type);
+  return bytes_hash + odd * type_hash;
 }
 
 std::uint64_t entity_tagger::tag_of(std::string_view type, std::string_view bytes) const noexcept {
-  return combine(
-      type, XXH3_64bits_withSecret(bytes.data(), bytes.size(), secret_.data(), secret_.size()));
+  return combine(type, hash(bytes));
 }
 
 struct tag_stream::state {
@@ -57,8 +66,8 @@ tag_text::tag_text(std::uint64_t tag) noexcept {
     // 0x30 for all, and 0x27 more from ten on.
     const std::uint64_t letters = (digits + 0x0606'0606'0606'0606U) >> 4U & 0x0101'0101'0101'0101U;
     digits += 0x3030'3030'3030'3030U + letters * ('a' - '9' - 1);
-    for (std::size_t i = 0; i < 8; ++i)
-      text_[1 + 8 * half + i] = static_cast<char>(digits >> (56U - 8U * i));
+    if constexpr (std::endian::native == std::endian::little) digits = __builtin_bswap64(digits);
+    std::memcpy(text_.data() + 1 + 8 * half, &digits, sizeof digits);
   }
 }
 

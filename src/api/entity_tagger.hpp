@@ -26,7 +26,13 @@ private:
 
   std::uint64_t combine(std::string_view type, std::uint64_t bytes_hash) const noexcept;
 
+  std::uint64_t hash(std::string_view bytes) const noexcept;
+
   std::array<unsigned char, secret_bytes> secret_;
+
+  // Of the types that most values have, recognised by their address.
+  std::uint64_t text_type_hash_ = 0;
+  std::uint64_t unknown_type_hash_ = 0;
 };
 
 // The tag of bytes that come in pieces. The tagger must outlive it.

@@ -60,6 +60,8 @@ unsigned code_of(std::string_view type) noexcept {
   return static_cast<unsigned>(found - common_types.begin()) + 1;
 }
 
+} // namespace
+
 stored_value read_trailer(std::string_view stored) noexcept {
   const auto last = static_cast<unsigned char>(stored.back());
   stored.remove_suffix(1);
@@ -82,22 +84,6 @@ stored_value read_trailer(std::string_view stored) noexcept {
   }
   read.bytes = stored;
   return read;
-}
-
-} // namespace
-
-stored_value read_stored(std::string_view stored, unsigned mark) noexcept {
-  switch (static_cast<value_mark>(mark)) {
-  case value_mark::text:
-    return {stored, {text_type, true}};
-  case value_mark::utf8:
-    return {stored, {unknown_type, true}};
-  case value_mark::binary:
-    return {stored, {unknown_type, false}};
-  case value_mark::trailer:
-    break;
-  }
-  return read_trailer(stored);
 }
 
 value_format::value_format(std::size_t value_bytes, std::string_view type, bool is_utf8,

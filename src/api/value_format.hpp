@@ -42,7 +42,8 @@ struct stored_value {
 };
 
 // `stored`: bytes and suffix of a format, as put. `mark`: likewise.
-stored_value read_stored(std::string_view stored, unsigned mark) noexcept;
+inline stored_value read_stored(std::string_view stored, unsigned mark) noexcept;
+stored_value read_trailer(std::string_view stored) noexcept; // for read_stored
 
 class value_format {
 public:
@@ -61,5 +62,12 @@ private:
   std::size_t bytes_ = 0;
   value_mark mark_ = value_mark::binary;
 };
+
+inline stored_value read_stored(std::string_view stored, unsigned mark) noexcept {
+  if (mark == static_cast<unsigned>(value_mark::trailer)) return read_trailer(stored);
+  return {stored,
+          {mark == static_cast<unsigned>(value_mark::text) ? text_type : unknown_type,
+           mark != static_cast<unsigned>(value_mark::binary)}};
+}
 
 } // namespace kvcache::http
