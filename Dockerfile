@@ -6,6 +6,7 @@ FROM debian:trixie-slim AS build
 RUN apt-get update -qq -o Acquire::Retries=5 \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o Acquire::Retries=5 \
       g++ cmake make ninja-build libboost-dev nlohmann-json3-dev libcuckoo-dev libspdlog-dev libcli11-dev \
+      libxxhash-dev \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY CMakeLists.txt CMakePresets.json ./

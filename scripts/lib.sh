@@ -27,7 +27,7 @@ boost_package() {
 build_packages() {
   # make: gcc runs it to optimise at link time on all cores.
   echo g++ cmake ninja-build make "$(boost_package)" nlohmann-json3-dev libcuckoo-dev \
-    libspdlog-dev libcli11-dev
+    libspdlog-dev libcli11-dev libxxhash-dev
 }
 
 # Further packages of the tests: programs that the service is tested with, and their tools.

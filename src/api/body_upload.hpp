@@ -1,5 +1,5 @@
-// The body of a request that is received straight into the memory of the entry it becomes. What has to
-// be known of the value, its tag and whether it is UTF-8, is found out while it arrives.
+// The body of a request that is received straight into the memory of the entry it becomes. What has
+// to be known of the value, its tag and whether it is UTF-8, is found out while it arrives.
 //
 // Thread-safety: none; a connection owns it.
 #pragma once

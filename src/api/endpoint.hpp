@@ -75,8 +75,9 @@ struct endpoint {
 
   deferred_work later = {};
 
-  // Refuses by the head whatever would be refused whatever the body is, before the client is told to
-  // send one; null: there is nothing but what the router checks. True: a refusal has been written.
+  // Refuses by the head whatever would be refused whatever the body is, before the client is told
+  // to send one; null: there is nothing but what the router checks. True: a refusal has been
+  // written.
   bool (*refuses_head)(exchange& x) = nullptr;
 
   // Of a PUT to a value's path (http_limits::value_path): begins to receive a large body of up to

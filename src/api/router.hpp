@@ -20,8 +20,8 @@ handled dispatch(exchange& x);
 // would refuse it whatever the body. Throws alike.
 bool refuse_by_head(exchange& x);
 
-// For a PUT to a value's path whose body is large: begins to receive it. Null: it has been refused, as
-// by refuse_by_head(). Throws alike.
+// For a PUT to a value's path whose body is large: begins to receive it. Null: it has been refused,
+// as by refuse_by_head(). Throws alike.
 std::unique_ptr<body_upload> start_upload(exchange& x, std::size_t most_bytes);
 
 } // namespace kvcache::http

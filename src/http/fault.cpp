@@ -116,8 +116,7 @@ constexpr std::array<row, fault_count> rows{{
     {fault::bad_path_escape, "bad_path_escape", 400, go_on,
      "The key in the path holds a % that is not followed by two hexadecimal digits: write %25 for "
      "it."},
-    {fault::path_not_utf8, "path_not_utf8", 400, go_on,
-     "The key in the path is not valid UTF-8."},
+    {fault::path_not_utf8, "path_not_utf8", 400, go_on, "The key in the path is not valid UTF-8."},
     {fault::unknown_parameter, "unknown_parameter", 400, go_on,
      "This request does not take the query parameter '#': write %3F for a question mark in a key."},
     {fault::bad_ttl_parameter, "bad_ttl_parameter", 400, go_on,

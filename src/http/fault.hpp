@@ -125,8 +125,8 @@ enum class fault : std::uint8_t {
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::internal_error) + 1;
 
-// A fault, and its place in the body or query, in bytes from the start, or what it is about, if that
-// helps.
+// A fault, and its place in the body or query, in bytes from the start, or what it is about, if
+// that helps.
 struct refusal {
   static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 

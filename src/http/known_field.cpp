@@ -11,20 +11,13 @@ namespace {
 using boost::beast::http::field;
 
 // In the order of known_field.
-constexpr std::array names{field::host,
-                           field::origin,
-                           field::sec_fetch_site,
-                           field::authorization,
-                           field::if_match,
-                           field::if_none_match,
-                           field::content_type,
-                           field::content_range,
-                           field::content_length,
-                           field::transfer_encoding,
-                           field::connection,
-                           field::proxy_connection,
-                           field::expect,
-                           field::content_encoding};
+constexpr std::array names{field::host,           field::origin,
+                           field::sec_fetch_site, field::authorization,
+                           field::if_match,       field::if_none_match,
+                           field::content_type,   field::content_range,
+                           field::content_length, field::transfer_encoding,
+                           field::connection,     field::proxy_connection,
+                           field::expect,         field::content_encoding};
 static_assert(names.size() == static_cast<std::size_t>(known_field::none));
 
 constexpr std::size_t field_count = static_cast<std::size_t>(field::xref) + 1; // the last one

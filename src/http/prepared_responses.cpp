@@ -17,8 +17,7 @@ struct row {
 };
 
 constexpr std::string_view length_follows = "Content-Length: ";
-constexpr std::string_view no_store_length_follows =
-    "Cache-Control: no-store\r\nContent-Length: ";
+constexpr std::string_view no_store_length_follows = "Cache-Control: no-store\r\nContent-Length: ";
 
 constexpr std::array<row, prepared_count> rows{{
     {200, json_content_type, no_store_length_follows, {}},

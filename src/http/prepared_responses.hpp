@@ -29,15 +29,15 @@ inline constexpr std::string_view no_store_field = "Cache-Control: no-store\r\n"
 
 enum class prepared : std::uint8_t {
   // Heads up to "Content-Length: ", and those of a value of any bytes up to its tag.
-  json_value, // 200 with JSON
-  raw_value,  // 200 with bytes of no known type
+  json_value,   // 200 with JSON
+  raw_value,    // 200 with bytes of no known type
   kv_value,     // 200 with a value
   kv_unchanged, // 304
   kv_created,   // 201
   kv_replaced,  // 204
   // Whole responses.
-  stored,    // 200 {"status":"OK","message":"Key inserted/updated successfully."}
-  deleted,   // 200 {"status":"OK","message":"Key deleted."}
+  stored,     // 200 {"status":"OK","message":"Key inserted/updated successfully."}
+  deleted,    // 200 {"status":"OK","message":"Key deleted."}
   kv_deleted, // 204
   not_found,  // 404 {"status":"ERROR","message":"Key not found."}
 };

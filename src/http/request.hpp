@@ -61,9 +61,9 @@ struct request {
                            // HTTP/1.0 without Host
   std::string_view body;
 
-  // The head from the end of the request line on: CRLF, each field line with its CRLF, and CRLF. For
-  // known fields that several lines make up: the values of others, and the length, may be those of
-  // an earlier head.
+  // The head from the end of the request line on: CRLF, each field line with its CRLF, and CRLF.
+  // For known fields that several lines make up: the values of others, and the length, may be those
+  // of an earlier head.
   std::string_view field_lines;
 
   // The values of the fields that the parser keeps; of a field that is repeated, the first.

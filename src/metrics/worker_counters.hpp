@@ -8,8 +8,8 @@
 //   - Each final response is counted exactly once, by operation and status, in count_response().
 //     All counters of requests are sums of these, so they add up to the responses sent.
 //   - A stored PUT counts in the slot of 200 or 201 if it inserted its key, and in replaced_slot or
-//     that of 204 if it replaced a value. Any other outcome of a PUT is one put_… event in addition to its response:
-//     a PUT that finds no memory is a put_no_room and a response 503.
+//     that of 204 if it replaced a value. Any other outcome of a PUT is one put_… event in addition
+//     to its response: a PUT that finds no memory is a put_no_room and a response 503.
 //   - Latencies are those of requests that reached the store.
 #pragma once
 
@@ -56,9 +56,9 @@ static_assert(event_of(put_outcome::too_large) == event::put_too_large);
 
 // The statuses that the service responds with, each counted separately; any other one is counted in
 // the slot behind the last (shown as "other").
-inline constexpr std::array<unsigned, 24> response_statuses{
-    200, 201, 204, 304, 400, 401, 403, 404, 405, 408, 409, 411,
-    412, 413, 414, 415, 417, 421, 431, 500, 501, 503, 505, 507};
+inline constexpr std::array<unsigned, 24> response_statuses{200, 201, 204, 304, 400, 401, 403, 404,
+                                                            405, 408, 409, 411, 412, 413, 414, 415,
+                                                            417, 421, 431, 500, 501, 503, 505, 507};
 inline constexpr std::size_t status_slot_count = response_statuses.size() + 1;
 
 namespace detail {

@@ -1,7 +1,6 @@
 #include "server/connection.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -20,13 +19,8 @@ constexpr std::size_t burst_bytes = std::size_t{16} << 10;
 // take several readings. It is not kept for the next request.
 constexpr std::size_t large_input_bytes = std::size_t{1} << 20;
 
-// A longer body is received straight into the memory of its entry; a chunked one from so many bytes
-// on, since its length is unknown.
-constexpr std::size_t most_buffered_bytes = std::size_t{64} << 10;
-constexpr std::size_t most_buffered_chunk_bytes = std::size_t{16} << 10;
-
-// At most so much of it is received at a time: other connections have their turn.
-constexpr std::size_t upload_piece_bytes = std::size_t{256} << 10;
+// The same where the body is received straight into the memory of its entry.
+constexpr std::size_t upload_burst_bytes = std::size_t{64} << 10;
 
 // Responses are sent when this much has been written, even if more requests are in the buffer; and
 // when this much has been written while memory is short.
@@ -102,7 +96,7 @@ fault connection::reserve_input() noexcept {
   input_.compact();
   if (input_.free_bytes() == 0) return grow_for_request();
   if (upload_ != nullptr && !may_receive_more(input_.free_bytes())) return fault::no_request_memory;
-  const std::size_t burst = upload_ != nullptr ? most_buffered_bytes : burst_bytes;
+  const std::size_t burst = upload_ != nullptr ? upload_burst_bytes : burst_bytes;
   if (input_was_full_ && input_.capacity() < burst && !owner_.budget().is_short())
     grow_input(input_.capacity() * 2);
   return fault::none;
@@ -161,103 +155,11 @@ void connection::wait_for_input() noexcept {
   if (next != phase_ && !(phase_ == phase::idle && is_over_limit())) enter(next);
 }
 
-// ---- receiving a large body ----------------------------------------------------------
-// Its bytes are this connection's memory until it is complete and becomes an entry.
-
-bool connection::may_receive_more(std::size_t bytes) noexcept {
-  return upload_->resident_bytes() + bytes <= owner_.budget().bytes_at_a_time_most() &&
-         owner_.shedder().may_hold(bytes);
-}
-
-void connection::receive_upload() noexcept {
-  const std::size_t left = *parser_.stated_body_bytes() - upload_->received_bytes();
-  const std::span<char> free = upload_->free_space();
-  const std::span<char> to = free.first(std::min({free.size(), left, upload_piece_bytes}));
-  if (!may_receive_more(to.size())) {
-    if (!wait_for_memory()) send_final_response(fault::no_request_memory);
-    return;
-  }
-  waits_for_memory_ = false;
-  const transfer got = socket_.receive(to);
-  if (!got.is_open) {
-    close();
-  } else if (got.bytes != 0) {
-    owner_.handlers().counters.add(observe::event::bytes_received, got.bytes);
-    const std::size_t before = upload_->received_bytes();
-    upload_->commit(got.bytes);
-    note_uploaded(before);
-    if (upload_is_complete()) serve();
-  }
-}
-
-bool connection::upload_is_complete() const noexcept {
-  return upload_ != nullptr && upload_->received_bytes() == parser_.stated_body_bytes();
-}
-
-// Of a body that has arrived in part: begins to store it if it is large, and goes on.
-void connection::continue_upload(output_buffer& out) {
-  if (upload_ == nullptr && !begin_upload(out)) return;
-  const std::size_t before = upload_->received_bytes();
-  upload_arrived_body();
-  input_.shorten(parser_.drop_arrived_body(input_.unused_bytes()));
-  note_uploaded(before);
-}
-
-// False: the body is small, or has been refused.
-bool connection::begin_upload(output_buffer& out) {
-  const std::optional<std::size_t> stated = parser_.stated_body_bytes();
-  const std::size_t arrived = parser_.arrived_body(input_.unused()).size();
-  if (stated ? *stated <= most_buffered_bytes : arrived <= most_buffered_chunk_bytes) return false;
-  if (stated.value_or(0) > owner_.budget().bytes_at_a_time_most()) {
-    refuse_and_end(out, fault::beyond_memory);
-    return false;
-  }
-  const request& asked = parser_.describe_head(input_.unused());
-  exchange x{asked, options_for(asked, after_reply::close), out, owner_.handlers()};
-  const std::size_t before = out.size();
-  upload_ = start_upload(x, stated.value_or(owner_.options().limits.max_value_bytes));
-  if (upload_ != nullptr) return true;
-  is_ending_ = true;
-  count_response(*x.to, x.status_slot, asked.verb, out, before);
-  return false;
-}
-
-void connection::upload_arrived_body() noexcept {
-  std::string_view arrived = parser_.arrived_body(input_.unused());
-  while (!arrived.empty()) {
-    const std::span<char> to = upload_->free_space();
-    const std::size_t bytes = std::min(to.size(), arrived.size());
-    std::memcpy(to.data(), arrived.data(), bytes);
-    upload_->commit(bytes);
-    arrived.remove_prefix(bytes);
-  }
-}
-
-// The body is complete.
-void connection::upload_last_part() noexcept {
-  if (parser_.stated_body_bytes())
-    parser_.describe_head(input_.unused());
-  else
-    upload_arrived_body();
-}
-
-// A chunked body has a second more for each MiB that has arrived. A peer that sends a sixteenth of
-// what is held for it makes good use of that memory.
-void connection::note_uploaded(std::size_t before) noexcept {
-  constexpr std::size_t held_per_progress = 16;
-  const std::size_t now = upload_->received_bytes();
-  if (!parser_.stated_body_bytes()) deadline_ms_ += body_time_ms(now) - body_time_ms(before);
-  uploaded_bytes_ += now - before;
-  if (uploaded_bytes_ < now / held_per_progress) return;
-  uploaded_bytes_ = 0;
-  note_progress();
-}
-
 // ---- responding ----------------------------------------------------------------------
 
 // Counts a final response, which is `out` from `at` on, and reports it to the access log. The only
 // place besides listener::refuse(), so that both agree.
-inline void connection::count_response(const route& to, std::size_t status_slot, method verb,
+void connection::count_response(const route& to, std::size_t status_slot, method verb,
                                        const output_buffer& out, std::size_t at) noexcept {
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
     access->note(socket_.fd(), verb, to.path, out.view().substr(at), pending_.value_bytes());

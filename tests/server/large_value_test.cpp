@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <cstdio>
 #include <cstddef>
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,8 +21,7 @@ constexpr std::size_t mib = kib * kib;
 
 std::string pattern(std::size_t bytes, unsigned seed = 1) {
   std::string text(bytes, '\0');
-  for (std::size_t i = 0; i < bytes; ++i)
-    text[i] = static_cast<char>(i * 31 + i / 253 + seed * 17);
+  for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(i * 31 + i / 253 + seed * 17);
   return text;
 }
 
@@ -101,9 +100,9 @@ TEST(large_value, stands_in_a_pipeline_like_any_other) {
   raw_client client = server.connect();
   const std::string first = pattern(300'000, 1);
   const std::string second = pattern(200'000, 2);
-  const std::string requests =
-      put("/kv/a", first) + get_request("/kv/a") + put("/kv/b", "small") + chunked("/kv/a", second, 5000) +
-      get_request("/kv/b") + get_request("/kv/a") + get_request("/kv/a") + get_request("/kv/b");
+  const std::string requests = put("/kv/a", first) + get_request("/kv/a") + put("/kv/b", "small") +
+                               chunked("/kv/a", second, 5000) + get_request("/kv/b") +
+                               get_request("/kv/a") + get_request("/kv/a") + get_request("/kv/b");
   std::thread sender{[&] { client.send(requests); }};
   EXPECT_EQ(client.read_reply().status, 201U);
   EXPECT_TRUE(client.read_reply().body == first);

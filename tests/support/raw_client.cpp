@@ -122,8 +122,7 @@ http_reply raw_client::read_reply(bool to_head) {
     line = end + 2;
   }
   received_.erase(0, head_end + 4);
-  const bool bodiless =
-      to_head || reply.status < 200 || reply.status == 204 || reply.status == 304;
+  const bool bodiless = to_head || reply.status < 200 || reply.status == 204 || reply.status == 304;
   if (bodiless) return reply;
   const std::size_t length = std::stoul(reply.fields.at("content-length"));
   while (received_.size() < length)
