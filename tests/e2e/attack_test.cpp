@@ -112,20 +112,41 @@ TEST(attack, trickled_heads_and_bodies_are_closed_at_their_deadline) {
   {
     std::vector<raw_client> heads = connect_many(server, 500);
     std::vector<raw_client> bodies = connect_many(server, 500);
+    std::vector<raw_client> values = connect_many(server, 50);
     for (raw_client& each : heads) each.send("GET /get?key=a HTTP/1.1\r\nX: ");
     for (raw_client& each : bodies)
       each.send("POST /put HTTP/1.1\r\nHost: a\r\nContent-Length: 16000\r\n\r\n{");
+    for (raw_client& each : values)
+      each.send("PUT /kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n{");
     // Meanwhile an ordinary client is served.
     EXPECT_EQ(server.connect().ask(put_request("a", "b")).status, 200U);
     EXPECT_TRUE(drip_until_answered(heads, "x"));
     EXPECT_TRUE(drip_until_answered(bodies, " "));
-    for (std::vector<raw_client>* slow : {&heads, &bodies})
+    EXPECT_TRUE(drip_until_answered(values, " "));
+    for (std::vector<raw_client>* slow : {&heads, &bodies, &values})
       for (raw_client& each : *slow) {
         ASSERT_EQ(each.read_reply().status, 408U);
         ASSERT_TRUE(each.ends());
       }
   }
   EXPECT_TRUE(before.comes_back());
+}
+
+TEST(attack, values_that_are_abandoned_halfway_leave_nothing_behind) {
+  running_server server{{"--threads", "2"}};
+  ASSERT_EQ(server.connect().ask(put_request("a", "old")).status, 200U);
+  const footprint before{server};
+  const std::string half(400'000, 'v');
+  for (int round = 0; round < 10; ++round) {
+    for (raw_client& each : connect_many(server, 20)) {
+      each.send("PUT /kv/a HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n");
+      each.send(half);
+    }
+  }
+  EXPECT_TRUE(before.comes_back());
+  const http_reply reply = server.connect().ask(get_request("/kv/a"));
+  EXPECT_EQ(reply.status, 200U);
+  EXPECT_EQ(reply.body, "old");
 }
 
 TEST(attack, two_thousand_idle_connections_use_little_memory) {
