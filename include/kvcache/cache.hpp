@@ -49,6 +49,7 @@ class store;
 class cache {
 public:
   using value_visitor = function_ref<void(std::string_view value)>;
+  using marked_visitor = function_ref<void(std::string_view value, unsigned mark)>;
   using entry_visitor = function_ref<void(const entry_view& entry)>;
 
   // The maximum length of a key, and of a value with its suffix.
@@ -67,7 +68,8 @@ public:
   // Like get, but does not count as an access.
   bool peek(std::string_view key, value_visitor visit) const noexcept;
 
-  // The same, with all that is known of the entry.
+  // The same with the mark of the value (see new_value), and with all that is known of the entry.
+  bool get_marked(std::string_view key, marked_visitor visit) noexcept;
   bool read(std::string_view key, entry_visitor visit) noexcept;
   bool inspect(std::string_view key, entry_visitor visit) const noexcept; // counts as no access
 

@@ -13,6 +13,9 @@ bool cache::get(std::string_view key, value_visitor visit) noexcept {
 bool cache::peek(std::string_view key, value_visitor visit) const noexcept {
   return store_->peek(key, visit);
 }
+bool cache::get_marked(std::string_view key, marked_visitor visit) noexcept {
+  return store_->get_marked(key, visit);
+}
 bool cache::read(std::string_view key, entry_visitor visit) noexcept {
   return store_->read(key, visit);
 }

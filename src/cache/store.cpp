@@ -104,6 +104,13 @@ inline bool store::access(std::string_view key, Visit visit) noexcept {
                 [&](entry_handle, entry e, entry_meta meta) noexcept { visit(e.value(meta)); });
 }
 
+[[gnu::flatten]] bool store::get_marked(std::string_view key,
+                                        cache::marked_visitor visit) noexcept {
+  return access(key, [&](entry_handle, entry e, entry_meta meta) noexcept {
+    visit(e.value(meta), meta.mark());
+  });
+}
+
 [[gnu::flatten]] bool store::read(std::string_view key, cache::entry_visitor visit) noexcept {
   return access(key, [&](entry_handle handle, entry e, entry_meta meta) noexcept {
     visit(view(handle, e, meta));
@@ -199,19 +206,6 @@ put_outcome store::put_if(std::string_view key, const new_value& value, tick exp
   return finish(request, found);
 }
 
-put_outcome store::put_if_absent(std::string_view key, std::string_view value,
-                                 tick expires_at) noexcept {
-  return put_if(key, {value}, expires_at,
-                [](const entry_view* present) { return present == nullptr; });
-}
-
-put_outcome store::compare_and_swap(std::string_view key, std::string_view expected,
-                                    std::string_view desired, tick expires_at) noexcept {
-  return put_if(key, {desired}, expires_at, [expected](const entry_view* present) {
-    return present != nullptr && present->value() == expected;
-  });
-}
-
 // Completes a write after its key has been looked up.
 [[gnu::noinline]] put_outcome store::finish(const write_request& request, finding found) noexcept {
   if (!found.present) found.allowed = allows_absent(request);
@@ -259,10 +253,10 @@ inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta m
 // value must not keep a larger block.
 [[gnu::noinline]] bool store::fit_in_place(entry e, entry_meta meta,
                                            const entry_shape& shape) noexcept {
-  if (!e.same_layout(meta, shape) || entry_arena::block_bytes_for(e.shape(meta).total_bytes()) !=
-                                         entry_arena::block_bytes_for(shape.total_bytes())) {
+  const std::size_t bytes = entry_arena::block_bytes_for(shape.total_bytes());
+  if (bytes > max_small_block_bytes || !e.same_layout(meta, shape) || // a large one may be pinned
+      bytes != entry_arena::block_bytes_for(e.shape(meta).total_bytes()))
     return false;
-  }
   e.store_lengths(shape);
   return true;
 }

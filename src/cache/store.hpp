@@ -42,14 +42,23 @@ public:
   // ---- operations: see kvcache/cache.hpp ----------------------------------------------
   bool get(std::string_view key, cache::value_visitor visit) noexcept;
   bool peek(std::string_view key, cache::value_visitor visit) const noexcept;
+  bool get_marked(std::string_view key, cache::marked_visitor visit) noexcept;
   bool read(std::string_view key, cache::entry_visitor visit) noexcept;
   bool inspect(std::string_view key, cache::entry_visitor visit) noexcept;
   bool prefetch_pays() const noexcept;
   void prefetch(std::string_view key) const noexcept { index_.prefetch(hash_(key)); }
   put_outcome put(std::string_view key, std::string_view value, tick expires_at) noexcept;
-  put_outcome put_if_absent(std::string_view key, std::string_view value, tick expires_at) noexcept;
+  put_outcome put_if_absent(std::string_view key, std::string_view value,
+                            tick expires_at) noexcept {
+    return put_if(key, {value}, expires_at,
+                  [](const entry_view* present) { return present == nullptr; });
+  }
   put_outcome compare_and_swap(std::string_view key, std::string_view expected,
-                               std::string_view desired, tick expires_at) noexcept;
+                               std::string_view desired, tick expires_at) noexcept {
+    return put_if(key, {desired}, expires_at, [expected](const entry_view* present) {
+      return present != nullptr && present->value() == expected;
+    });
+  }
   put_outcome put_if(std::string_view key, const new_value& value, tick expires_at,
                      precondition when) noexcept;
   bool erase(std::string_view key) noexcept;

@@ -159,11 +159,16 @@ void connection::wait_for_input() noexcept {
 
 // Counts a final response, which is `out` from `at` on, and reports it to the access log. The only
 // place besides listener::refuse(), so that both agree.
-void connection::count_response(const route& to, std::size_t status_slot, method verb,
+inline void connection::count_response(const route& to, std::size_t status_slot, method verb,
                                        const output_buffer& out, std::size_t at) noexcept {
   if (access_recorder* access = owner_.access(); access != nullptr) [[unlikely]]
     access->note(socket_.fd(), verb, to.path, out.view().substr(at), pending_.value_bytes());
   owner_.handlers().counters.count_response_in(to.operation, status_slot);
+}
+
+void connection::count_refusal(const exchange& x, const output_buffer& out,
+                               std::size_t at) noexcept {
+  count_response(*x.to, x.status_slot, x.asked.verb, out, at);
 }
 
 void connection::serve() noexcept {
@@ -218,8 +223,9 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
   const parse_result parsed =
       held_request_bytes_ != 0
           ? parse_result{parse_status::complete, fault::none, std::exchange(held_request_bytes_, 0)}
-      : upload_is_complete() ? parse_result{parse_status::complete, fault::none, parser_.head_end()}
-                             : parser_.parse(input_.unused_bytes());
+      : upload_ != nullptr && upload_is_complete()
+          ? parse_result{parse_status::complete, fault::none, parser_.head_end()}
+          : parser_.parse(input_.unused_bytes());
   switch (parsed.status) {
   case parse_status::need_more:
     if (is_over_limit() && parser_.phase() == parse_phase::body)
@@ -292,7 +298,8 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;
   exchange x{asked, options_for(asked, then), out, owner_.handlers()};
-  x.upload = upload_.get();
+  if (upload_ != nullptr) [[unlikely]]
+    x.upload = upload_.get();
   const std::size_t before = out.size();
   handled result = handled::close;
   try {

@@ -140,6 +140,7 @@ private:
   void refuse_and_end(output_buffer& out, fault why);
   void count_response(const route& to, std::size_t status_slot, method verb,
                       const output_buffer& out, std::size_t at) noexcept;
+  void count_refusal(const exchange& x, const output_buffer& out, std::size_t at) noexcept;
   bool is_last(std::size_t request_bytes) const noexcept;
   bool is_over_limit() const noexcept { return admitted_as_ != admission::served; }
   void begin_deferred() noexcept;

@@ -48,7 +48,7 @@ void connection::receive_upload() noexcept {
 }
 
 bool connection::upload_is_complete() const noexcept {
-  return upload_ != nullptr && upload_->received_bytes() == parser_.stated_body_bytes();
+  return upload_->received_bytes() == parser_.stated_body_bytes();
 }
 
 // Of a body that has arrived in part: begins to store it if it is large, and goes on.
@@ -75,7 +75,7 @@ bool connection::begin_upload(output_buffer& out) {
   upload_ = start_upload(x, stated.value_or(owner_.options().limits.max_value_bytes));
   if (upload_ != nullptr) return true;
   is_ending_ = true;
-  count_response(*x.to, x.status_slot, asked.verb, out, before);
+  count_refusal(x, out, before);
   return false;
 }
 

@@ -277,15 +277,6 @@ void worker::give_memory_back() noexcept {
 
 // ---- batches -------------------------------------------------------------------------
 
-void worker::end_batch() noexcept {
-  timer_.end();
-  if (eviction_wants_help_.load(std::memory_order_relaxed)) [[unlikely]]
-    take_part_in_eviction();
-  handlers_.batch_gets = 0;
-  handlers_.batch_puts = 0;
-  handlers_.batch_ns.reset();
-}
-
 void worker::take_part_in_eviction() noexcept {
   const std::size_t requests = handlers_.batch_gets + handlers_.batch_puts;
   if (requests != 0) eviction_.take_part(requests);

@@ -169,4 +169,13 @@ private:
   bool stopped_ = false;
 };
 
+inline void worker::end_batch() noexcept {
+  timer_.end();
+  if (eviction_wants_help_.load(std::memory_order_relaxed)) [[unlikely]]
+    take_part_in_eviction();
+  handlers_.batch_gets = 0;
+  handlers_.batch_puts = 0;
+  handlers_.batch_ns.reset();
+}
+
 } // namespace kvcache::http

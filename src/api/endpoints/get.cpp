@@ -25,13 +25,23 @@ fault show_text(get_response& response, std::string_view text) noexcept {
 }
 
 // A value that was put under /kv/, or is long.
-[[gnu::noinline]] fault show_marked(get_response& response, const entry_view& entry,
-                                    large_body& large) noexcept {
-  const stored_value value = read_stored(entry.value(), entry.mark());
-  if (!value.info.is_utf8) return fault::value_not_text;
-  if (value.bytes.size() <= escaped_bytes_most) return show_text(response, value.bytes);
-  large = {entry.pin(), value.bytes};
-  return fault::none;
+[[gnu::noinline]] fault show_marked(const exchange& x, std::string_view key, get_response& response,
+                                    bool& found) {
+  fault why_not = fault::none;
+  do {
+    large_body large;
+    found = x.context.shared.store.read(key, [&](const entry_view& entry) {
+      const stored_value value = read_stored(entry.value(), entry.mark());
+      if (!value.info.is_utf8)
+        why_not = fault::value_not_text;
+      else if (value.bytes.size() <= escaped_bytes_most)
+        why_not = show_text(response, value.bytes);
+      else
+        large = {entry.pin(), value.bytes};
+    });
+    if (large) why_not = show_text(response, large.bytes);
+  } while (found && response.reserve_more());
+  return why_not;
 }
 
 handled get(exchange& x) {
@@ -44,18 +54,18 @@ handled get(exchange& x) {
 
   value_response response{context.writer, x.out, json_envelope{{key, x.asked.query.is_plain}},
                           x.how};
-  fault why_not = fault::none;
   bool found = false;
+  bool is_marked = false;
   do {
-    large_body large;
-    found = store.read(key, [&](const entry_view& entry) {
-      if (entry.mark() == static_cast<unsigned>(value_mark::text)) [[likely]]
-        response.value(entry.value());
-      else
-        why_not = show_marked(response, entry, large);
+    found = store.get_marked(key, [&](std::string_view value, unsigned mark) {
+      is_marked = mark != static_cast<unsigned>(value_mark::text);
+      if (!is_marked) [[likely]]
+        response.value(value);
     });
-    if (large) why_not = show_text(response, large.bytes);
   } while (found && response.reserve_more());
+  fault why_not = fault::none;
+  if (is_marked) [[unlikely]]
+    why_not = show_marked(x, key, response, found);
   if (!found) {
     context.writer.copy(x.out, prepared::not_found, x.how);
     x.status_slot = not_found_slot;
