@@ -32,7 +32,7 @@ struct kv_request {
   std::string_view key;
   std::string_view type; // of the new value; empty: none
   std::optional<std::chrono::seconds> ttl;
-  preconditions conditions;
+  std::optional<preconditions> conditions; // none: mostly
 };
 
 // ---- reading the head -----------------------------------------------------------------
@@ -81,8 +81,8 @@ refusal read_request(exchange& x, kv_request& out) {
   if (x.asked[known_field::if_match].data() == nullptr &&
       x.asked[known_field::if_none_match].data() == nullptr)
     return {};
-  out.conditions = preconditions{x.asked.field_lines};
-  if (!out.conditions.is_well_formed()) return {fault::bad_condition};
+  out.conditions.emplace(x.asked.field_lines);
+  if (!out.conditions->is_well_formed()) return {fault::bad_condition};
   return {};
 }
 
@@ -123,14 +123,14 @@ condition_outcome evaluate(const exchange& x, const preconditions& conditions,
   return conditions.evaluate(reads, tag.view());
 }
 
-bool permits(const exchange& x, const preconditions& conditions,
+bool permits(const exchange& x, const std::optional<preconditions>& conditions,
              const entry_view* present) noexcept {
-  return !conditions.any() || evaluate(x, conditions, present) == condition_outcome::met;
+  return !conditions || evaluate(x, *conditions, present) == condition_outcome::met;
 }
 
 // As the entry is now: when the request is applied, it is asked again.
 bool permits_now(const exchange& x, const kv_request& asked) noexcept {
-  if (!asked.conditions.any()) return true;
+  if (!asked.conditions) return true;
   bool permitted = false;
   const bool found = x.context.shared.store.inspect(asked.key, [&](const entry_view& present) {
     permitted = permits(x, asked.conditions, &present);
@@ -153,7 +153,8 @@ char* put_number(char* to, std::uint64_t number) noexcept {
 // Written in steps, as value_response is: entry() runs under a lock of the store.
 class kv_response {
 public:
-  kv_response(exchange& x, const preconditions& conditions) : x_(x), conditions_(conditions) {
+  kv_response(exchange& x, const std::optional<preconditions>& conditions)
+      : x_(x), conditions_(conditions) {
     reserve(usual_value_bytes);
   }
   kv_response(const kv_response&) = delete;
@@ -161,7 +162,7 @@ public:
 
   void entry(const entry_view& entry) noexcept {
     const condition_outcome outcome =
-        conditions_.any() ? evaluate(x_, conditions_, &entry) : condition_outcome::met;
+        conditions_ ? evaluate(x_, *conditions_, &entry) : condition_outcome::met;
     if (outcome == condition_outcome::failed) {
       failed_ = true;
       return;
@@ -221,7 +222,7 @@ private:
   }
 
   exchange& x_;
-  const preconditions& conditions_;
+  const std::optional<preconditions>& conditions_;
   char* start_ = nullptr; // behind the end of the output
   std::size_t room_for_value_ = 0;
   std::size_t lacking_bytes_ = 0;
