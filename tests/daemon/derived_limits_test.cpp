@@ -268,5 +268,17 @@ TEST(derived_limits, warn_of_values_that_need_more_memory_than_one_request_can_g
   EXPECT_EQ(find_values_beyond_memory(resolved(settings), small), std::nullopt);
 }
 
+TEST(derived_limits, warn_of_values_of_any_bytes_that_a_memory_limit_cannot_receive) {
+  config::options settings;
+  settings.server.limits.max_value_bytes = 64 * mib;
+  const memory_reading small{.used_bytes = 0, .limit_bytes = 256 * mib, .source = "host"};
+  const auto warning = find_values_beyond_memory(resolved(settings), small);
+  ASSERT_TRUE(warning);
+  for (const char* part : {"256 MiB (host)", "--max-value-bytes (67108864)", "413"})
+    EXPECT_NE(warning->find(part), std::string::npos) << *warning;
+  const memory_reading enough{.used_bytes = 0, .limit_bytes = 2048 * mib, .source = "host"};
+  EXPECT_EQ(find_values_beyond_memory(resolved(settings), enough), std::nullopt);
+}
+
 } // namespace
 } // namespace kvcache::daemon
