@@ -4,16 +4,10 @@
 #include <cstddef>
 
 #include "http/ascii.hpp"
+#include "http/field_rules.hpp"
 
 namespace kvcache::http {
 namespace {
-
-// RFC 9110 §5.6.2.
-constexpr bool is_token_byte(char c) noexcept {
-  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-  return (c >= '0' && c <= '9') || (to_lower(c) >= 'a' && to_lower(c) <= 'z') ||
-         marks.find(c) != std::string_view::npos;
-}
 
 // RFC 9110 §5.6.4.
 constexpr bool is_quoted_byte(char c) noexcept {

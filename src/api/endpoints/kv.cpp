@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,6 +19,7 @@
 #include "http/precondition.hpp"
 #include "http/target.hpp"
 #include "http/utf8.hpp"
+#include "http/value_response.hpp"
 
 namespace kvcache::http {
 
@@ -140,10 +140,7 @@ bool permits_now(const exchange& x, const kv_request& asked) noexcept {
 
 // ---- GET ------------------------------------------------------------------------------
 
-char* put(char* to, std::string_view text) noexcept {
-  std::memcpy(to, text.data(), text.size());
-  return to + text.size();
-}
+using detail::put;
 
 char* put_number(char* to, std::uint64_t number) noexcept {
   constexpr std::size_t most_digits = 20;
