@@ -75,8 +75,10 @@ public:
 
   // Prefetches what a lookup of this key will read first, for a caller that knows the next key
   // while it processes another. A hint. It pays once the index is larger than the processor's
-  // caches.
+  // caches. prefetch_entry() prefetches the entry itself; it should come some time after prefetch()
+  // and before the lookup.
   void prefetch(std::string_view key) const noexcept;
+  void prefetch_entry(std::string_view key) const noexcept;
   bool prefetch_pays() const noexcept;
 
   // Stores the value, with an expiry in ticks, or never. An overwrite sets the new expiry.

@@ -23,6 +23,7 @@ bool cache::inspect(std::string_view key, entry_visitor visit) const noexcept {
   return store_->inspect(key, visit);
 }
 void cache::prefetch(std::string_view key) const noexcept { store_->prefetch(key); }
+void cache::prefetch_entry(std::string_view key) const noexcept { store_->prefetch_entry(key); }
 bool cache::prefetch_pays() const noexcept { return store_->prefetch_pays(); }
 put_outcome cache::put(std::string_view key, std::string_view value, tick expires_at) noexcept {
   return store_->put(key, value, expires_at);

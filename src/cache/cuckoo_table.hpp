@@ -242,6 +242,11 @@ struct is_entry {
   bool operator()(entry_handle handle) const noexcept { return handle == wanted; }
 };
 
+// or any entry of the hash, which is not read either.
+struct has_hash {
+  bool operator()(entry_handle) const noexcept { return true; }
+};
+
 // What to insert, for libcuckoo to look whether it is there; then it notes the slot, which stays
 // valid while libcuckoo runs the functor, under the same locks.
 struct insert_probe {

@@ -131,6 +131,11 @@ public:
     __builtin_prefetch(block_ + 64);
   }
 
+  [[gnu::always_inline]] void prefetch_both_lines() const noexcept {
+    __builtin_prefetch(block_);
+    __builtin_prefetch(block_ + 64);
+  }
+
   entry_shape shape(entry_meta m) const noexcept {
     const std::uint32_t lengths = word(lengths_at).load(std::memory_order_relaxed);
     if (!m.extended()) {

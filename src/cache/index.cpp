@@ -106,6 +106,15 @@ void entry_index::prefetch(std::uint32_t hash) const noexcept {
   s.prefetch(s.buckets_for(hash));
 }
 
+[[gnu::flatten]] void entry_index::prefetch_entry(std::uint32_t hash) const noexcept {
+  const shared_segment s{*this, hash};
+  with_table(s->slots, [=, this, buckets = s.buckets()]<class Table>(Table& t) {
+    const typename Table::locked_slot slot{t, hash, buckets, has_hash{}};
+    if (slot) arena_.at(slot.handle()).prefetch_both_lines();
+    return true;
+  });
+}
+
 // ---- operations -----------------------------------------------------------------------
 // Flattened: with three table types and several operations the compiler does not inline the shared
 // parts by itself, and calls cost a tenth of an operation's instructions. Lambdas capture by value:

@@ -64,6 +64,10 @@ public:
   // Prefetches what find() will read. A hint: takes no lock, changes nothing.
   void prefetch(std::uint32_t hash) const noexcept;
 
+  // Prefetches the entry that find() will read, if the index has one of that hash. Takes the locks
+  // of its buckets, which prefetch() should have fetched before.
+  void prefetch_entry(std::uint32_t hash) const noexcept;
+
   // Runs the edit on the entry of that key, or on exactly that entry; false if there is none.
   bool visit(std::uint32_t hash, std::string_view key, edit on_entry) noexcept;
   bool visit(entry_ref ref, edit on_entry) noexcept;

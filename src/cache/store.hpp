@@ -47,6 +47,7 @@ public:
   bool inspect(std::string_view key, cache::entry_visitor visit) noexcept;
   bool prefetch_pays() const noexcept;
   void prefetch(std::string_view key) const noexcept { index_.prefetch(hash_(key)); }
+  void prefetch_entry(std::string_view key) const noexcept { index_.prefetch_entry(hash_(key)); }
   put_outcome put(std::string_view key, std::string_view value, tick expires_at) noexcept;
   put_outcome put_if_absent(std::string_view key, std::string_view value,
                             tick expires_at) noexcept {

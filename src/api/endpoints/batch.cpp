@@ -27,8 +27,9 @@ namespace {
 // About as long as a pipeline batch of single requests takes.
 constexpr std::size_t operations_per_turn = 128;
 
-// Their keys are prefetched while the operations before them are done.
-constexpr std::size_t operations_ahead = 4;
+// While an operation is done, the processor fetches what those behind it will read: of one so far
+// behind the place in the index, of one half as far the entry.
+constexpr std::size_t operations_ahead = 8;
 
 // A longer value is pinned under the store's lock, and written afterwards.
 constexpr std::size_t written_under_lock_bytes = std::size_t{64} << 10;
@@ -271,12 +272,20 @@ bool take_turn(exchange& x, batch_work& work) {
   const std::vector<batch_operation>& ops = work.body.ops;
   const std::size_t end = std::min(ops.size(), work.next + operations_per_turn);
   const bool prefetches = store.prefetch_pays();
+  const auto prefetch = [&](std::size_t ahead_of) {
+    if (const std::size_t i = ahead_of + operations_ahead; i < end) store.prefetch(ops[i].key);
+    if (const std::size_t i = ahead_of + operations_ahead / 2; i < end)
+      store.prefetch_entry(ops[i].key);
+  };
   for (std::size_t i = work.next; prefetches && i < std::min(end, work.next + operations_ahead);
        ++i)
     store.prefetch(ops[i].key);
+  for (std::size_t i = work.next; prefetches && i < std::min(end, work.next + operations_ahead / 2);
+       ++i)
+    store.prefetch_entry(ops[i].key);
   result_writer results{x, work};
   for (std::size_t i = work.next; i < end; ++i) {
-    if (prefetches && i + operations_ahead < end) store.prefetch(ops[i + operations_ahead].key);
+    if (prefetches) prefetch(i);
     const batch_operation& op = ops[i];
     work.reserved_bytes -= least_result_bytes(x.context.shared.faults, op);
     const fault why = handlers[static_cast<std::size_t>(op.op)](x, op, results);
