@@ -48,6 +48,7 @@ erase_outcome cache::erase_if(std::string_view key, precondition when) noexcept 
 }
 bool cache::erase(std::string_view key) noexcept { return store_->erase(key); }
 std::size_t cache::clear() noexcept { return store_->clear(); }
+std::size_t cache::detached_bytes() const noexcept { return store_->detached_bytes(); }
 std::size_t cache::size() const noexcept { return store_->size(); }
 cache_stats cache::stats() const noexcept { return store_->stats(); }
 tick cache::now() const noexcept { return store_->now(); }

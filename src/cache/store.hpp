@@ -76,6 +76,7 @@ public:
   std::size_t detached_bytes(entry_handle block) const noexcept {
     return arena_.detached_bytes(block);
   }
+  std::size_t detached_bytes() const noexcept { return arena_.detached_bytes(); }
   value_upload begin_upload(std::string_view key, std::size_t most_bytes, bool expires) noexcept;
   put_outcome finish_upload(const value_upload& upload, const new_value& value, tick expires_at,
                             precondition when) noexcept;

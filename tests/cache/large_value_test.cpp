@@ -80,10 +80,13 @@ TEST(pinned_value, gives_its_memory_back_with_the_last_pin) {
   EXPECT_EQ(s.live_bytes(), 0U);
   const std::size_t detached = pins[0].detached_bytes();
   EXPECT_EQ(detached, round_up_to_pages(large_bytes + 9) / 4);
+  EXPECT_EQ(s.detached_bytes(), 4 * detached);
   while (pins.size() > 1) pins.pop_back();
   EXPECT_EQ(pins[0].detached_bytes(), 4 * detached);
   EXPECT_EQ(pins[0].bytes(), large('a'));
+  EXPECT_EQ(s.detached_bytes(), 4 * detached);
   std::thread{[last = std::move(pins[0])] {}}.join();
+  EXPECT_EQ(s.detached_bytes(), 0U);
   s.put("k", large('b'), never); // takes the same addresses
   EXPECT_EQ(value_of(s, "k"), large('b'));
   s.erase("k");
@@ -101,6 +104,7 @@ TEST(pinned_value, costs_nothing_while_its_entry_lives) {
   }
   EXPECT_EQ(value_of(s, "k"), large('a'));
   s.erase("k");
+  EXPECT_EQ(s.detached_bytes(), 0U);
   EXPECT_EQ(s.check_invariants(), "");
 }
 
