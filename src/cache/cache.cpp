@@ -68,6 +68,9 @@ std::size_t pinned_value::detached_bytes() const noexcept {
 value_upload::~value_upload() {
   if (store_ != nullptr) store_->abandon_upload(*this);
 }
+void value_upload::expect(std::size_t bytes) noexcept {
+  if (bytes != 0) store_->populate(value_ + written_, bytes);
+}
 std::size_t value_upload::resident_bytes() const noexcept {
   if (store_ == nullptr) return 0;
   return round_up_to_pages(header_bytes_ + key_bytes_ + written_);

@@ -87,6 +87,8 @@ public:
   // A large block of at most `bytes`, of which only addresses are taken: nothing is charged, and no
   // walk visits it, until adopt().
   allocation reserve(std::size_t bytes) noexcept;
+  // A part of its bytes is written to next. A hint.
+  void populate(char* start, std::size_t bytes) noexcept { source_.populate(start, bytes); }
   // Frees it; its first `touched` bytes have been written to.
   void abandon(entry_handle handle, std::size_t touched) noexcept;
   // Makes a block of its first `bytes`. Charges them, whatever the limit is: they are in use.

@@ -140,6 +140,23 @@ std::string pattern(std::size_t bytes) {
   return text;
 }
 
+TEST(value_upload, has_the_memory_provided_that_is_written_next) {
+  counting_memory memory;
+  store s{cache_options{}, memory};
+  const std::string value = pattern(300'000);
+  value_upload upload = s.begin_upload("key", value.size(), false);
+  upload.expect(0);
+  EXPECT_EQ(memory.populated_bytes(), 0U);
+  for (const std::size_t piece : {100'000U, 199'999U, 1U}) { // from the middle of a page on
+    upload.expect(piece);
+    write(upload, std::string_view{value}.substr(upload.written().size(), piece), piece);
+  }
+  EXPECT_EQ(memory.populated_bytes(), value.size());
+  EXPECT_EQ(upload.finish({}, 0, never, always), put_outcome::inserted);
+  EXPECT_TRUE(value_of(s, "key") == value);
+  EXPECT_EQ(s.check_invariants(), "");
+}
+
 TEST(value_upload, becomes_an_entry_of_any_size_with_or_without_expiry) {
   const std::size_t two_mib = std::size_t{2} << 20;
   for (const bool expires : {false, true}) {
