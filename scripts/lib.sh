@@ -37,16 +37,16 @@ test_packages() {
 }
 
 # Packages of some tests that not every release has; without them such a test is skipped, and says so.
-# openapi-spec-validator: Debian 13 and later.
-optional_test_packages() { echo python3-openapi-spec-validator; }
+# openapi-spec-validator: Debian 13 and later. chromium: Debian; that of Ubuntu is a stub that needs snap.
+optional_test_packages() { echo python3-openapi-spec-validator chromium; }
 
-# Prints those of the named packages that this release has. REQUIRES: the lists of apt are present.
+# Prints those of the named packages that this release has, as packages of its own.
+# REQUIRES: the lists of apt are present.
 available_packages() {
-  local name policy
+  local name candidate
   for name in "$@"; do
-    # The output is read completely before the search: with pipefail, a grep -q that ends early makes apt-cache fail.
-    policy=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null || true)
-    if [[ $policy == *"  Candidate: "[0-9]* ]]; then echo "$name"; fi
+    candidate=$(LC_ALL=C apt-cache policy "$name" 2>/dev/null | sed -n 's/^  Candidate: //p')
+    if [[ $candidate == [0-9]* && $candidate != *snap* ]]; then echo "$name"; fi
   done
 }
 

@@ -116,6 +116,10 @@ public:
   // erased or stay. Returns the number erased.
   std::size_t clear() noexcept;
 
+  // The memory of values that are pinned although their entries are gone. It belongs to the owners
+  // of the pins: the cache's limit does not include it.
+  std::size_t detached_bytes() const noexcept;
+
   std::size_t size() const noexcept;  // entries, expired ones not yet collected included; cheap
   cache_stats stats() const noexcept; // takes microseconds, blocks no other thread
 

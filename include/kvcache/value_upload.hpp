@@ -42,6 +42,11 @@ public:
 
   // Behind what has been written, in the order of addresses.
   std::span<char> free_space() noexcept { return {value_ + written_, most_bytes_ - written_}; }
+
+  // So much is written to free_space() next, before anything else happens: the kernel provides the
+  // memory at once, which takes less time. A hint. REQUIRES: bytes <= free_space().size().
+  void expect(std::size_t bytes) noexcept;
+
   void commit(std::size_t bytes) noexcept { written_ += bytes; }
   std::string_view written() const noexcept { return {value_, written_}; }
 

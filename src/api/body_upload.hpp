@@ -20,6 +20,7 @@ public:
   body_upload(value_upload to, const entity_tagger& tagger) : to_(std::move(to)), tags_(tagger) {}
 
   std::span<char> free_space() noexcept { return to_.free_space(); }
+  void expect(std::size_t bytes) noexcept { to_.expect(bytes); }
   void commit(std::size_t bytes) noexcept; // they have been written to free_space()
 
   std::size_t received_bytes() const noexcept { return to_.written().size(); }

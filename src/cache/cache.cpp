@@ -51,6 +51,7 @@ touch_outcome cache::touch_if(std::string_view key, tick expires_at, preconditio
 }
 bool cache::erase(std::string_view key) noexcept { return store_->erase(key); }
 std::size_t cache::clear() noexcept { return store_->clear(); }
+std::size_t cache::detached_bytes() const noexcept { return store_->detached_bytes(); }
 std::size_t cache::size() const noexcept { return store_->size(); }
 cache_stats cache::stats() const noexcept { return store_->stats(); }
 tick cache::now() const noexcept { return store_->now(); }
@@ -69,6 +70,9 @@ std::size_t pinned_value::detached_bytes() const noexcept {
 
 value_upload::~value_upload() {
   if (store_ != nullptr) store_->abandon_upload(*this);
+}
+void value_upload::expect(std::size_t bytes) noexcept {
+  if (bytes != 0) store_->populate(value_ + written_, bytes);
 }
 std::size_t value_upload::resident_bytes() const noexcept {
   if (store_ == nullptr) return 0;

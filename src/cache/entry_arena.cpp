@@ -349,10 +349,13 @@ void entry_arena::release_large(stripe& s, std::uint32_t index) noexcept {
     head.owner.store(0, std::memory_order_relaxed);
     bump(s.live_bytes, -bytes);
   }
-  if (head.holds.fetch_sub(1, std::memory_order_acq_rel) == 1)
-    give_back(index, slabs_for(bytes), bytes);
-  else // what pins keep is no longer the cache's
-    budget_.refund(bytes);
+  detached_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  if (head.holds.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    budget_.refund(bytes); // what pins keep is no longer the cache's
+    return;
+  }
+  detached_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  give_back(index, slabs_for(bytes), bytes);
 }
 
 void entry_arena::pin(entry_handle handle) noexcept {
@@ -366,6 +369,7 @@ void entry_arena::unpin(entry_handle handle) noexcept {
   slab& head = slabs_[index];
   const std::size_t bytes = head.large_bytes;
   if (head.holds.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  detached_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   source_.give_back(slab_start(index), bytes);
   pool_.give(index, slabs_for(bytes));
 }

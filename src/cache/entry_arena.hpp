@@ -79,10 +79,16 @@ public:
   void unpin(entry_handle handle) noexcept;
   // A pin's share of the block's bytes if it has been released, else 0. REQUIRES: it is pinned.
   std::size_t detached_bytes(entry_handle handle) const noexcept;
+  // Of all blocks that have been released and are pinned.
+  std::size_t detached_bytes() const noexcept {
+    return detached_bytes_.load(std::memory_order_relaxed);
+  }
 
   // A large block of at most `bytes`, of which only addresses are taken: nothing is charged, and no
   // walk visits it, until adopt().
   allocation reserve(std::size_t bytes) noexcept;
+  // A part of its bytes is written to next. A hint.
+  void populate(char* start, std::size_t bytes) noexcept { source_.populate(start, bytes); }
   // Frees it; its first `touched` bytes have been written to.
   void abandon(entry_handle handle, std::size_t touched) noexcept;
   // Makes a block of its first `bytes`. Charges them, whatever the limit is: they are in use.
@@ -273,6 +279,7 @@ private:
   slab* slabs_ = nullptr; // one for each slab of the pool; touched as the frontier advances
   unsigned stripe_count_;
   std::unique_ptr<stripe[]> stripes_;
+  std::atomic<std::size_t> detached_bytes_{0};
   std::atomic<std::uint32_t> described_{0};   // slabs whose descriptor has been charged
   std::atomic<bool> anything_expires_{false}; // or ever did
 };

@@ -26,6 +26,12 @@ public:
   bool commit(void* start, std::size_t bytes) noexcept override {
     return ::mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
   }
+  void populate(void* start, std::size_t bytes) noexcept override {
+    const std::size_t in_page = reinterpret_cast<std::uintptr_t>(start) % page_bytes();
+    ::madvise(
+        static_cast<char*>(start) - in_page, bytes + in_page,
+        MADV_POPULATE_WRITE); // fails before Linux 5.14: the pages appear when they are touched
+  }
   void give_back(void* start, std::size_t bytes) noexcept override {
     ::madvise(start, bytes, MADV_DONTNEED);
   }

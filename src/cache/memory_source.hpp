@@ -20,6 +20,10 @@ public:
   // Makes part of a reservation usable; its pages appear, zeroed, as they are touched.
   virtual bool commit(void* start, std::size_t bytes) noexcept = 0;
 
+  // Has the kernel provide the pages of a range that is written to next, all at once: that takes
+  // half the time of a fault for each. A hint.
+  virtual void populate(void* start, std::size_t bytes) noexcept = 0;
+
   // Returns the pages to the kernel; the range stays usable and reads as zeros.
   virtual void give_back(void* start, std::size_t bytes) noexcept = 0;
 

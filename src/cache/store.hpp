@@ -78,6 +78,8 @@ public:
   std::size_t detached_bytes(entry_handle block) const noexcept {
     return arena_.detached_bytes(block);
   }
+  std::size_t detached_bytes() const noexcept { return arena_.detached_bytes(); }
+  void populate(char* start, std::size_t bytes) noexcept { arena_.populate(start, bytes); }
   value_upload begin_upload(std::string_view key, std::size_t most_bytes) noexcept;
   put_outcome finish_upload(const value_upload& upload, const new_value& value, tick expires_at,
                             precondition when) noexcept;

@@ -55,9 +55,9 @@ transfer client_socket::discard() noexcept {
   return received(::recv(fd_.get(), untouched.data(), untouched.size(), MSG_TRUNC));
 }
 
-bool client_socket::has_input() const noexcept {
+std::size_t client_socket::input_bytes() const noexcept {
   int bytes = 0;
-  return ::ioctl(fd_.get(), FIONREAD, &bytes) == 0 && bytes > 0;
+  return ::ioctl(fd_.get(), FIONREAD, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 std::uint32_t client_socket::unacknowledged_bytes() const noexcept {

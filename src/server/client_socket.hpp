@@ -37,7 +37,8 @@ public:
   // Drops input in the kernel, without copying it.
   transfer discard() noexcept;
 
-  bool has_input() const noexcept;
+  std::size_t input_bytes() const noexcept; // not yet received
+  bool has_input() const noexcept { return input_bytes() != 0; }
 
   // Of what has been sent. A failed socket reports no progress.
   std::uint32_t unacknowledged_bytes() const noexcept;

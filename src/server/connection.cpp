@@ -447,6 +447,7 @@ bool connection::send_with_value(output_buffer& out) noexcept {
   const transfer sent = note_transfer(socket_.send(out.view(), pending_.value_piece()));
   if (!sent.is_open) return false;
   owner_.shedder().note_sent(sent.bytes);
+  owner_.shedder().note_detached(owner_.handlers().shared.store.detached_bytes());
   if (sent.bytes == out.size() + pending_.value_bytes()) {
     out.clear();
     pending_.release();

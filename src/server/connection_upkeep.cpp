@@ -230,6 +230,7 @@ void connection::list_as_holder() noexcept {
 
 void connection::read_kernel(std::uint64_t last_reading_ms, bool all) noexcept {
   if (phase_ == phase::closed) return;
+  if (pending_.has_value()) account(); // its entry may have gone
   // Nothing was held then, and no batch has been served since.
   if (!all && kernel_bytes_ == 0 && since_ms_ < last_reading_ms) return;
   const std::size_t before = kernel_bytes_;

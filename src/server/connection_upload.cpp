@@ -35,6 +35,7 @@ void connection::receive_upload() noexcept {
     return;
   }
   waits_for_memory_ = false;
+  upload_->expect(std::min(to.size(), socket_.input_bytes()));
   const transfer got = socket_.receive(to);
   if (!got.is_open) {
     close();

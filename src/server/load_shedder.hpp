@@ -43,6 +43,13 @@ public:
   void change_held_by_kernel(std::size_t from_bytes, std::size_t to_bytes) noexcept;
   void note_sent(std::size_t bytes) noexcept { sent_bytes_ += bytes; }
 
+  // The memory of values that responses pin although their entries are gone. A connection accounts
+  // for its part at a reading, so its growth brings the next one closer.
+  void note_detached(std::size_t bytes) noexcept {
+    if (bytes > detached_bytes_) sent_bytes_ += bytes - detached_bytes_;
+    detached_bytes_ = bytes;
+  }
+
   void put_last(connection& c) noexcept;
   void remove(connection& c) noexcept;
   std::size_t holder_count() const noexcept {
@@ -80,6 +87,7 @@ private:
   std::size_t held_bytes_ = 0; // in this worker's buffers, not by the kernel
   std::size_t peak_held_bytes_ = 0;
   std::size_t sent_bytes_ = 0;       // since the last reading
+  std::size_t detached_bytes_ = 0;   // when it was last noted
   std::size_t read_after_bytes_ = 0; // the next one is due when so much has been sent
   std::uint64_t last_reading_ms_ = 0;
   bool has_freed_ = false;

@@ -28,6 +28,7 @@ public:
   std::size_t reserved_bytes() const noexcept { return reserved_; }
   std::size_t mapped_bytes() const noexcept { return mapped_; }
   std::size_t allocated_bytes() const noexcept { return allocated_; }
+  std::size_t populated_bytes() const noexcept { return populated_; }
   std::size_t given_back_bytes() const noexcept { return given_back_; }
 
   std::function<void()> on_give_back; // both are set while no other thread is there
@@ -44,6 +45,10 @@ public:
   bool commit(void* start, std::size_t bytes) noexcept override {
     if (on_commit) on_commit();
     return !refused_now() && kernel_.commit(start, bytes);
+  }
+  void populate(void* start, std::size_t bytes) noexcept override {
+    populated_ += bytes;
+    kernel_.populate(start, bytes);
   }
   void give_back(void* start, std::size_t bytes) noexcept override {
     given_back_ += bytes;
@@ -90,6 +95,7 @@ private:
   std::atomic<std::size_t> reserved_{0};
   std::atomic<std::size_t> mapped_{0};
   std::atomic<std::size_t> allocated_{0};
+  std::atomic<std::size_t> populated_{0};
   std::atomic<std::size_t> given_back_{0};
 };
 

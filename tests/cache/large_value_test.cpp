@@ -80,10 +80,13 @@ TEST(pinned_value, gives_its_memory_back_with_the_last_pin) {
   EXPECT_EQ(s.live_bytes(), 0U);
   const std::size_t detached = pins[0].detached_bytes();
   EXPECT_EQ(detached, round_up_to_pages(large_bytes + 9) / 4);
+  EXPECT_EQ(s.detached_bytes(), 4 * detached);
   while (pins.size() > 1) pins.pop_back();
   EXPECT_EQ(pins[0].detached_bytes(), 4 * detached);
   EXPECT_EQ(pins[0].bytes(), large('a'));
+  EXPECT_EQ(s.detached_bytes(), 4 * detached);
   std::thread{[last = std::move(pins[0])] {}}.join();
+  EXPECT_EQ(s.detached_bytes(), 0U);
   s.put("k", large('b'), never); // takes the same addresses
   EXPECT_EQ(value_of(s, "k"), large('b'));
   s.erase("k");
@@ -101,6 +104,7 @@ TEST(pinned_value, costs_nothing_while_its_entry_lives) {
   }
   EXPECT_EQ(value_of(s, "k"), large('a'));
   s.erase("k");
+  EXPECT_EQ(s.detached_bytes(), 0U);
   EXPECT_EQ(s.check_invariants(), "");
 }
 
@@ -134,6 +138,23 @@ std::string pattern(std::size_t bytes) {
   std::string text(bytes, '\0');
   for (std::size_t i = 0; i < bytes; ++i) text[i] = static_cast<char>(i * 31 + i / 251);
   return text;
+}
+
+TEST(value_upload, has_the_memory_provided_that_is_written_next) {
+  counting_memory memory;
+  store s{cache_options{}, memory};
+  const std::string value = pattern(300'000);
+  value_upload upload = s.begin_upload("key", value.size(), false);
+  upload.expect(0);
+  EXPECT_EQ(memory.populated_bytes(), 0U);
+  for (const std::size_t piece : {100'000U, 199'999U, 1U}) { // from the middle of a page on
+    upload.expect(piece);
+    write(upload, std::string_view{value}.substr(upload.written().size(), piece), piece);
+  }
+  EXPECT_EQ(memory.populated_bytes(), value.size());
+  EXPECT_EQ(upload.finish({}, 0, never, always), put_outcome::inserted);
+  EXPECT_TRUE(value_of(s, "key") == value);
+  EXPECT_EQ(s.check_invariants(), "");
 }
 
 TEST(value_upload, becomes_an_entry_of_any_size_with_or_without_expiry) {

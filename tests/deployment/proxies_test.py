@@ -17,48 +17,10 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from proxies import Nginx, snippet  # noqa: E402
 from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
 
-DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
 APACHE_MODULES = pathlib.Path("/usr/lib/apache2/modules")
-
-
-def snippet(path, port, cache_port):
-    """The shipped file, with the ports of this test instead of 8080 and 7171."""
-    text = (DOCKER / path).read_text()
-    assert "7171" in text, path
-    return text.replace("8080", f"127.0.0.1:{port}" if "nginx" in path else str(port)).replace("7171", str(cache_port))
-
-
-class Nginx:
-    program = "nginx"
-
-    @staticmethod
-    def command(folder, site):
-        places = "".join(f"    {kind}_temp_path {folder}/{kind};\n"
-                         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        main = folder / "nginx.conf"
-        main.write_text(f"daemon off;\nuser root;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
-                        f"http {{\n    access_log off;\n{places}{site}\n}}\n")
-        return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(main)]
-
-    @staticmethod
-    def configured(folder, port, cache_port):
-        return Nginx.command(folder, snippet("nginx/keyvalue-cache.conf", port, cache_port))
-
-    @staticmethod
-    def unconfigured(folder, port, cache_port):
-        """With a cache of the proxy."""
-        return Nginx.command(folder, f"""
-            proxy_cache_path {folder}/stored keys_zone=stored:1m;
-            server {{
-                listen 127.0.0.1:{port};
-                location / {{
-                    proxy_pass http://127.0.0.1:{cache_port};
-                    proxy_cache stored;
-                    proxy_cache_valid any 1h;
-                }}
-            }}""")
 
 
 class Apache:

@@ -146,6 +146,8 @@ private:
     case kind::erase:
       request = post_request("/delete", R"({"key":")" + name + R"("})");
       break;
+    default: // is never chosen
+      break;
     }
     op.called = ++time_;
     const http_reply reply = connection_.ask(request);

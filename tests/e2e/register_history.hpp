@@ -3,7 +3,8 @@
 // and Gong, 1993).
 //
 // A cache may lose a value at any time, so a miss is always possible, and the key is empty from
-// then on: a lost value never reappears. Each value is written once and identified by a number.
+// then on: a lost value never reappears. Each value is written once and identified by a number, so
+// that a condition on its tag is one on the number.
 #pragma once
 
 #include <algorithm>
@@ -18,12 +19,26 @@ namespace kvcache::test {
 inline constexpr std::uint64_t nothing = 0; // no value has this number
 
 struct operation {
-  enum class kind : std::uint8_t { put, get, erase };
+  enum class kind : std::uint8_t {
+    put,
+    get,
+    erase,
+    create,  // a put that succeeds only if there is no value
+    swap,    // a put that succeeds only if the value is `expected`
+    erase_if // an erasure that succeeds only if the value is `expected`
+  };
+  // Why nothing was done; `differs` includes the absence of a value, but not for erase_if.
+  enum class refusal : std::uint8_t { none, differs, missing };
+  // What a put has found, as far as the response shows it.
+  enum class presence : std::uint8_t { unknown, absent, present };
 
   kind what = kind::get;
-  std::uint64_t value = nothing; // written, or read; `nothing` is a miss
-  bool erased = false;           // by erase: there was a value
-  std::uint64_t called = 0;      // order of calls and returns over all clients
+  std::uint64_t value = nothing;      // written, or read; `nothing` is a miss
+  std::uint64_t expected = nothing;   // of swap and erase_if; none of them expects `nothing`
+  refusal refused = refusal::none;    // of create, swap and erase_if
+  presence found = presence::unknown; // by put
+  bool erased = false;                // by erase: there was a value
+  std::uint64_t called = 0;           // order of calls and returns over all clients
   std::uint64_t returned = 0;
 };
 
@@ -50,6 +65,8 @@ private:
     const bool may_be_empty = value == nothing || allowed == losses::at_any_time;
     switch (op.what) {
     case operation::kind::put:
+      if (op.found == operation::presence::absent && !may_be_empty) return false;
+      if (op.found == operation::presence::present && value == nothing) return false;
       value = op.value;
       return true;
     case operation::kind::get:
@@ -58,6 +75,34 @@ private:
       return true;
     case operation::kind::erase:
       if (op.erased ? value == nothing : !may_be_empty) return false;
+      value = nothing;
+      return true;
+    case operation::kind::create:
+      if (op.refused != operation::refusal::none) return value != nothing;
+      if (!may_be_empty) return false;
+      value = op.value;
+      return true;
+    case operation::kind::swap:
+    case operation::kind::erase_if:
+      return explains_condition(op, may_be_empty, value);
+    }
+    return false;
+  }
+
+  static bool explains_condition(const operation& op, bool may_be_empty, std::uint64_t& value) {
+    const bool erases = op.what == operation::kind::erase_if;
+    switch (op.refused) {
+    case operation::refusal::none:
+      if (value != op.expected) return false;
+      value = erases ? nothing : op.value;
+      return true;
+    case operation::refusal::differs:
+      if (value != op.expected) return value != nothing || !erases;
+      if (erases || !may_be_empty) return false;
+      value = nothing; // it has been lost
+      return true;
+    case operation::refusal::missing:
+      if (!erases || !may_be_empty) return false;
       value = nothing;
       return true;
     }

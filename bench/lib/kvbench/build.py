@@ -11,6 +11,7 @@ RESULTS = BUILD / "results"
 PROGRAMS = {
     "keyvalue-cache": BUILD / "keyvalue-cache",
     "bench_ceiling": BUILD / "bench" / "throughput" / "bench_ceiling",
+    "bench_bulk_ceiling": BUILD / "bench" / "kv" / "bench_bulk_ceiling",
     "bench_ordinary_beast": BUILD / "bench" / "throughput" / "bench_ordinary_beast",
     "store_bench": BUILD / "bench" / "store" / "store_bench",
     "bench_load": BUILD / "bench" / "lib" / "bench_load",

@@ -22,24 +22,31 @@ def kv_api(value_bytes=VALUE_BYTES):
             "post": {"method": "POST", "path": "/put", "body": '{"key":"{key}","value":"' + "v" * value_bytes + '"}'}}
 
 
+def resource_api(value_bytes=VALUE_BYTES):
+    """The same by /kv/{key}: values without JSON around them."""
+    return {"get": {"method": "GET", "path": "/kv/{key}"},
+            "post": {"method": "PUT", "path": "/kv/{key}", "body": "v" * value_bytes, "type": "application/octet-stream"}}
+
+
 def request_text(request, key=FIXED_KEY):
     """A request as it goes over the wire, with one Host and only the fields it needs."""
     body = request.get("body", "").replace("{key}", key)
-    fields = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    kind = request.get("type", "application/json")
+    fields = f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n" if body else ""
     path = request["path"].replace("{key}", key)
     return f"{request['method']} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n{body}"
 
 
 def raw_reply(port, request):
-    """The bytes of the whole reply to a request, of which Content-Length tells the end."""
+    """The bytes of the whole reply to a request, of which Content-Length tells the end; a 204 has none."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
         peer.sendall(request_text(request).encode())
         data = b""
         while True:
             head, blank, body = data.partition(b"\r\n\r\n")
             if blank:
-                length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n")
-                              if line.lower().startswith(b"content-length:"))
+                length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n")
+                               if line.lower().startswith(b"content-length:")), 0)
                 if len(body) >= length:
                     return data
             more = peer.recv(65536)

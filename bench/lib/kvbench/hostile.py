@@ -32,6 +32,14 @@ def put(body, fields=b""):
     return b"POST /put HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n" % len(body) + fields + b"\r\n" + body
 
 
+VALUE_BYTES = 1 << 20  # of the large value
+GET_VALUE = b"GET /kv/large HTTP/1.1\r\n" + HOST + b"\r\n"
+
+
+def put_value(path, body, fields=b""):
+    return b"PUT " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n" % len(body) + fields + b"\r\n" + body
+
+
 BAD = [  # each with the status that refuses it
     (b"NONSENSE\r\n\r\n", 400), (b"GET / HTTP/1.1\r\n\r\n", 400), (b"GET /get?key=%zz HTTP/1.1\r\n" + HOST + b"\r\n", 400),
     (b"GET /get HTTP/2.0\r\n" + HOST + b"\r\n", 505), (b"GET /nowhere HTTP/1.1\r\n" + HOST + b"\r\n", 404),
@@ -44,6 +52,13 @@ BAD = [  # each with the status that refuses it
     (put(b""), 400), (put(b"{"), 400), (put(b"[" * 16000), 400), (put(b'{"key":"a","key":"b","value":"c"}'), 400),
     (put(b'{"key":"\xff","value":""}'), 400), (put(b'{"key":"a","value":"' + b"x" * 257 + b'"}'), 400),
     (put(b'{"key":"a","value":"b"}', b"Origin: http://evil.example\r\n"), 403),
+    (put_value(b"/kv/%zz", b"v"), 400), (put_value(b"/kv/", b"v"), 400), (put_value(b"/kv/a?x=1", b"v"), 400),
+    (put_value(b"/kv/a", b"v", b"If-Match: unquoted\r\n"), 400), (put_value(b"/kv/a", b"v" * 200_000, b"Content-Range: x\r\n"), 400),
+    (put_value(b"/kv/never-there", b"v", b'If-Match: "x"\r\n'), 412),
+    (put_value(b"/kv/never-there", b"v" * 200_000, b"If-Match: *\r\nExpect: 100-continue\r\n"), 412),
+    (put_value(b"/kv/a", b"v", b"Content-Encoding: gzip\r\n"), 415), (b"PUT /kv/a HTTP/1.1\r\n" + HOST + b"\r\n", 411),
+    (b"PUT /kv/a HTTP/1.1\r\n" + HOST + b"Content-Length: 99000000\r\n\r\n", 413),
+    (b"PUT /kv/a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n7530\r\n" + b"v" * 30_001 + b"\r\n", 400),
 ]
 
 
@@ -111,7 +126,7 @@ class Peers:
     async def _visit(self, way):
         peer = socket.socket()
         peer.setblocking(False)
-        if way == self.never_reads:
+        if way in (self.never_reads, self.never_reads_value):
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         began = self._now()
         try:
@@ -245,6 +260,30 @@ class Peers:
             except ConnectionError:
                 break
         return self._in_time(progress, self.deadlines.write, not_before=began)
+
+    async def never_reads_value(self, reader, writer, _):
+        """Asks for the large value once; empty lines show whether the connection is still there."""
+        writer.transport.pause_reading()
+        asked = self._now()
+        writer.write(GET_VALUE)
+        try:
+            while not writer.is_closing():
+                await asyncio.sleep(LAG_STEP_SECONDS)
+                writer.write(b"\r\n")
+                await writer.drain()
+        except ConnectionError:
+            pass
+        return self._in_time(asked, self.deadlines.write)
+
+    async def half_sent_value(self, reader, writer, _):
+        whole = put_value(b"/kv/half-sent", b"v" * VALUE_BYTES)
+        writer.write(whole[:-VALUE_BYTES // 2])
+        await writer.drain()
+        began = self._now()
+        status, _ = await read_reply(reader)
+        await read_to_end(reader)
+        # A second more for each MiB of its length.
+        return self._in_time(began, self.deadlines.body + VALUE_BYTES / 2**20) if status == 408 else f"408 was due, {status} came"
 
     async def noise(self, reader, writer, began):
         """It may mean anything; but there is nothing left to wait for."""
