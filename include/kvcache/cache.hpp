@@ -97,13 +97,18 @@ public:
   // A value of up to `most_bytes`, with its suffix, that is written piece by piece. Reserves
   // addresses, not memory. None if there are no addresses left, or the kernel refuses them.
   // REQUIRES: value_upload::least_bytes <= most_bytes <= max_item_bytes.
-  value_upload begin_upload(std::string_view key, std::size_t most_bytes, bool expires) noexcept;
+  value_upload begin_upload(std::string_view key, std::size_t most_bytes) noexcept;
 
   // True if the key was present (and had not expired).
   bool erase(std::string_view key) noexcept;
 
   // Erases the entry only if the precondition holds, which is not asked about an absent one.
   erase_outcome erase_if(std::string_view key, precondition when) noexcept;
+
+  // Gives the entry another expiry, or none, if the precondition holds, which is not asked about an
+  // absent one. Counts as an access. Needs memory only where a value of less than 16 KiB has had no
+  // expiry and gets one.
+  touch_outcome touch_if(std::string_view key, tick expires_at, precondition when) noexcept;
 
   // Erases all entries, in slices, while other threads continue; entries put meanwhile may be
   // erased or stay. Returns the number erased.

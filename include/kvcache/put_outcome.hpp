@@ -25,6 +25,14 @@ enum class erase_outcome : std::uint8_t {
   refused // by the precondition
 };
 
+enum class touch_outcome : std::uint8_t {
+  touched,
+  absent,
+  refused,      // by the precondition
+  no_room,      // as in put_outcome; the old expiry stays
+  out_of_memory // likewise
+};
+
 // Whether a write may take place. `present`: the entry of its key, null if there is none, or it has
 // expired. Runs under the bucket's lock: it must be short, must not call the cache, block, or log.
 // It may run several times; the write takes place atomically with the last.

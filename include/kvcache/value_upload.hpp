@@ -1,7 +1,7 @@
 // A value that is written piece by piece before it is stored, straight into the memory of the entry
 // that it becomes.
 //
-//   value_upload upload = cache.begin_upload(key, most_bytes, false);
+//   value_upload upload = cache.begin_upload(key, most_bytes);
 //   while (…) { read into upload.free_space(); upload.commit(bytes); }
 //   upload.finish({}, 0, never, [](const entry_view*) { return true; });
 //
@@ -51,7 +51,7 @@ public:
 
   // Stores the value, followed by `suffix`, as put_if() does. The cache accounts for its memory
   // from now on, and evicts for it. Holds nothing afterwards, whatever the outcome. REQUIRES: there
-  // is room for the suffix; expires_at is `never` unless it was said to expire.
+  // is room for the suffix.
   put_outcome finish(std::string_view suffix, std::uint8_t mark, tick expires_at,
                      precondition when) noexcept;
 
@@ -66,7 +66,6 @@ private:
     std::swap(block_, other.block_);
     std::swap(header_bytes_, other.header_bytes_);
     std::swap(key_bytes_, other.key_bytes_);
-    std::swap(expires_, other.expires_);
   }
 
   store* store_ = nullptr;
@@ -76,7 +75,6 @@ private:
   std::uint32_t block_ = 0;
   std::uint32_t header_bytes_ = 0; // before the key
   std::uint32_t key_bytes_ = 0;
-  bool expires_ = false;
 };
 
 } // namespace kvcache

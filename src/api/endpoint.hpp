@@ -30,6 +30,8 @@ struct shared_state;
 enum class handled : std::uint8_t {
   go_on,    // the response is written; the next request may follow
   close,    // the response is written and is the last one
+  admitted, // like go_on; it has been written once and for all, within memory that was asked for
+  paused,   // no response yet: the request is handled again when other connections had their turn
   deferred, // no response yet: endpoint::later has to run first
   held_back // no response yet for lack of memory; the request is handled again
 };
@@ -62,6 +64,9 @@ struct endpoint {
   observe::operation_info operation;
   permission needs = permission::none; // none: open to everyone, under any host name
   body_use body = body_use::ignored;
+
+  // Pages of other origins may not use it. So it is for whatever needs permission::write.
+  bool changes_entries = false;
 
   // Served to connections over the connection limit, too.
   bool served_when_full = false;

@@ -46,6 +46,22 @@ fault fault_of(put_outcome outcome) noexcept {
   return fault::internal_error;
 }
 
+fault fault_of(touch_outcome outcome) noexcept {
+  switch (outcome) {
+  case touch_outcome::touched:
+    return fault::none;
+  case touch_outcome::absent:
+    return fault::key_not_found;
+  case touch_outcome::refused:
+    return fault::precondition_failed;
+  case touch_outcome::no_room:
+    return fault::no_room;
+  case touch_outcome::out_of_memory:
+    return fault::out_of_memory;
+  }
+  return fault::internal_error;
+}
+
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields) {
   const fault_reply& reply = x.context.shared.faults[why.code];
   x.context.writer.refuse(x.out, why, x.how, extra_fields);

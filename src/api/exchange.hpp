@@ -6,16 +6,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "api/api_options.hpp"
+#include "api/batch_work.hpp"
 #include "api/endpoint_table.hpp"
 #include "api/entity_tagger.hpp"
 #include "api/large_body.hpp"
 #include "api/put_body.hpp"
 #include "api/token_authorizer.hpp"
+#include "api/unfinished_work.hpp"
 #include "http/fault.hpp"
 #include "http/output_buffer.hpp"
 #include "http/request.hpp"
@@ -74,9 +77,21 @@ struct handler_context {
   // The body of the response that has just been written, if it does not follow in the output.
   large_body large_value;
 
+  // Of a request that is handled in several turns: what a handler leaves here when it pauses, it
+  // finds here in the next turn.
+  std::unique_ptr<unfinished_work> work;
+
+  // Whether so much more memory may be held for requests.
+  std::function<bool(std::size_t)> may_hold = [](std::size_t) { return true; };
+
+  // Of POST /batch, to be used again.
+  batch_work_pool batches;
+
   // Requests of the current batch that reached the store. Their latency is measured together.
   std::size_t batch_gets = 0;
   std::size_t batch_puts = 0;
+  // What else has reached it, which is not timed.
+  std::size_t batch_others = 0;
   // The time of the batch on shared.clock, if a request of it has needed it.
   std::optional<std::uint64_t> batch_ns;
 };
@@ -113,6 +128,8 @@ std::uint64_t seconds_left(const exchange& x, tick expires_at) noexcept;
 
 // The fault of a put; none if it has stored its value.
 fault fault_of(put_outcome outcome) noexcept;
+
+fault fault_of(touch_outcome outcome) noexcept;
 
 // Writes the refusal; the only way to refuse.
 handled refuse(exchange& x, const refusal& why, std::string_view extra_fields = {});

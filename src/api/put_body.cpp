@@ -8,7 +8,8 @@
 #include <cstring>
 #include <system_error>
 
-#include "http/ascii.hpp"
+#include "api/json_cursor.hpp"
+#include "api/json_number.hpp"
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
 
@@ -16,10 +17,6 @@ namespace kvcache::http {
 namespace {
 
 constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
-
-constexpr bool is_space(char c) noexcept {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r'; // RFC 8259 §2, nothing else
-}
 
 // The members found in a body. A view whose data() is null stands for a member that was not there.
 struct members {
@@ -32,33 +29,6 @@ struct members {
 };
 
 // ---- the fast readers ----------------------------------------------------------------
-
-// Finds the first quote, backslash or control character from `at` on; null if there is none. `seen`
-// gets the OR of all bytes before it (and perhaps some behind), to detect bytes that are not ASCII.
-// REQUIRES: a whole word before `end` may be read.
-const char* find_special(const char* at, const char* end, std::uint64_t& seen) noexcept {
-  if constexpr (swar::first_is_lowest) {
-    for (; end - at >= static_cast<std::ptrdiff_t>(swar::word_bytes); at += swar::word_bytes) {
-      const std::uint64_t word = swar::load(at);
-      const std::uint64_t marks = swar::special_in_json(word);
-      seen |= word;
-      if (marks != 0) return at + swar::first_mark(marks);
-    }
-    if (at == end) return nullptr;
-    // The last few bytes, with zeros behind them, which are marked too.
-    const auto left = static_cast<std::size_t>(end - at);
-    const std::uint64_t word = swar::load(end - swar::word_bytes) >> 8 * (swar::word_bytes - left);
-    seen |= word;
-    const std::size_t first = swar::first_mark(swar::special_in_json(word));
-    return first < left ? at + first : nullptr;
-  }
-  for (; at != end; ++at) {
-    const auto byte = static_cast<unsigned char>(*at);
-    if (byte == '"' || byte == '\\' || byte < 0x20) return at;
-    seen |= byte; // its high bit is one of swar::high_bits
-  }
-  return nullptr;
-}
 
 // The text around key and value as most clients write it.
 struct compact_shape {
@@ -97,180 +67,37 @@ bool read_exact_shape(std::string_view text, members& out) noexcept {
 // Reads the ordinary shape: an object with any of the known members, each at most once, no escapes,
 // no other members. Every function declines (false) at the first byte that is not ordinary, valid
 // or not; the careful reader then starts from the beginning.
-class plain_reader {
+class plain_reader : public json_cursor {
 public:
-  explicit plain_reader(std::string_view text) noexcept
-      : at_(text.data()), end_(text.data() + text.size()) {}
+  using json_cursor::json_cursor;
 
   bool read(members& out) noexcept {
-    if (end_ - at_ < static_cast<std::ptrdiff_t>(swar::word_bytes))
-      return false; // for find_special
     if (!take('{')) return false;
     do {
       std::string_view name;
       if (!read_string(name) || !take(':') || !read_member(name, out)) return false;
     } while (take(','));
-    if (!take('}')) return false;
-    skip_spaces();
-    return at_ == end_;
+    return take('}') && is_at_end();
   }
 
 private:
-  void skip_spaces() noexcept {
-    while (at_ != end_ && is_space(*at_)) ++at_;
-  }
-
-  bool take(char expected) noexcept {
-    skip_spaces();
-    if (at_ == end_ || *at_ != expected) return false;
-    ++at_;
-    return true;
-  }
-
   bool read_member(std::string_view name, members& out) noexcept {
     if (name == "key") return !out.has_key() && read_string(out.key);
     if (name == "value") return !out.has_value() && read_string(out.value);
     if (name == "ttl") return !out.ttl && read_ttl(out.ttl);
     return false;
   }
-
-  bool read_string(std::string_view& out) noexcept {
-    if (!take('"')) return false;
-    const char* const first = at_;
-    std::uint64_t seen = 0;
-    const char* const last = find_special(first, end_, seen);
-    if (last == nullptr || *last != '"') return false;
-    out = {first, static_cast<std::size_t>(last - first)};
-    at_ = last + 1;
-    return (seen & swar::high_bits) == 0 || utf8::is_valid(out);
-  }
-
-  bool read_ttl(std::optional<std::chrono::seconds>& out) noexcept {
-    skip_spaces();
-    constexpr int most_digits = 9;
-    std::uint32_t seconds = 0;
-    int digits = 0;
-    for (; at_ != end_ && is_decimal(*at_); ++at_) {
-      if (++digits > most_digits || (digits == 1 && *at_ == '0')) return false;
-      seconds = seconds * 10 + static_cast<std::uint32_t>(*at_ - '0');
-    }
-    if (digits == 0 || seconds > max_ttl_s) return false;
-    out = std::chrono::seconds(seconds);
-    return true; // a fraction or an exponent behind it is not the ',' or '}' that must follow
-  }
-
-  const char* at_;
-  const char* end_;
 };
-
-// ---- numbers -------------------------------------------------------------------------
-
-// Where the JSON number ends that begins at the first byte (RFC 8259 §6); 0 if none does.
-std::size_t number_bytes(std::string_view text) noexcept {
-  std::size_t at = 0;
-  const auto here = [&](char c) { return at < text.size() && text[at] == c; };
-  const auto skip_digits = [&] {
-    const std::size_t first = at;
-    while (at < text.size() && is_decimal(text[at])) ++at;
-    return at != first;
-  };
-  if (here('-')) ++at;
-  if (here('0'))
-    ++at;
-  else if (!skip_digits())
-    return 0;
-  if (here('.')) {
-    ++at;
-    if (!skip_digits()) return 0;
-  }
-  if (here('e') || here('E')) {
-    ++at;
-    if (here('+') || here('-')) ++at;
-    if (!skip_digits()) return 0;
-  }
-  return at;
-}
-
-// The value of "60", "60.0", "6e1" or "600e-1", by their digits and so exact. Nothing if it is not
-// whole, or not from 1 to max_ttl_s. REQUIRES: `text` is a JSON number.
-std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcept {
-  constexpr std::int64_t most_digits = 9; // of max_ttl_s
-  if (text.front() == '-') return std::nullopt;
-
-  // The number is `digits` (significant ones only, zeros at the end left to `scale`) times
-  // 10^scale.
-  std::uint32_t digits = 0;
-  std::int64_t digit_count = 0;
-  std::int64_t zeros = 0; // at the end, not yet part of `digits`
-  std::int64_t scale = 0;
-  bool fraction = false;
-  std::size_t at = 0;
-  for (; at < text.size() && text[at] != 'e' && text[at] != 'E'; ++at) {
-    if (!is_decimal(text[at])) {
-      fraction = true;
-      continue;
-    }
-    if (fraction) --scale;
-    if (text[at] == '0') {
-      if (digit_count != 0) ++zeros;
-      continue;
-    }
-    digit_count += zeros + 1;
-    if (digit_count > most_digits) return std::nullopt; // too large, or not whole, or both
-    for (; zeros != 0; --zeros) digits *= 10;
-    digits = digits * 10 + static_cast<std::uint32_t>(text[at] - '0');
-  }
-  scale += zeros;
-
-  if (at != text.size()) {
-    ++at;
-    const bool negative = text[at] == '-';
-    if (!is_decimal(text[at])) ++at;
-    constexpr std::int64_t endless = std::int64_t{1} << 48; // more than a body has digits
-    std::int64_t exponent = 0;
-    for (; at < text.size(); ++at) exponent = std::min(exponent * 10 + (text[at] - '0'), endless);
-    scale += negative ? -exponent : exponent;
-  }
-
-  if (digit_count == 0 || scale < 0 || digit_count + scale > most_digits) return std::nullopt;
-  for (; scale != 0; --scale) digits *= 10;
-  if (digits > max_ttl_s) return std::nullopt;
-  return std::chrono::seconds(digits);
-}
-
-// nlohmann stops at a number that no double can hold. Replaces each by -1 (no valid value of a
-// known member) and spaces, so that everything else keeps its place.
-std::string without_unbounded_numbers(std::string_view text) {
-  constexpr std::string_view stand_in = "-1";
-  std::string copy(text);
-  for (std::size_t at = 0; at < copy.size(); ++at) {
-    if (copy[at] == '"') {
-      for (++at; at < copy.size() && copy[at] != '"'; ++at)
-        if (copy[at] == '\\') ++at;
-      continue;
-    }
-    const std::size_t bytes = number_bytes(std::string_view(copy).substr(at));
-    if (bytes == 0) continue;
-    char* const first = copy.data() + at;
-    double value = 0;
-    if (std::from_chars(first, first + bytes, value).ec == std::errc::result_out_of_range &&
-        bytes > stand_in.size()) {
-      std::fill(std::copy(stand_in.begin(), stand_in.end(), first), first + bytes, ' ');
-    }
-    at += bytes - 1;
-  }
-  return copy;
-}
 
 // ---- the careful reader --------------------------------------------------------------
 
-enum class body_kind : std::uint8_t { put, erase };
+enum class body_of : std::uint8_t { put, erase };
 
 // Receives the events of nlohmann's SAX parser, which neither recurses nor builds a document. Keeps
 // the known members of the outermost object, ignores everything else, stops at the first fault.
 class member_collector final : public nlohmann::json_sax<nlohmann::json> {
 public:
-  member_collector(body_kind kind, body_scratch& scratch, members& out) noexcept
+  member_collector(body_of kind, body_scratch& scratch, members& out) noexcept
       : kind_(kind), scratch_(scratch), out_(out) {}
 
   const refusal& why() const noexcept { return why_; }
@@ -322,10 +149,10 @@ public:
     if (name == "key") {
       if (out_.has_key()) return refuse(fault::repeated_key_member);
       member_ = member::key;
-    } else if (kind_ == body_kind::put && name == "value") {
+    } else if (kind_ == body_of::put && name == "value") {
       if (out_.has_value()) return refuse(fault::repeated_value_member);
       member_ = member::value;
-    } else if (kind_ == body_kind::put && name == "ttl") {
+    } else if (kind_ == body_of::put && name == "ttl") {
       if (out_.ttl) return refuse(fault::repeated_ttl_member);
       member_ = member::ttl;
     }
@@ -368,7 +195,7 @@ private:
     return true;
   }
 
-  body_kind kind_;
+  body_of kind_;
   body_scratch& scratch_;
   members& out_;
   refusal why_;
@@ -378,7 +205,7 @@ private:
 };
 
 // `unbounded`: whether it stopped at a number that no double can hold.
-refusal collect(std::string_view text, body_kind kind, body_scratch& scratch, members& out,
+refusal collect(std::string_view text, body_of kind, body_scratch& scratch, members& out,
                 bool& unbounded) {
   out = {};
   member_collector collector(kind, scratch, out);
@@ -387,8 +214,8 @@ refusal collect(std::string_view text, body_kind kind, body_scratch& scratch, me
   return collector.why();
 }
 
-refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scratch, members& out) {
-  if (std::all_of(text.begin(), text.end(), is_space)) return {fault::empty_body};
+refusal read_carefully(std::string_view text, body_of kind, body_scratch& scratch, members& out) {
+  if (std::all_of(text.begin(), text.end(), is_json_space)) return {fault::empty_body};
   // nlohmann skips the former and takes the latter for the end of the text.
   if (text.starts_with(byte_order_mark)) return {fault::byte_order_mark};
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
@@ -399,17 +226,17 @@ refusal read_carefully(std::string_view text, body_kind kind, body_scratch& scra
   if (unbounded) why = collect(without_unbounded_numbers(text), kind, scratch, out, unbounded);
   if (why) return why;
   if (!out.has_key()) return {fault::missing_key_member};
-  if (kind == body_kind::put && !out.has_value()) return {fault::missing_value_member};
+  if (kind == body_of::put && !out.has_value()) return {fault::missing_value_member};
   return {};
 }
 
-bool read_plainly(std::string_view text, body_kind kind, members& out) noexcept {
-  if (kind == body_kind::put &&
+bool read_plainly(std::string_view text, body_of kind, members& out) noexcept {
+  if (kind == body_of::put &&
       (read_exact_shape<compact_shape>(text, out) || read_exact_shape<spaced_shape>(text, out)))
     return true;
   out = {};
   return plain_reader(text).read(out) && out.has_key() &&
-         (kind == body_kind::erase || out.has_value());
+         (kind == body_of::erase || out.has_value());
 }
 
 refusal check_lengths(std::string_view key, std::string_view value,
@@ -428,8 +255,8 @@ put_body to_body(const members& found) noexcept { return {found.key, found.value
 refusal parse_put_body(std::string_view text, const http_limits& limits, body_scratch& scratch,
                        put_body& out) {
   members found;
-  if (!read_plainly(text, body_kind::put, found)) {
-    if (const refusal why = read_carefully(text, body_kind::put, scratch, found)) return why;
+  if (!read_plainly(text, body_of::put, found)) {
+    if (const refusal why = read_carefully(text, body_of::put, scratch, found)) return why;
   }
   out = to_body(found);
   return check_lengths(out.key, out.value, limits);
@@ -438,8 +265,8 @@ refusal parse_put_body(std::string_view text, const http_limits& limits, body_sc
 refusal parse_delete_body(std::string_view text, const http_limits& limits, body_scratch& scratch,
                           std::string_view& key) {
   members found;
-  if (!read_plainly(text, body_kind::erase, found)) {
-    if (const refusal why = read_carefully(text, body_kind::erase, scratch, found)) return why;
+  if (!read_plainly(text, body_of::erase, found)) {
+    if (const refusal why = read_carefully(text, body_of::erase, scratch, found)) return why;
   }
   key = found.key;
   return check_lengths(key, {}, limits);
@@ -449,14 +276,14 @@ namespace detail {
 
 bool read_plain_put_body(std::string_view text, put_body& out) noexcept {
   members found;
-  if (!read_plainly(text, body_kind::put, found)) return false;
+  if (!read_plainly(text, body_of::put, found)) return false;
   out = to_body(found);
   return true;
 }
 
 refusal read_any_put_body(std::string_view text, body_scratch& scratch, put_body& out) {
   members found;
-  const refusal why = read_carefully(text, body_kind::put, scratch, found);
+  const refusal why = read_carefully(text, body_of::put, scratch, found);
   if (!why) out = to_body(found);
   return why;
 }

@@ -18,7 +18,8 @@ fault check_access(exchange& x, const endpoint& to) noexcept {
   const shared_state& shared = x.context.shared;
   if (to.needs == permission::none) return fault::none;
   if (!is_allowed_host(x.asked.host, shared.options.allowed_hosts)) return fault::host_not_allowed;
-  if (to.needs == permission::write && is_cross_origin(x.asked)) return fault::cross_origin;
+  if ((to.needs == permission::write || to.changes_entries) && is_cross_origin(x.asked))
+    return fault::cross_origin;
   if (!x.context.tokens.asks_for_tokens()) return fault::none;
   const permission granted = x.context.tokens.check(x.asked[known_field::authorization]);
   if (granted == permission::none) return fault::unauthorized;

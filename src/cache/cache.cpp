@@ -39,12 +39,14 @@ put_outcome cache::put_if(std::string_view key, const new_value& value, tick exp
                           precondition when) noexcept {
   return store_->put_if(key, value, expires_at, when);
 }
-value_upload cache::begin_upload(std::string_view key, std::size_t most_bytes,
-                                 bool expires) noexcept {
-  return store_->begin_upload(key, most_bytes, expires);
+value_upload cache::begin_upload(std::string_view key, std::size_t most_bytes) noexcept {
+  return store_->begin_upload(key, most_bytes);
 }
 erase_outcome cache::erase_if(std::string_view key, precondition when) noexcept {
   return store_->erase_if(key, when);
+}
+touch_outcome cache::touch_if(std::string_view key, tick expires_at, precondition when) noexcept {
+  return store_->touch_if(key, expires_at, when);
 }
 bool cache::erase(std::string_view key) noexcept { return store_->erase(key); }
 std::size_t cache::clear() noexcept { return store_->clear(); }

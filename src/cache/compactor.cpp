@@ -78,7 +78,8 @@ compactor::move compactor::move_to(entry_ref ref, entry_handle target) noexcept 
     to.write_copy_of(from);
     const entry_meta meta = from.meta();
     to.publish(meta);
-    if (meta.has_expiry()) arena_.note_expiry(target, to.expires_at(meta));
+    if (const tick expires_at = to.expires_at(meta); expires_at != never)
+      arena_.note_expiry(target, expires_at);
     handle = target;
     return entry_index::fate::keep;
   });

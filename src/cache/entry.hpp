@@ -14,6 +14,9 @@
 //   - value, assign_value: under the bucket lock only, or before any other thread knows the block.
 //   - expiry and lengths are atomic, since an overwrite in place changes them under the bucket lock
 //     while a walk reads them under the stripe lock.
+//
+// An entry with room for an expiry can be given one, or none, in place. A long value always has the
+// room, so that it is never copied for it.
 #pragma once
 
 #include <atomic>
@@ -34,6 +37,14 @@ struct entry_shape {
   std::size_t value_bytes = 0;
   bool has_expiry = false;
   bool wide = false; // the lengths have words of their own, however short they are
+
+  // Of values from this length on, the entry has room for an expiry whether it expires or not.
+  static constexpr std::size_t long_value_bytes = std::size_t{16} << 10;
+
+  static constexpr entry_shape of(std::size_t key_bytes, std::size_t value_bytes,
+                                  tick expires_at) noexcept {
+    return {key_bytes, value_bytes, expires_at != never || value_bytes >= long_value_bytes};
+  }
 
   static constexpr unsigned value_length_bits = 21;
   static constexpr std::size_t max_short_value = (std::size_t{1} << value_length_bits) - 1;
@@ -87,7 +98,8 @@ public:
   // ---- a new entry --------------------------------------------------------------------
   // Fills the block, all but its meta: publish() makes it an entry.
   void write(std::string_view key, const new_value& value, tick expires_at) noexcept {
-    const entry_shape s{key.size(), value.bytes.size() + value.suffix.size(), expires_at != never};
+    const entry_shape s =
+        entry_shape::of(key.size(), value.bytes.size() + value.suffix.size(), expires_at);
     write_header(s, expires_at);
     copy_bytes(block_ + s.header_bytes(), key);
     copy_value(s.header_bytes() + key.size(), value);
@@ -162,12 +174,15 @@ public:
     word(8).store(static_cast<std::uint32_t>(s.key_bytes), std::memory_order_relaxed);
     word(12).store(static_cast<std::uint32_t>(s.value_bytes), std::memory_order_relaxed);
   }
+  // REQUIRES: m.has_expiry()
+  void store_expiry(entry_meta m, tick expires_at) noexcept {
+    word(header_bytes(m) - 4).store(expires_at, std::memory_order_relaxed);
+  }
   // Of the length that was stored last.
   void assign_value(entry_meta m, std::size_t key_bytes, const new_value& value,
                     tick expires_at) noexcept {
-    const std::size_t header = header_bytes(m);
-    if (m.has_expiry()) word(header - 4).store(expires_at, std::memory_order_relaxed);
-    copy_value(header + key_bytes, value);
+    if (m.has_expiry()) store_expiry(m, expires_at);
+    copy_value(header_bytes(m) + key_bytes, value);
   }
 
   // ---- a free block -------------------------------------------------------------------

@@ -2,7 +2,7 @@
 // lives. A plain value; entry.hpp loads and stores it.
 //
 //   bit  0       live: the block holds a complete entry (0 in a free or unfinished block)
-//   bit  1       has_expiry: a tick follows the lengths
+//   bit  1       has_expiry: a tick follows the lengths, which may be `never`
 //   bit  2       extended: the lengths did not fit their word and follow as two words
 //   bits 3..4    references: 2-bit counter for CLOCK, 0 at insertion, raised by hits, lowered by
 //                the hand

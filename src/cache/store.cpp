@@ -128,10 +128,6 @@ bool store::inspect(std::string_view key, cache::entry_visitor visit) noexcept {
   return hit;
 }
 
-inline entry_view store::view(entry_handle handle, entry e, entry_meta meta) noexcept {
-  return {this, handle, e.value(meta), meta.mark(), e.expires_at(meta)};
-}
-
 bool store::prefetch_pays() const noexcept {
   return index_.bytes() >= index_bytes_worth_prefetching;
 }
@@ -148,7 +144,9 @@ bool store::peek(std::string_view key, cache::value_visitor visit) const noexcep
 }
 
 bool store::has_expired(entry e, entry_meta meta) const noexcept {
-  return meta.has_expiry() && e.expires_at(meta) <= now();
+  if (!meta.has_expiry()) return false;
+  const tick expires_at = e.expires_at(meta);
+  return expires_at != never && expires_at <= now();
 }
 
 [[gnu::noinline]] void store::collect_expired(std::uint32_t hash, std::string_view key) noexcept {
@@ -172,7 +170,7 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
                                         tick expires_at) noexcept {
   if (std::max(key.size(), value.size()) > cache::max_item_bytes) return put_outcome::too_large;
   const std::uint32_t hash = hash_(key);
-  const entry_shape shape{key.size(), value.size(), expires_at != never};
+  const entry_shape shape = entry_shape::of(key.size(), value.size(), expires_at);
   finding found;
   index_.find(hash, key, [this, shape, value, expires_at, &found](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();
@@ -194,7 +192,7 @@ put_outcome store::put_if(std::string_view key, const new_value& value, tick exp
                               .expires_at = expires_at,
                               .when = &when,
                               .hash = hash_(key),
-                              .shape = {key.size(), value_bytes, expires_at != never}};
+                              .shape = entry_shape::of(key.size(), value_bytes, expires_at)};
   finding found;
   index_.find(request.hash, key, [&](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();

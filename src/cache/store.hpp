@@ -63,6 +63,7 @@ public:
                      precondition when) noexcept;
   bool erase(std::string_view key) noexcept;
   erase_outcome erase_if(std::string_view key, precondition when) noexcept;
+  touch_outcome touch_if(std::string_view key, tick expires_at, precondition when) noexcept;
   std::size_t clear() noexcept;
   // `urgently`: compacts even where many entries must be moved for a slab.
   bool maintain(unsigned budget_us, bool urgently = false) noexcept; // one caller at a time
@@ -76,7 +77,7 @@ public:
   std::size_t detached_bytes(entry_handle block) const noexcept {
     return arena_.detached_bytes(block);
   }
-  value_upload begin_upload(std::string_view key, std::size_t most_bytes, bool expires) noexcept;
+  value_upload begin_upload(std::string_view key, std::size_t most_bytes) noexcept;
   put_outcome finish_upload(const value_upload& upload, const new_value& value, tick expires_at,
                             precondition when) noexcept;
   void abandon_upload(const value_upload& upload) noexcept {
@@ -202,7 +203,9 @@ private:
 
   template <class Visit>
   bool access(std::string_view key, Visit visit) noexcept;
-  entry_view view(entry_handle handle, entry e, entry_meta meta) noexcept;
+  entry_view view(entry_handle handle, entry e, entry_meta meta) noexcept {
+    return {this, handle, e.value(meta), meta.mark(), e.expires_at(meta)};
+  }
   static bool allows_absent(const write_request& request) noexcept;
   put_outcome finish(const write_request& request, finding found) noexcept;
   put_outcome write_new_block(const write_request& request) noexcept;

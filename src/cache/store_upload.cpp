@@ -9,12 +9,11 @@ namespace kvcache {
 
 // The lengths have words of their own if the longest value needs them: the layout is fixed before
 // the value's length is known.
-value_upload store::begin_upload(std::string_view key, std::size_t most_bytes,
-                                 bool expires) noexcept {
+value_upload store::begin_upload(std::string_view key, std::size_t most_bytes) noexcept {
   assert(value_upload::least_bytes <= most_bytes);
   value_upload upload;
   if (std::max(key.size(), most_bytes) > cache::max_item_bytes) return upload;
-  entry_shape shape{key.size(), most_bytes, expires};
+  entry_shape shape = entry_shape::of(key.size(), most_bytes, never);
   shape.wide = shape.extended();
   const entry_arena::allocation block = arena_.reserve(shape.total_bytes());
   if (block.outcome != entry_arena::status::ok) return upload;
@@ -26,7 +25,6 @@ value_upload store::begin_upload(std::string_view key, std::size_t most_bytes,
   upload.block_ = block.handle;
   upload.header_bytes_ = static_cast<std::uint32_t>(shape.header_bytes());
   upload.key_bytes_ = static_cast<std::uint32_t>(key.size());
-  upload.expires_ = expires;
   return upload;
 }
 
@@ -34,9 +32,10 @@ value_upload store::begin_upload(std::string_view key, std::size_t most_bytes,
 // put into the index. From adopt() on, the block is freed by link_block() or here.
 put_outcome store::finish_upload(const value_upload& upload, const new_value& value,
                                  tick expires_at, precondition when) noexcept {
-  entry_shape shape{upload.key_bytes_, value.bytes.size() + value.suffix.size(), upload.expires_};
+  entry_shape shape =
+      entry_shape::of(upload.key_bytes_, value.bytes.size() + value.suffix.size(), expires_at);
   shape.wide = upload.header_bytes_ != shape.header_bytes() || shape.extended();
-  assert(shape.header_bytes() == upload.header_bytes_ && shape.has_expiry == (expires_at != never));
+  assert(shape.header_bytes() == upload.header_bytes_ && shape.has_expiry);
   assert(shape.value_bytes >= value_upload::least_bytes / 2); // else a small block would do
   const std::string_view key{upload.value_ - upload.key_bytes_, upload.key_bytes_};
   const write_request request{.key = key,

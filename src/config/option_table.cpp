@@ -209,6 +209,9 @@ constexpr std::uint64_t entries_most = 1'000'000'000'000;
 // A lower limit would leave no memory for entries.
 constexpr std::uint64_t memory_limit_least_bytes = std::uint64_t{16} << 20;
 constexpr std::uint64_t request_bytes_least = 1024;
+constexpr std::uint64_t batch_ops_most = 10'000;
+constexpr std::uint64_t batch_least_bytes = 1024;
+constexpr std::uint64_t batch_reply_least_bytes = std::uint64_t{64} << 10;
 constexpr std::uint64_t request_bytes_most = std::uint64_t{64} << 20;
 constexpr std::uint64_t head_fields_most = 10'000;
 constexpr std::uint64_t connections_most = 1'000'000;
@@ -306,6 +309,17 @@ constexpr option_row rows[] = {
      "Maximum size of a request body, in bytes; auto follows the limits of key and value, at least "
      "16384",
      request_bytes<&http_limits::body_bytes>},
+    {"max-batch-ops", requests, "<operations>", "Maximum number of operations in a batch",
+     number<1, batch_ops_most, &options::server, &server_options::limits,
+            &http_limits::max_batch_ops>},
+    {"max-batch-bytes", requests, "<size>",
+     "Maximum size of a batch's request body, such as 1M, at most 64M",
+     size<batch_least_bytes, value_bytes_most, &options::server, &server_options::limits,
+          &http_limits::max_batch_bytes>},
+    {"max-batch-reply-bytes", requests, "<size>",
+     "Maximum size of a batch's response body, at least 64K; a get that finds no room in it fails",
+     size<batch_reply_least_bytes, value_bytes_most, &options::server, &server_options::limits,
+          &http_limits::max_batch_reply_bytes>},
     {"max-connections", requests, "<connections>",
      "Connection limit; 32 further connections are served health checks only, others get 503",
      number<1, connections_most, &options::server, &server_options::max_connections>},

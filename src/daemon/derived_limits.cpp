@@ -157,6 +157,10 @@ std::optional<std::string> find_values_beyond_memory(const config::options& sett
     return "the memory limit, " + describe_limit(limit) + ", is too small for a value of " +
            named("--max-value-bytes", limits.max_value_bytes) + ": a PUT of more than " +
            std::to_string(most) + " bytes gets 413; raise the limit or lower it";
+  if (limits.max_batch_bytes > most)
+    return "the memory limit, " + describe_limit(limit) + ", is too small for a batch of " +
+           named("--max-batch-bytes", limits.max_batch_bytes) + ": one of more than " +
+           std::to_string(most) + " bytes gets 413; raise the limit or lower it";
   if (body <= most) return std::nullopt;
   return "the memory limit, " + describe_limit(limit) + ", is too small for a body of " +
          std::to_string(body) + " bytes, which " + named("--max-key-chars", limits.max_key_chars) +

@@ -47,10 +47,11 @@ enum class fault : std::uint8_t {
   bad_chunk_extension,
   chunk_extension_too_long,
   chunk_overhead_too_large,
-  value_chunk_overhead_too_large,
+  chunk_share_too_large,
   too_many_trailers,
   body_too_large,
   value_too_large,
+  batch_too_large,
 
   // ---- the memory that it needs (connection)
   beyond_memory,
@@ -72,6 +73,13 @@ enum class fault : std::uint8_t {
   unknown_parameter,
   bad_ttl_parameter,
   repeated_ttl_parameter,
+  bad_op_parameter,
+  repeated_op_parameter,
+  bad_by_parameter,
+  repeated_by_parameter,
+  bad_initial_parameter,
+  repeated_initial_parameter,
+  body_in_operation,
 
   // ---- the fields of a value's request (endpoints/kv)
   bad_content_type,
@@ -97,6 +105,25 @@ enum class fault : std::uint8_t {
   bad_ttl,
   repeated_ttl_member,
 
+  // ---- the JSON body of many operations (batch_body)
+  missing_ops_member,
+  repeated_ops_member,
+  ops_not_an_array,
+  too_many_operations,
+  operation_not_an_object,
+  unknown_op,
+  missing_member,
+  repeated_member,
+  unknown_member,
+  surplus_member,
+  not_a_string,
+  not_an_integer,
+  bad_write_condition,
+  two_values,
+  two_conditions,
+  bad_base64,
+  base64_value_too_long,
+
   // ---- routing and permission (router)
   unknown_path,
   method_not_allowed,
@@ -113,11 +140,15 @@ enum class fault : std::uint8_t {
   precondition_failed,
   value_not_text,
   value_too_long_for_json,
+  not_a_number,
+  number_overflow,
   entry_too_large,
   no_room,
   out_of_memory,
 
   // ---- the server's own state
+  batch_response_too_large,
+  batch_response_full,
   no_response_memory,
   too_many_connections,
   not_ready,

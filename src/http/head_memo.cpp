@@ -280,10 +280,8 @@ std::size_t head_memo::recognise(std::string_view input, const http_limits& limi
   if (!ends(rest, fields_end, body_bytes)) return 0;
   const std::size_t head_end = target_stop + fields_end;
   const std::size_t target_start = like_.method_text.size() + 1;
-  const std::size_t most_body_bytes =
-      like_.has_value_body ? limits.max_value_bytes : limits.body_bytes;
   if (target_stop - target_start > limits.target_bytes || head_end > limits.head_bytes ||
-      body_bytes > most_body_bytes || input.size() - head_end < body_bytes)
+      body_bytes > limits.most_body_bytes(like_.kind) || input.size() - head_end < body_bytes)
     return 0;
 
   const char* const text = input.data();

@@ -9,6 +9,10 @@
 
 namespace kvcache::http {
 
+// What a request's body may be, which decides about its longest length: JSON of one operation, a
+// value of any bytes, or JSON of many operations.
+enum class body_kind : std::uint8_t { single, value, batch };
+
 // The longest time to live that a request may ask for: ten years of 365 days.
 inline constexpr std::uint32_t max_ttl_s = 315'360'000;
 
@@ -23,10 +27,15 @@ struct http_limits {
   std::size_t target_bytes = std::size_t{8} << 10; // the request target
   std::size_t body_bytes = std::size_t{16} << 10;  // the body without chunk framing
 
-  // A PUT to a path that begins with value_path has a value of any bytes as its body, for which
-  // this limit holds instead.
+  // The same of a PUT to a path that begins with value_path, and of a POST to batch_path.
   static constexpr std::string_view value_path = "/kv/";
+  static constexpr std::string_view batch_path = "/batch";
   std::size_t max_value_bytes = std::size_t{1} << 20;
+  std::size_t max_batch_bytes = std::size_t{1} << 20;
+  constexpr std::size_t most_body_bytes(body_kind kind) const noexcept;
+
+  std::size_t max_batch_ops = 1000;                         // operations in a batch
+  std::size_t max_batch_reply_bytes = std::size_t{8} << 20; // of the body of its response
 
   // Chunked bodies only: bytes that are not body (sizes, extensions, line ends, trailers), all
   // chunks together (see chunk_overhead_for()); of these, one chunk's extensions; and the number of
@@ -40,9 +49,8 @@ struct http_limits {
 
   // The bytes of a connection's input buffer after which a request is complete or refused: a buffer
   // of this size never blocks the parser.
-  constexpr std::size_t request_bytes() const noexcept {
-    return leading_empty_lines * 2 + head_bytes + body_bytes + chunk_overhead_bytes;
-  }
+  // Not of a value: that is not received into it.
+  constexpr std::size_t request_bytes() const noexcept;
 
   // The same limits with head, target, body and chunk overhead made large enough for the longest
   // legal key and value in their longest legal spelling.
@@ -63,6 +71,27 @@ inline constexpr std::size_t head_frame_bytes = std::size_t{8} << 10;
 constexpr std::size_t chunk_overhead_for(std::size_t body_bytes) noexcept {
   constexpr std::size_t body_bytes_per_overhead_byte = 16;
   return std::max(http_limits{}.chunk_overhead_bytes, body_bytes / body_bytes_per_overhead_byte);
+}
+
+// Of all chunks together, as chunk_overhead_bytes.
+constexpr std::size_t most_chunk_overhead_bytes(const http_limits& limits,
+                                                body_kind kind) noexcept {
+  return kind == body_kind::single ? limits.chunk_overhead_bytes
+                                   : chunk_overhead_for(limits.most_body_bytes(kind));
+}
+
+constexpr std::size_t http_limits::most_body_bytes(body_kind kind) const noexcept {
+  return kind == body_kind::single  ? body_bytes
+         : kind == body_kind::value ? max_value_bytes
+                                    : max_batch_bytes;
+}
+
+constexpr std::size_t http_limits::request_bytes() const noexcept {
+  const auto with_framing = [this](body_kind kind) {
+    return most_body_bytes(kind) + most_chunk_overhead_bytes(*this, kind);
+  };
+  return leading_empty_lines * 2 + head_bytes +
+         std::max(with_framing(body_kind::single), with_framing(body_kind::batch));
 }
 
 constexpr http_limits http_limits::raised_for_characters() const noexcept {

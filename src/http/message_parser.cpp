@@ -149,14 +149,25 @@ fault message_parser::check_head() noexcept {
   if (has_unknown_coding_) return fault::unknown_transfer_encoding;
   head_is_valid_ = true;
   if (framing_ == body_framing::none) return fault::none;
-  has_value_body_ = line_.verb == method::put &&
-                    line_.path_and_query.in(input()).starts_with(http_limits::value_path);
-  if (has_value_body_ && repeats_content_type_) return fault::repeated_content_type;
+  kind_ = kind_of(line_.verb, line_.path_and_query.in(input()));
+  if (kind_ == body_kind::value && repeats_content_type_) return fault::repeated_content_type;
   if (framing_ == body_framing::chunked) return fault::none;
   const std::uint64_t length = content_length().value_or(0);
   if (length > most_body_bytes()) return body_too_large();
   body_bytes_ = static_cast<std::size_t>(length);
   return fault::none;
+}
+
+fault message_parser::body_too_large() const noexcept {
+  switch (kind_) {
+  case body_kind::value:
+    return fault::value_too_large;
+  case body_kind::batch:
+    return fault::batch_too_large;
+  case body_kind::single:
+    break;
+  }
+  return fault::body_too_large;
 }
 
 fault message_parser::parse_chunks() {
@@ -178,12 +189,9 @@ fault message_parser::parse_chunks() {
   // The framing that has arrived: sizes, extensions, line ends and trailers, whole or in part.
   const std::size_t end = is_done() ? consumed_ : input_.size();
   const std::size_t framing_bytes = removed_bytes_ + end - head_end_ - body_bytes_;
-  if (has_value_body_)
-    return framing_bytes > chunk_overhead_for(limits_.max_value_bytes)
-               ? fault::value_chunk_overhead_too_large
-               : fault::none;
-  return framing_bytes > limits_.chunk_overhead_bytes ? fault::chunk_overhead_too_large
-                                                      : fault::none;
+  if (framing_bytes <= most_chunk_overhead_bytes(limits_, kind_)) return fault::none;
+  return kind_ == body_kind::single ? fault::chunk_overhead_too_large
+                                    : fault::chunk_share_too_large;
 }
 
 // The framing is between the decoded data and what Beast has not read yet.
@@ -392,7 +400,7 @@ void message_parser::describe(std::string_view input, request& out) const noexce
   out.framing = framing_;
   out.keep_alive = !has_close_ && (line_.version == http_version::http_1_1 || has_keep_alive_);
   out.is_coded = is_coded_;
-  out.has_value_body = has_value_body_;
+  out.kind = kind_;
   out.method_text = line_.method_text.in(input);
   out.target = line_.target.in(input);
   const std::size_t line_end = line_.target.offset + line_.target.size + behind_target.size();

@@ -86,8 +86,7 @@ public:
   // The bytes of the whole body, as the head states them; nothing of a chunked one.
   std::optional<std::size_t> stated_body_bytes() const noexcept;
 
-  // Whether the body is a value of any bytes: see http_limits::value_path.
-  bool has_value_body() const noexcept { return has_value_body_; }
+  body_kind kind() const noexcept { return kind_; }
 
 private:
   using error_code = boost::beast::error_code;
@@ -115,12 +114,8 @@ private:
   bool lower_minor_version() noexcept;
   fault check_unfinished_head() noexcept;
   fault check_head() noexcept;
-  std::size_t most_body_bytes() const noexcept {
-    return has_value_body_ ? limits_.max_value_bytes : limits_.body_bytes;
-  }
-  fault body_too_large() const noexcept {
-    return has_value_body_ ? fault::value_too_large : fault::body_too_large;
-  }
+  std::size_t most_body_bytes() const noexcept { return limits_.most_body_bytes(kind_); }
+  fault body_too_large() const noexcept;
   fault parse_chunks();
   fault check_field(known_field field, std::string_view value) noexcept;
   fault keep_once(known_field field, std::string_view value, fault repeated) noexcept;
@@ -159,7 +154,7 @@ private:
   bool is_coded_ = false;
   bool has_unknown_coding_ = false; // refused behind all fields: a worse fault may be among them
   bool past_first_chunk_ = false;
-  bool has_value_body_ = false;
+  body_kind kind_ = body_kind::single;
   bool repeats_content_type_ = false;
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "http/http_limits.hpp"
 #include "http/known_field.hpp"
 #include "http/maybe_plain.hpp"
 
@@ -35,6 +36,15 @@ constexpr std::string_view name_of(method verb) noexcept {
   return names[static_cast<std::size_t>(verb)];
 }
 
+// Of a request with a body. By the text as it is: such paths have no other spelling.
+constexpr body_kind kind_of(method verb, std::string_view path_and_query) noexcept {
+  if (verb == method::put && path_and_query.starts_with(http_limits::value_path))
+    return body_kind::value;
+  const std::string_view path = path_and_query.substr(0, path_and_query.find('?'));
+  if (verb == method::post && path == http_limits::batch_path) return body_kind::batch;
+  return body_kind::single;
+}
+
 // RFC 9112 §3.2. Only OPTIONS may come with asterisk, only CONNECT with authority; both are
 // checked.
 enum class target_form : std::uint8_t { origin, absolute, asterisk, authority };
@@ -48,10 +58,10 @@ struct request {
   http_version version = http_version::http_1_1;
   target_form form = target_form::origin;
   body_framing framing = body_framing::none;
-  bool keep_alive = true;      // as the client asks; a server that drains may close nevertheless
-  bool is_coded = false;       // Content-Encoding names a coding other than identity
-  bool has_value_body = false; // see http_limits::value_path
-  bool path_is_plain = false;  // see maybe_plain; false: not known
+  bool keep_alive = true; // as the client asks; a server that drains may close nevertheless
+  bool is_coded = false;  // Content-Encoding names a coding other than identity
+  body_kind kind = body_kind::single; // of a body, if there is one
+  bool path_is_plain = false;         // see maybe_plain; false: not known
 
   std::string_view method_text;
   std::string_view target; // as received

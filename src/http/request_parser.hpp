@@ -61,7 +61,7 @@ public:
   }
   // A body that is stored elsewhere while it arrives; see message_parser.
   std::size_t head_end() const noexcept { return parser_->head_end(); }
-  bool has_value_body() const noexcept { return parser_->has_value_body(); }
+  body_kind kind() const noexcept { return parser_->kind(); }
   std::optional<std::size_t> stated_body_bytes() const noexcept {
     return parser_->stated_body_bytes();
   }

@@ -16,13 +16,15 @@ std::string with_place(std::string_view message, std::size_t at_byte) {
   return std::string(message) + " (near byte " + std::to_string(at_byte) + ").";
 }
 
-// Puts the name in place of '#'. Shortened, and only its visible ASCII, since it may be anything.
+// Puts the name in place of '#', or in front: "ops[3].ttl: …". Shortened, and only its visible
+// ASCII, since it may be anything.
 std::string with_name(std::string_view message, std::string_view name) {
-  constexpr std::size_t most_bytes = 64;
   const std::size_t place = message.find('#');
-  std::string text{message.substr(0, place)};
+  const std::size_t most_bytes = place == std::string_view::npos ? 80 : 64;
+  std::string text{place == std::string_view::npos ? std::string_view{} : message.substr(0, place)};
   for (const char c : name.substr(0, most_bytes)) text += c > ' ' && c < '\x7F' ? c : '?';
   if (name.size() > most_bytes) text += "...";
+  if (place == std::string_view::npos) return text.append(": ").append(message);
   return text.append(message.substr(place + 1));
 }
 

@@ -33,6 +33,23 @@ void metrics_writer::distribution(label with, const latency_snapshot& latency) {
   line("_count", {}, latency.count());
 }
 
+void metrics_writer::distribution(std::span<const std::size_t> bounds,
+                                  std::span<const std::uint64_t> counts, std::uint64_t sum) {
+  const auto line = [&](std::string_view suffix, std::string_view bound, std::uint64_t value) {
+    write_series(suffix, {}, bound);
+    write_number(value);
+    out_ += '\n';
+  };
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < bounds.size(); ++i) {
+    count += counts[i];
+    line("_bucket", std::to_string(bounds[i]), count);
+  }
+  line("_bucket", "+Inf", count);
+  line("_sum", {}, sum);
+  line("_count", {}, count);
+}
+
 void metrics_writer::write_series(std::string_view suffix, labels with, std::string_view bound) {
   out_.append(name_).append(suffix);
   char before = '{';

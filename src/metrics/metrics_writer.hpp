@@ -8,7 +8,10 @@
 #pragma once
 
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -54,6 +57,11 @@ public:
   // powers of two from 2^10 ns (1 µs) to 2^33 ns (8.6 s), where counting is exact.
   // REQUIRES: a histogram was started.
   void distribution(label with, const latency_snapshot& latency);
+
+  // The same of numbers: of each bound, how many were above the one before and not above it; those
+  // above the last are counted there, too.
+  void distribution(std::span<const std::size_t> bounds, std::span<const std::uint64_t> counts,
+                    std::uint64_t sum);
 
 private:
   void family(std::string_view name, std::string_view type, std::string_view help);

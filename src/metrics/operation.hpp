@@ -26,6 +26,13 @@ inline constexpr operation_id unread_operation = 2;  // no head could be read; i
 inline constexpr std::array<operation_info, 3> common_operations{
     {{"options"}, {"unknown"}, {"none"}}};
 
+// The kinds of operations in a batch, each counted by its own status.
+inline constexpr std::array<std::string_view, 5> batch_operation_names{"get", "put", "delete",
+                                                                       "incr", "touch"};
+
+inline constexpr std::size_t batch_get = 0;
+inline constexpr std::size_t batch_delete = 2;
+
 // The most that a service may have.
 inline constexpr std::size_t operations_most = 24;
 

@@ -27,7 +27,8 @@ std::uint64_t counters_snapshot::other_requests() const noexcept {
 std::uint64_t counters_snapshot::refused(std::size_t slot) const noexcept {
   std::uint64_t sum = 0;
   for (const auto& of_operation : responses) sum += of_operation[slot];
-  return slot == status_slot(404) ? sum - misses() - deletes_not_found() : sum;
+  if (slot != status_slot(404)) return sum;
+  return sum - of(store_access::get, 404) - of(store_access::erase, 404);
 }
 
 std::uint64_t counters_snapshot::responses_sent() const noexcept {
@@ -58,7 +59,19 @@ counters_snapshot counters_snapshot::since(const counters_snapshot& earlier) con
       difference.responses[op][slot] = responses[op][slot] - earlier.responses[op][slot];
   difference.get_latency = get_latency.since(earlier.get_latency);
   difference.put_latency = put_latency.since(earlier.put_latency);
+  for (std::size_t op = 0; op < batch_operations.size(); ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      difference.batch_operations[op][slot] =
+          batch_operations[op][slot] - earlier.batch_operations[op][slot];
+  for (std::size_t i = 0; i < batch_sizes.size(); ++i)
+    difference.batch_sizes[i] = batch_sizes[i] - earlier.batch_sizes[i];
   return difference;
+}
+
+void worker_counters::count_batch(std::size_t operations) noexcept {
+  std::size_t bound = 0;
+  while (bound + 1 < batch_size_bounds.size() && operations > batch_size_bounds[bound]) ++bound;
+  batch_sizes_[bound].add();
 }
 
 void worker_counters::add_to(counters_snapshot& sum) const noexcept {
@@ -82,6 +95,11 @@ void worker_counters::add_to(counters_snapshot& sum) const noexcept {
   }
   get_latency_.add_to(sum.get_latency);
   put_latency_.add_to(sum.put_latency);
+  for (std::size_t op = 0; op < batch_operations_.size(); ++op)
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot)
+      sum.batch_operations[op][slot] += batch_operations_[op][slot].value();
+  for (std::size_t i = 0; i < batch_sizes_.size(); ++i)
+    sum.batch_sizes[i] += batch_sizes_[i].value();
 }
 
 } // namespace kvcache::observe

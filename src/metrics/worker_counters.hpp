@@ -94,6 +94,15 @@ inline constexpr std::size_t replaced_slot = status_slot_count;
 template <class Count, std::size_t slots>
 using response_counts = std::array<std::array<Count, slots>, operations_most>;
 
+// The sizes of batches, in operations: how many had at most so many. Larger ones are in the last.
+inline constexpr std::array<std::size_t, 13> batch_size_bounds{0,   1,   2,   5,    10,   20,    50,
+                                                               100, 200, 500, 1000, 5000, 10'000};
+
+// Of each kind of operation in a batch, by status slot.
+template <class Count>
+using batch_operation_counts =
+    std::array<std::array<Count, status_slot_count>, batch_operation_names.size()>;
+
 // A plain copy of one block, or the sum of several.
 struct counters_snapshot {
   std::span<const operation_info> operations = common_operations;
@@ -101,24 +110,35 @@ struct counters_snapshot {
   response_counts<std::uint64_t, status_slot_count> responses{};
   latency_snapshot get_latency;
   latency_snapshot put_latency;
+  batch_operation_counts<std::uint64_t> batch_operations{};
+  std::array<std::uint64_t, batch_size_bounds.size()> batch_sizes{}; // not added up
 
   std::uint64_t of(event e) const noexcept { return events[static_cast<std::size_t>(e)]; }
   std::uint64_t of(operation_id op, unsigned status) const noexcept {
     return responses[op][status_slot(status)];
   }
+  std::uint64_t of_batches(std::size_t operation, unsigned status) const noexcept {
+    return batch_operations[operation][status_slot(status)];
+  }
   // The sum over all operations with this access.
   std::uint64_t of(store_access access, unsigned status) const noexcept;
 
-  // Sums of `responses`. The 404 of an absent key is an ordinary result of get and delete.
+  // Sums of `responses`, and of the operations in batches. The 404 of an absent key is an ordinary
+  // result of get and delete.
   std::uint64_t hits() const noexcept {
-    return of(store_access::get, 200) + of(store_access::get, 304);
+    return of(store_access::get, 200) + of(store_access::get, 304) + of_batches(batch_get, 200);
   }
-  std::uint64_t misses() const noexcept { return of(store_access::get, 404); }
+  std::uint64_t misses() const noexcept {
+    return of(store_access::get, 404) + of_batches(batch_get, 404);
+  }
   std::uint64_t gets() const noexcept { return hits() + misses(); }
   std::uint64_t deletes() const noexcept {
-    return of(store_access::erase, 200) + of(store_access::erase, 204);
+    return of(store_access::erase, 200) + of(store_access::erase, 204) +
+           of_batches(batch_delete, 200);
   }
-  std::uint64_t deletes_not_found() const noexcept { return of(store_access::erase, 404); }
+  std::uint64_t deletes_not_found() const noexcept {
+    return of(store_access::erase, 404) + of_batches(batch_delete, 404);
+  }
   std::uint64_t flushes() const noexcept { return of(store_access::flush, 200); }
   std::uint64_t other_requests() const noexcept; // without access to the store, and not refused
   std::uint64_t refused(std::size_t slot) const noexcept; // REQUIRES: is_error_slot(slot)
@@ -144,6 +164,12 @@ public:
   // REQUIRES: slot < status_slot_count, or replaced_slot for a put.
   void count_response_in(operation_id op, std::size_t slot) noexcept { responses_[op][slot].add(); }
 
+  void count_batch(std::size_t operations) noexcept;
+  // REQUIRES: operation < batch_operation_names.size().
+  void count_batch_operation(std::size_t operation, unsigned status) noexcept {
+    batch_operations_[operation][status_slot(status)].add();
+  }
+
   latency_histogram& get_latency() noexcept { return get_latency_; }
   latency_histogram& put_latency() noexcept { return put_latency_; }
 
@@ -155,6 +181,8 @@ private:
   response_counts<counter, status_slot_count + 1> responses_;
   latency_histogram get_latency_;
   latency_histogram put_latency_;
+  batch_operation_counts<counter> batch_operations_;
+  std::array<counter, batch_size_bounds.size()> batch_sizes_;
 };
 
 } // namespace kvcache::observe

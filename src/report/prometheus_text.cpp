@@ -90,13 +90,16 @@ void write_responses(metrics_writer& metrics, const counters_snapshot& counters)
 
 void write_requests(metrics_writer& metrics, const counters_snapshot& counters) {
   write_responses(metrics, counters);
-  metrics.family("keyvalue_cache_gets_total", "GETs of a key that reached the store, by result.");
+  metrics.family("keyvalue_cache_gets_total",
+                 "GETs of a key that reached the store, those in batches included, by result.");
   metrics.sample({{"result", "hit"}}, counters.hits());
   metrics.sample({{"result", "miss"}}, counters.misses());
-  metrics.family("keyvalue_cache_puts_total", "PUTs that reached the store, by result.");
+  metrics.family("keyvalue_cache_puts_total",
+                 "PUTs that reached the store, those in batches included, by result.");
   for (const auto& [outcome, name] : put_outcome_names)
     metrics.sample({{"result", name}}, counters.of(event_of(outcome)));
-  metrics.family("keyvalue_cache_deletes_total", "DELETEs that reached the store, by result.");
+  metrics.family("keyvalue_cache_deletes_total",
+                 "DELETEs that reached the store, those in batches included, by result.");
   metrics.sample({{"result", "deleted"}}, counters.deletes());
   metrics.sample({{"result", "not_found"}}, counters.deletes_not_found());
   metrics.single("keyvalue_cache_flushes_total", "Flushes of the whole cache by request.",
@@ -114,6 +117,24 @@ void write_requests(metrics_writer& metrics, const counters_snapshot& counters) 
                  counters.of(event::bytes_received));
   metrics.single("keyvalue_cache_sent_bytes_total", "Bytes sent to clients.",
                  counters.of(event::bytes_sent));
+}
+
+// A series for each pair that has occurred, and from the start those of success.
+void write_batches(metrics_writer& metrics, const counters_snapshot& counters) {
+  metrics.family("keyvalue_cache_batch_operations_total",
+                 "Operations in batches, by operation and code of the result.");
+  std::uint64_t operations = 0;
+  for (std::size_t op = 0; op < batch_operation_names.size(); ++op) {
+    for (std::size_t slot = 0; slot < status_slot_count; ++slot) {
+      const std::uint64_t count = counters.batch_operations[op][slot];
+      operations += count;
+      if (count != 0 || slot == status_slot(200))
+        metrics.sample({{"operation", batch_operation_names[op]}, {"code", status_name(slot)}},
+                       count);
+    }
+  }
+  metrics.histogram("keyvalue_cache_batch_size_operations", "Operations in a batch.");
+  metrics.distribution(batch_size_bounds, counters.batch_sizes, operations);
 }
 
 void write_latencies(metrics_writer& metrics, const counters_report& counters) {
@@ -138,6 +159,7 @@ std::string prometheus_text(const service_snapshot& snapshot) {
   write_service(metrics, snapshot);
   write_memory(metrics, snapshot);
   write_requests(metrics, snapshot.counters.since_start);
+  write_batches(metrics, snapshot.counters.since_start);
   write_latencies(metrics, snapshot.counters);
   return body;
 }

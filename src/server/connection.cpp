@@ -189,6 +189,10 @@ void connection::serve_after(output_buffer& out) noexcept {
   // Had to send before the end, or to wait.
   if (phase_ == phase::closed || phase_ == phase::sending || phase_ == phase::room) return;
   if (!send(out) || is_deferring_) return;
+  if (work_ != nullptr) [[unlikely]] {
+    wait_for_turn();
+    return;
+  }
   if (is_ending_)
     end();
   else
@@ -232,7 +236,7 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
       refuse_and_end(out, fault::too_many_connections); // not a request for health
     else if (parser_.take_100_continue())
       respond_to_expectation(out);
-    if (parser_.has_value_body() && !is_ending_) continue_upload(out);
+    if (parser_.kind() == body_kind::value && !is_ending_) continue_upload(out);
     return false;
   case parse_status::refused:
     refuse_and_end(out, parsed.why);
@@ -249,8 +253,9 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
     refuse_over_limit(out);
   else
     result = handle(out, parsed.consumed, mark);
-  if (result == handled::held_back) {
+  if (result == handled::held_back || result == handled::paused) [[unlikely]] {
     held_request_bytes_ = parsed.consumed;
+    if (result == handled::paused) return false;
     return phase_ != phase::room && send(out); // earlier responses go first
   }
   input_.consume(parsed.consumed);
@@ -302,6 +307,8 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
     x.upload = upload_.get();
   const std::size_t before = out.size();
   handled result = handled::close;
+  if (work_ != nullptr) [[unlikely]]
+    x.context.work = std::move(work_);
   try {
     if (room_refused_) [[unlikely]] {
       x.to = &x.context.shared.endpoints.route_of(asked.path, asked.verb);
@@ -314,7 +321,12 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
   }
   if (x.context.large_value) [[unlikely]]
     pending_.follow_with(std::exchange(x.context.large_value, {}));
-  if ((out.size() > mark || pending_.has_value()) && !is_admitted(out, before)) [[unlikely]] {
+  if (result == handled::paused) [[unlikely]] {
+    work_ = std::move(x.context.work);
+    return result;
+  }
+  if (result != handled::admitted && (out.size() > mark || pending_.has_value()) &&
+      !is_admitted(out, before)) [[unlikely]] {
     hold_back(x, before);
     return handled::held_back;
   }
@@ -325,6 +337,7 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
     return result;
   }
   count_response(*x.to, x.status_slot, asked.verb, out, before);
+  if (result == handled::admitted) result = handled::go_on;
   return last ? handled::close : result;
 }
 

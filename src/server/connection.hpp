@@ -26,6 +26,7 @@
 
 #include "api/body_upload.hpp"
 #include "api/exchange.hpp"
+#include "api/unfinished_work.hpp"
 #include "http/fault.hpp"
 #include "http/output_buffer.hpp"
 #include "http/request_parser.hpp"
@@ -85,6 +86,9 @@ public:
   // Retries a response that waits for memory, or for the peer's acknowledgements: see phase::room.
   retried retry_response() noexcept;
   void retry_peer() noexcept;
+
+  // Goes on with a request whose handling had paused.
+  void take_turn() noexcept;
 
   // Updates since_ms(), since the last sweep may be long ago.
   void check_progress() noexcept;
@@ -153,6 +157,7 @@ private:
   void hold_back(exchange& x, std::size_t before) noexcept;
   void leave_queue() noexcept;
   void wait_for_peer() noexcept;
+  [[gnu::cold]] void wait_for_turn() noexcept;
   bool peer_is_behind() const noexcept;
   void serve_again() noexcept;
   void give_spare_back() noexcept;
@@ -193,7 +198,8 @@ private:
   pending_output pending_;
   request_parser parser_;
   deferred_response deferred_;
-  std::unique_ptr<body_upload> upload_; // of the request in progress, if its body is large
+  std::unique_ptr<body_upload> upload_;   // of the request in progress, if its body is large
+  std::unique_ptr<unfinished_work> work_; // of the request in progress, if it has paused
 
   std::uint64_t deadline_ms_ = 0; // on the worker's clock
   std::uint64_t since_ms_ = 0;

@@ -16,6 +16,7 @@ enum class phase : std::uint8_t {
   body,     // has a head and part of a body
   deferred, // waits for work in the background
   room,     // has a request whose response finds no memory, or a peer that must acknowledge more
+  turn,     // has a request that is handled further when other connections had their turn
   sending,  // waits for the peer to receive the pending output
   linger,   // has sent the final response; discards input
   closed
@@ -40,6 +41,7 @@ inline unsigned timeout_ms(phase in, const deadlines& after, bool served,
   case phase::linger:
     return after.linger_timeout_ms;
   case phase::deferred:
+  case phase::turn:
   case phase::serving:
   case phase::closed:
     break;

@@ -103,10 +103,23 @@ void connection::serve_again() noexcept {
   waiter_hook::unlink();
   phase_ = phase::serving;
   serve();
-  if (phase_ != phase::room && phase_ != phase::sending && phase_ != phase::closed &&
-      !is_deferring_)
+  if (phase_ != phase::room && phase_ != phase::sending && phase_ != phase::turn &&
+      phase_ != phase::closed && !is_deferring_)
     wait_for(interest::receive);
   account();
+}
+
+// ---- waiting for others, between two parts of a long request ---------------------------
+
+void connection::wait_for_turn() noexcept {
+  owner_.turns().push_back(*this);
+  enter(phase::turn);
+  wait_for(interest::nothing);
+}
+
+void connection::take_turn() noexcept {
+  serve_again();
+  owner_.retire(*this);
 }
 
 void connection::give_spare_back() noexcept {
@@ -145,6 +158,7 @@ void connection::check_progress() noexcept {
 void connection::expire() noexcept {
   switch (phase_) {
   case phase::deferred: // the peer is not the cause
+  case phase::turn:
     return;
   case phase::room:
     if (waits_for_peer()) reset(); // a response that waits for memory has a timeout of its own
@@ -199,7 +213,8 @@ void connection::wait_for(interest what) noexcept {
 void connection::account() noexcept {
   if (has_spare_ && pending_.empty()) give_spare_back();
   const std::size_t bytes = input_.heap_bytes() + pending_.held_bytes() +
-                            (upload_ != nullptr ? upload_->resident_bytes() : 0);
+                            (upload_ != nullptr ? upload_->resident_bytes() : 0) +
+                            (work_ != nullptr ? work_->held_bytes() : 0);
   if (bytes == accounted_bytes_) return;
   owner_.shedder().change_held(accounted_bytes_, bytes);
   accounted_bytes_ = bytes;

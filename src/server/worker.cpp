@@ -72,9 +72,11 @@ worker::worker(const shared_state& shared, const server_options& options,
       clock_(sweep_interval_),
       shedder_(budget, clock_, counters),
       responses_(context_, options, budget, clock_, shedder_),
+      turns_(context_),
       access_(make_recorder(services.access, options.access_log_sample)),
       timer_(handlers_, access_.get(), seed) {
   handlers_.writer.refresh(std::time(nullptr));
+  handlers_.may_hold = [this](std::size_t bytes) { return shedder_.may_hold(bytes); };
 }
 
 worker::~worker() {
@@ -241,6 +243,7 @@ void worker::sweep() noexcept {
     retire(c);
   }
   responses_.retry_if_unscheduled();
+  turns_.schedule();
   give_memory_back();
   if (draining_ && steady_clock::now() >= drain_end_) abort_all();
   if (draining_ && connections_.empty())
@@ -257,8 +260,8 @@ void worker::account_pool() noexcept {
 }
 
 void worker::account_scratch() noexcept {
-  const std::size_t bytes =
-      scratch_.capacity() + handlers_.body.bytes() + handlers_.query.capacity();
+  const std::size_t bytes = scratch_.capacity() + handlers_.body.bytes() +
+                            handlers_.query.capacity() + handlers_.batches.held_bytes();
   if (bytes == scratch_bytes_) return;
   shedder_.change_held(scratch_bytes_, bytes);
   scratch_bytes_ = bytes;
@@ -271,6 +274,7 @@ void worker::give_memory_back() noexcept {
   if (scratch_.capacity() > scratch_bytes_kept) scratch_.release();
   for (std::string* decoded : {&handlers_.body.key, &handlers_.body.value, &handlers_.query})
     if (decoded->capacity() > scratch_bytes_kept) std::string{}.swap(*decoded);
+  handlers_.batches.trim();
   account_scratch();
   shedder_.trim_heap();
 }
@@ -278,7 +282,7 @@ void worker::give_memory_back() noexcept {
 // ---- batches -------------------------------------------------------------------------
 
 void worker::take_part_in_eviction() noexcept {
-  const std::size_t requests = handlers_.batch_gets + handlers_.batch_puts;
+  const std::size_t requests = handlers_.batch_gets + handlers_.batch_puts + handlers_.batch_others;
   if (requests != 0) eviction_.take_part(requests);
 }
 

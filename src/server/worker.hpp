@@ -32,6 +32,7 @@
 #include "server/server_options.hpp"
 #include "server/server_services.hpp"
 #include "server/sweep_clock.hpp"
+#include "server/turn_queue.hpp"
 #include "server/unique_fd.hpp"
 
 namespace kvcache::http {
@@ -79,6 +80,7 @@ public:
   const sweep_clock& clock() const noexcept { return clock_; }
   load_shedder& shedder() noexcept { return shedder_; }
   response_queue& responses() noexcept { return responses_; }
+  turn_queue& turns() noexcept { return turns_; }
   const buffer_budget& budget() const noexcept { return budget_; }
   access_recorder* access() noexcept { return access_.get(); } // mostly null
   bool draining() const noexcept { return draining_; }
@@ -153,6 +155,7 @@ private:
   sweep_clock clock_;
   load_shedder shedder_;
   response_queue responses_;
+  turn_queue turns_;
   const std::unique_ptr<access_recorder> access_;
   batch_timer timer_;
   output_buffer scratch_;
@@ -175,6 +178,7 @@ inline void worker::end_batch() noexcept {
     take_part_in_eviction();
   handlers_.batch_gets = 0;
   handlers_.batch_puts = 0;
+  handlers_.batch_others = 0;
   handlers_.batch_ns.reset();
 }
 

@@ -15,7 +15,7 @@ namespace {
 bool is_utf8_in_pieces(std::string_view text, std::size_t piece) {
   static cache store{cache_options{}};
   static const entity_tagger tagger;
-  body_upload upload{store.begin_upload("key", value_upload::least_bytes, false), tagger};
+  body_upload upload{store.begin_upload("key", value_upload::least_bytes), tagger};
   for (std::size_t at = 0; at < text.size(); at += piece) {
     const std::string_view part = text.substr(at, std::min(piece, text.size() - at));
     std::copy(part.begin(), part.end(), upload.free_space().begin());

@@ -21,11 +21,12 @@ class entry_arena_of_one_stripe : public testing::Test {
 protected:
   entry_handle add(const std::string& key, std::size_t value_bytes) {
     const std::string value(value_bytes, 'v');
-    const auto block = arena.allocate(entry_shape{key.size(), value_bytes, false}.total_bytes());
+    const entry_shape shape = entry_shape::of(key.size(), value_bytes, never);
+    const auto block = arena.allocate(shape.total_bytes());
     EXPECT_EQ(block.outcome, status::ok);
     entry e = arena.at(block.handle);
     e.write(key, {value}, never);
-    e.publish(entry_meta::for_new_entry(0, false, false));
+    e.publish(entry_meta::for_new_entry(0, shape.has_expiry, shape.extended()));
     return block.handle;
   }
   std::vector<entry_handle> add_many(std::size_t count, std::size_t block_bytes) {

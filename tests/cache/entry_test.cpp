@@ -32,7 +32,7 @@ TEST(entry, returns_what_was_written) {
       for (const tick expires_at : {never, tick{7}}) {
         const std::string key(key_bytes, 'k');
         const std::string value(value_bytes, 'v');
-        const entry_shape shape{key_bytes, value_bytes, expires_at != never};
+        const entry_shape shape = entry_shape::of(key_bytes, value_bytes, expires_at);
         block room{shape.total_bytes()};
         entry e = room.view();
         e.write(key, {value}, expires_at);

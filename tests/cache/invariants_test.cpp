@@ -19,11 +19,11 @@ protected:
   }
 
   entry_handle write(std::string_view key, std::size_t value_bytes = 0) {
-    const entry_shape shape{key.size(), value_bytes, false};
+    const entry_shape shape = entry_shape::of(key.size(), value_bytes, never);
     const entry_handle handle = arena_.allocate(shape.total_bytes()).handle;
     entry e = arena_.at(handle);
     e.write(key, {std::string(value_bytes, 'v')}, never);
-    e.publish(entry_meta::for_new_entry(0, false, shape.extended()));
+    e.publish(entry_meta::for_new_entry(0, shape.has_expiry, shape.extended()));
     return handle;
   }
   entry_index::insertion link(std::uint32_t hash, std::string_view key, entry_handle handle) {

@@ -143,7 +143,7 @@ TEST(value_upload, becomes_an_entry_of_any_size_with_or_without_expiry) {
                                    two_mib + 1, 3 * two_mib}) {
       for (const std::size_t bytes : {std::size_t{16'384}, std::size_t{32'000}, most - 6}) {
         store s{cache_options{}};
-        value_upload upload = s.begin_upload("key", most, expires);
+        value_upload upload = s.begin_upload("key", most);
         ASSERT_TRUE(upload);
         const std::string value = pattern(std::min(bytes, most - 6));
         write(upload, value, 7919);
@@ -174,10 +174,10 @@ TEST(value_upload, charges_nothing_to_the_cache_before_it_is_finished) {
   store s{cache_options{}};
   s.put("a", "b", never);
   const std::size_t held = s.held_bytes();
-  value_upload upload = s.begin_upload("key", cache::max_item_bytes, false);
+  value_upload upload = s.begin_upload("key", cache::max_item_bytes);
   EXPECT_EQ(upload.resident_bytes(), page_bytes());
   write(upload, pattern(100'000), 65'536);
-  EXPECT_EQ(upload.resident_bytes(), round_up_to_pages(100'000 + 16 + 3));
+  EXPECT_EQ(upload.resident_bytes(), round_up_to_pages(100'000 + 20 + 3));
   EXPECT_LE(s.held_bytes(), held + (std::size_t{128} << 10)); // descriptors of slabs
   EXPECT_EQ(s.live_bytes(), s.stats().live_bytes);
   upload.finish({}, 0, never, always);
@@ -186,10 +186,10 @@ TEST(value_upload, charges_nothing_to_the_cache_before_it_is_finished) {
 
 TEST(value_upload, gives_everything_back_if_it_is_abandoned) {
   store s{cache_options{}};
-  { const value_upload warm = s.begin_upload("key", cache::max_item_bytes, false); }
+  { const value_upload warm = s.begin_upload("key", cache::max_item_bytes); }
   const std::size_t held = s.held_bytes();
   for (int i = 0; i < 2000; ++i) { // more addresses than there are
-    value_upload upload = s.begin_upload("key", cache::max_item_bytes, i % 2 == 0);
+    value_upload upload = s.begin_upload("key", cache::max_item_bytes);
     ASSERT_TRUE(upload) << i;
     write(upload, "begun", 5);
   }
@@ -202,26 +202,26 @@ TEST(value_upload, is_none_where_addresses_have_run_out) {
   store s{cache_options{}};
   std::vector<value_upload> all;
   for (;;) {
-    value_upload next = s.begin_upload("key", cache::max_item_bytes, false);
+    value_upload next = s.begin_upload("key", cache::max_item_bytes);
     if (!next) break;
     all.push_back(std::move(next));
     ASSERT_LT(all.size(), 100'000U);
   }
   EXPECT_EQ(s.put("other", "small", never), put_outcome::inserted);
   all.pop_back();
-  EXPECT_TRUE(s.begin_upload("key", cache::max_item_bytes, false));
+  EXPECT_TRUE(s.begin_upload("key", cache::max_item_bytes));
 }
 
 TEST(value_upload, leaves_the_old_value_where_its_precondition_fails) {
   store s{cache_options{}};
   s.put("key", "old", never);
-  value_upload upload = s.begin_upload("key", 100'000, false);
+  value_upload upload = s.begin_upload("key", 100'000);
   write(upload, pattern(50'000), 4096);
   const auto absent = [](const entry_view* present) { return present == nullptr; };
   EXPECT_EQ(upload.finish({}, 0, never, absent), put_outcome::precondition_failed);
   EXPECT_EQ(value_of(s, "key"), "old");
   EXPECT_EQ(s.check_invariants(), "");
-  upload = s.begin_upload("new key", 100'000, false);
+  upload = s.begin_upload("new key", 100'000);
   write(upload, pattern(50'000), 4096);
   const auto present = [](const entry_view* there) { return there != nullptr; };
   EXPECT_EQ(upload.finish({}, 0, never, present), put_outcome::precondition_failed);
@@ -232,7 +232,7 @@ TEST(value_upload, leaves_the_old_value_where_its_precondition_fails) {
 TEST(value_upload, leaves_the_old_value_where_there_is_no_room) {
   store s{cache_options{.hold_limit_bytes = std::size_t{1} << 20}};
   s.put("key", "old", never);
-  value_upload upload = s.begin_upload("key", std::size_t{2} << 20, false);
+  value_upload upload = s.begin_upload("key", std::size_t{2} << 20);
   write(upload, pattern(std::size_t{3} << 19), 65'536);
   EXPECT_EQ(upload.finish({}, 0, never, always), put_outcome::no_room);
   EXPECT_EQ(value_of(s, "key"), "old");
@@ -247,7 +247,7 @@ TEST(value_upload, evicts_others_for_its_memory_when_it_is_finished) {
   for (std::size_t i = 0; i < 60'000; ++i)
     ASSERT_EQ(s.put(test::numbered("key", i), std::string(100, 'v'), never), put_outcome::inserted);
   const std::size_t entries = s.size();
-  value_upload upload = s.begin_upload("large", std::size_t{4} << 20, false);
+  value_upload upload = s.begin_upload("large", std::size_t{4} << 20);
   write(upload, pattern(std::size_t{3} << 20), 65'536);
   EXPECT_EQ(s.size(), entries);
   EXPECT_EQ(upload.finish({}, 0, never, always), put_outcome::inserted);
@@ -261,17 +261,17 @@ TEST(value_upload, evicts_others_for_its_memory_when_it_is_finished) {
 TEST(value_upload, respects_the_limit_of_entries) {
   store s{cache_options{.max_entries = 1}};
   s.put("a", "v", never);
-  value_upload upload = s.begin_upload("b", 100'000, false);
+  value_upload upload = s.begin_upload("b", 100'000);
   write(upload, pattern(50'000), 4096);
   EXPECT_EQ(upload.finish({}, 0, never, always), put_outcome::no_room);
-  upload = s.begin_upload("a", 100'000, false);
+  upload = s.begin_upload("a", 100'000);
   write(upload, pattern(50'000), 4096);
   EXPECT_EQ(upload.finish({}, 0, never, always), put_outcome::replaced);
 }
 
 TEST(value_upload, is_refused_if_it_is_longer_than_any_item) {
   store s{cache_options{}};
-  EXPECT_FALSE(s.begin_upload("key", cache::max_item_bytes + 1, false));
+  EXPECT_FALSE(s.begin_upload("key", cache::max_item_bytes + 1));
 }
 
 // Readers that pin, writers that upload, put and erase, eviction and clear(), all at once.
@@ -319,7 +319,7 @@ TEST(large_values, are_never_torn_while_all_happens_at_once) {
       s.put(key, value, never);
       break;
     default:
-      value_upload upload = s.begin_upload(key, std::size_t{1} << 20, false);
+      value_upload upload = s.begin_upload(key, std::size_t{1} << 20);
       ASSERT_TRUE(upload);
       write(upload, value, 65'536);
       const put_outcome outcome = upload.finish({}, 1, never, always);

@@ -91,6 +91,9 @@ const std::vector<std::string> every_flag{"--bind=::1",
                                           "--max-head-fields=7",
                                           "--max-target-bytes=1025",
                                           "--max-body-bytes=1026",
+                                          "--max-batch-ops=12",
+                                          "--max-batch-bytes=3K",
+                                          "--max-batch-reply-bytes=65K",
                                           "--max-connections=8",
                                           "--head-timeout-ms=101",
                                           "--body-timeout-ms=102",
@@ -123,6 +126,9 @@ TEST(option_lists, lead_each_flag_to_the_member_of_its_layer) {
   EXPECT_EQ(server.limits.head_fields, 7U);
   EXPECT_EQ(server.limits.target_bytes, 1025U);
   EXPECT_EQ(server.limits.body_bytes, 1026U);
+  EXPECT_EQ(server.limits.max_batch_ops, 12U);
+  EXPECT_EQ(server.limits.max_batch_bytes, 3072U);
+  EXPECT_EQ(server.limits.max_batch_reply_bytes, 66'560U);
   EXPECT_EQ(server.max_connections, 8U);
   EXPECT_EQ(server.timeouts.head_timeout_ms, 101U);
   EXPECT_EQ(server.timeouts.body_timeout_ms, 102U);
@@ -154,7 +160,8 @@ TEST(option_lists, show_each_value_in_the_statistics) {
     "max_entries": 5, "max_connections": 8, "default_ttl_s": 6, "memory_limit_bytes": 16777216,
     "pressure_percent": 61, "emergency_percent": 91, "floor_percent": 11,
     "eviction_interval_ms": 51, "max_head_bytes": 1024, "max_head_fields": 7,
-    "max_target_bytes": 1025, "max_body_bytes": 1026, "head_timeout_ms": 101,
+    "max_target_bytes": 1025, "max_body_bytes": 1026, "max_batch_ops": 12,
+    "max_batch_bytes": 3072, "max_batch_reply_bytes": 66560, "head_timeout_ms": 101,
     "body_timeout_ms": 102, "idle_timeout_ms": 103, "write_timeout_ms": 104, "drain_delay_ms": 9,
     "drain_timeout_ms": 105, "tokens": true, "enable_flush": true, "allowed_hosts": 2,
     "access_log": true, "access_log_sample": 10})"));

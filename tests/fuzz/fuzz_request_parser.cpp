@@ -56,10 +56,8 @@ bool inside(std::string_view piece, std::string_view input) {
 
 void check_accepted(const request& got, const parse_result& result, std::string_view input) {
   check(result.consumed > 0 && result.consumed <= input.size(), "consumes what is there");
-  const std::size_t most_body_bytes =
-      got.has_value_body ? limits.max_value_bytes : limits.body_bytes;
   // A chunked value has more framing: see chunk_overhead_for().
-  check(result.consumed <= limits.request_bytes() || got.has_value_body,
+  check(result.consumed <= limits.request_bytes() || got.kind == body_kind::value,
         "takes no more than a request may");
   const std::string_view whole = input.substr(0, result.consumed);
   for (const std::string_view piece :
@@ -68,10 +66,9 @@ void check_accepted(const request& got, const parse_result& result, std::string_
   for (const std::string_view value : got.fields)
     check(inside(value, whole), "views lie in the request");
   check(!got.target.empty() && got.target.size() <= limits.target_bytes, "the target's size");
-  check(got.body.size() <= most_body_bytes, "the body's size");
-  check(got.has_value_body == (got.verb == method::put && got.framing != body_framing::none &&
-                               got.path.starts_with(http_limits::value_path)),
-        "a value's body");
+  check(got.body.size() <= limits.most_body_bytes(got.kind), "the body's size");
+  check(got.framing == body_framing::none || got.kind == kind_of(got.verb, got.path),
+        "the body's kind");
   check(inside(got.field_lines, whole) && got.field_lines.starts_with("\r\n") &&
             got.field_lines.ends_with("\r\n\r\n"),
         "the field lines are the rest of the head");

@@ -31,7 +31,7 @@ struct parsed {
   bool has_if_match = false;
   bool has_if_none_match = false;
   bool is_coded = false;
-  bool has_value_body = false;
+  body_kind kind = body_kind::single;
 
   friend bool operator==(const parsed&, const parsed&) = default;
 };
@@ -80,7 +80,7 @@ inline parsed describe(const parse_result& result, request_parser& parser) {
   out.has_content_range = got[known_field::content_range].data() != nullptr;
   out.has_if_match = got[known_field::if_match].data() != nullptr;
   out.has_if_none_match = got[known_field::if_none_match].data() != nullptr;
-  out.has_value_body = got.has_value_body;
+  out.kind = got.kind;
   out.is_coded = got.is_coded;
   out.has_origin = got[known_field::origin].data() != nullptr;
   return out;

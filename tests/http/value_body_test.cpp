@@ -70,14 +70,14 @@ TEST(value_body, states_its_length_unless_it_is_chunked) {
   EXPECT_FALSE(stated.stated_body_bytes());
   ASSERT_EQ(stated.parse({head.data(), head.size()}).status, parse_status::need_more);
   EXPECT_EQ(stated.stated_body_bytes(), 7U);
-  EXPECT_TRUE(stated.has_value_body());
+  EXPECT_EQ(stated.kind(), body_kind::value);
 
   request_parser chunked(limits);
   std::string chunks =
       "PUT /kv/a HTTP/1.1\r\nHost: cache\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n";
   ASSERT_EQ(chunked.parse({chunks.data(), chunks.size()}).status, parse_status::need_more);
   EXPECT_FALSE(chunked.stated_body_bytes());
-  EXPECT_TRUE(chunked.has_value_body());
+  EXPECT_EQ(chunked.kind(), body_kind::value);
 }
 
 struct stored {

@@ -33,32 +33,35 @@ constexpr useconds_t between_steps_us = 20'000;
   for (;;) ::pause();
 }
 
-// In the child, too.
-[[noreturn]] void grow(std::size_t jump_bytes, std::size_t bytes_a_second, std::size_t most_bytes,
-                       int go, int done) {
-  constexpr long step_ns = 5'000'000;
+double seconds_of(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+// In the child, too. `paced_by`: the processor time of that process.
+[[noreturn]] void grow(const growth& how, clockid_t paced_by, int go, int done) {
+  constexpr timespec step{.tv_sec = 0, .tv_nsec = 5'000'000};
   char word = 0;
   if (::read(go, &word, 1) != 1) ::_exit(1);
   void* room =
-      ::mmap(nullptr, most_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      ::mmap(nullptr, how.most_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (room == MAP_FAILED) ::_exit(1);
   volatile char* at = static_cast<volatile char*>(room);
   std::size_t taken = 0;
   const auto take_up_to = [&](std::size_t bytes) {
-    for (; taken < bytes && taken < most_bytes; taken += 4096) at[taken] = 1;
+    for (; taken < bytes && taken < how.most_bytes; taken += 4096) at[taken] = 1;
   };
-  take_up_to(jump_bytes);
-  timespec began{};
-  ::clock_gettime(CLOCK_MONOTONIC, &began);
-  while (taken < most_bytes) {
-    const timespec step{.tv_sec = 0, .tv_nsec = step_ns};
+  take_up_to(how.jump_bytes);
+  const double began = seconds_of(CLOCK_MONOTONIC);
+  const double had_by_then = seconds_of(paced_by);
+  while (taken < how.most_bytes) {
     ::nanosleep(&step, nullptr);
-    timespec now{};
-    ::clock_gettime(CLOCK_MONOTONIC, &now);
-    const double seconds = static_cast<double>(now.tv_sec - began.tv_sec) +
-                           static_cast<double>(now.tv_nsec - began.tv_nsec) / 1e9;
-    take_up_to(jump_bytes +
-               static_cast<std::size_t>(seconds * static_cast<double>(bytes_a_second)));
+    const double passed = seconds_of(CLOCK_MONOTONIC) - began;
+    const double paced = (seconds_of(paced_by) - had_by_then) / how.processor_share;
+    const double seconds = passed < paced ? passed : paced;
+    take_up_to(how.jump_bytes +
+               static_cast<std::size_t>(seconds * static_cast<double>(how.bytes_a_second)));
   }
   if (::write(done, &word, 1) != 1) ::_exit(1);
   for (;;) ::pause();
@@ -100,10 +103,12 @@ void end(pid_t pid) {
 
 } // namespace
 
-growing_ballast::growing_ballast(memory_cgroup& group, std::size_t jump_bytes,
-                                 std::size_t bytes_a_second, std::size_t most_bytes) {
-  const child started = start_in(
-      group, [=](int go, int done) { grow(jump_bytes, bytes_a_second, most_bytes, go, done); });
+growing_ballast::growing_ballast(memory_cgroup& group, const growth& how) {
+  clockid_t paced_by{};
+  if (const int error = ::clock_getcpuclockid(how.paced_by, &paced_by); error != 0)
+    throw std::system_error{error, std::generic_category(), "clock_getcpuclockid"};
+  const child started =
+      start_in(group, [how, paced_by](int go, int done) { grow(how, paced_by, go, done); });
   pid_ = started.pid;
   done_ = started.done;
 }

@@ -20,12 +20,22 @@ private:
   pid_t pid_;
 };
 
-// Another process that takes `jump_bytes` as fast as it can, and then goes on growing until it has
-// `most_bytes`. It grows until it is destroyed, or the kernel kills it.
+// How a growing_ballast grows. A second of its clock is over when the second is, and when
+// `paced_by` has had `processor_share` of it, too: on a machine that is busy with something else,
+// both have less to do with. So a test asks what the other process can do with its share, not with
+// the time.
+struct growth {
+  std::size_t jump_bytes = 0; // as fast as it can, at first
+  std::size_t bytes_a_second = 0;
+  std::size_t most_bytes = 0;
+  pid_t paced_by = 0;
+  double processor_share = 0;
+};
+
+// Another process that grows until it is destroyed, or the kernel kills it.
 class growing_ballast {
 public:
-  growing_ballast(memory_cgroup& group, std::size_t jump_bytes, std::size_t bytes_a_second,
-                  std::size_t most_bytes);
+  growing_ballast(memory_cgroup& group, const growth& how);
   ~growing_ballast();
   growing_ballast(const growing_ballast&) = delete;
   growing_ballast& operator=(const growing_ballast&) = delete;

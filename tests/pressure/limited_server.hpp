@@ -22,6 +22,7 @@ public:
                  std::vector<std::string> launcher);
 
   std::uint16_t port() const { return process_.port(); }
+  pid_t pid() const { return process_.pid(); }
   raw_client connect() const { return process_.connect(); }
   std::string output() const { return process_.output(); }
 

@@ -375,6 +375,7 @@ class pressure_neighbour : public pressure, public testing::WithParamInterface<n
 
 TEST_P(pressure_neighbour, that_grows_fast_does_not_get_the_daemon_killed) {
   constexpr std::uint64_t limit_bytes = 256 * mib;
+  constexpr double least_share = 0.2;
   const neighbour_case& c = GetParam();
   if (!make_group(limit_bytes)) return;
   std::string why_not;
@@ -398,8 +399,11 @@ TEST_P(pressure_neighbour, that_grows_fast_does_not_get_the_daemon_killed) {
   {
     writer puts(server().port(), c.entries, fit * 2);
     reader gets(server().port(), c.entries, fit * 5 / 4);
-    const growing_ballast other(group(), limit_bytes * 96 / 100 - before, limit_bytes * 6 / 100,
-                                limit_bytes * 82 / 100);
+    const growing_ballast other(group(), {.jump_bytes = limit_bytes * 96 / 100 - before,
+                                          .bytes_a_second = limit_bytes * 6 / 100,
+                                          .most_bytes = limit_bytes * 82 / 100,
+                                          .paced_by = server().pid(),
+                                          .processor_share = least_share});
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!other.has_all() && group().oom_kills() == 0 &&
            std::chrono::steady_clock::now() < deadline) {

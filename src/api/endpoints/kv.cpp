@@ -1,23 +1,19 @@
-// GET, PUT and DELETE /kv/{key}: values of any bytes, with conditional requests by RFC 9110.
+// GET, PUT, DELETE and POST /kv/{key}: values of any bytes, with conditional requests by RFC 9110.
 //
 // A condition is evaluated and the request applied under one lock of the entry's bucket. Long work
 // is done outside it: a value's tag is stored with it if it is long, and a long value is pinned,
 // not copied.
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
 
 #include "api/body_upload.hpp"
+#include "api/counter.hpp"
 #include "api/exchange.hpp"
+#include "api/kv_request.hpp"
 #include "api/value_format.hpp"
-#include "http/ascii.hpp"
-#include "http/media_type.hpp"
-#include "http/percent.hpp"
-#include "http/precondition.hpp"
-#include "http/target.hpp"
 #include "http/utf8.hpp"
 #include "http/value_response.hpp"
 
@@ -27,116 +23,6 @@ namespace {
 
 // A longer value is sent from where it is stored.
 constexpr std::size_t copied_bytes_most = std::size_t{64} << 10;
-
-struct kv_request {
-  std::string_view key;
-  std::string_view type; // of the new value; empty: none
-  std::optional<std::chrono::seconds> ttl;
-  std::optional<preconditions> conditions; // none: mostly
-};
-
-// ---- reading the head -----------------------------------------------------------------
-
-refusal read_ttl(std::string_view text, std::optional<std::chrono::seconds>& ttl) noexcept {
-  if (ttl) return {fault::repeated_ttl_parameter};
-  std::uint32_t seconds = 0;
-  const char* const end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, seconds);
-  if (error != std::errc{} || stop != end || seconds < 1 || seconds > max_ttl_s)
-    return {fault::bad_ttl_parameter};
-  ttl = std::chrono::seconds{seconds};
-  return {};
-}
-
-// Decodes what HTML forms encode; the name and the value of the only known parameter need none, but
-// may have it.
-refusal read_parameters(exchange& x, kv_request& out) {
-  std::string_view query = x.asked.query.text;
-  std::string& scratch = x.context.body.value;
-  while (!query.empty()) {
-    const std::string_view parameter = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(query.size(), parameter.size() + 1));
-    if (parameter.empty()) continue;
-    const std::size_t equals = std::min(parameter.find('='), parameter.size());
-    const std::string_view name = parameter.substr(0, equals);
-    scratch.clear();
-    if (x.asked.verb != method::put || !append_decoded(name, plus_sign::space, scratch) ||
-        scratch != "ttl")
-      return {fault::unknown_parameter, refusal::nowhere, name};
-    scratch.clear();
-    if (equals != parameter.size() &&
-        !append_decoded(parameter.substr(equals + 1), plus_sign::space, scratch))
-      return {fault::bad_ttl_parameter};
-    if (const refusal why = read_ttl(scratch, out.ttl)) return why;
-  }
-  return {};
-}
-
-// What all methods have in common.
-refusal read_request(exchange& x, kv_request& out) {
-  if (const refusal why = find_path_key(x.path_variable(), x.context.shared.options.limits,
-                                        x.context.query, out.key))
-    return why;
-  if (const refusal why = read_parameters(x, out)) return why;
-  if (x.asked[known_field::if_match].data() == nullptr &&
-      x.asked[known_field::if_none_match].data() == nullptr)
-    return {};
-  out.conditions.emplace(x.asked.field_lines);
-  if (!out.conditions->is_well_formed()) return {fault::bad_condition};
-  return {};
-}
-
-refusal read_put(exchange& x, kv_request& out) {
-  // What curl says of any body.
-  constexpr std::string_view no_type = "application/x-www-form-urlencoded";
-  if (const refusal why = read_request(x, out)) return why;
-  if (x.asked[known_field::content_range].data() != nullptr) return {fault::partial_value};
-  const std::string_view type = x.asked[known_field::content_type];
-  if (type.data() == nullptr || has_essence(type, no_type)) return {};
-  if (type.size() > content_type_bytes_most || !is_media_type(type))
-    return {fault::bad_content_type};
-  out.type = type;
-  return {};
-}
-
-refusal read_delete(exchange& x, kv_request& out) {
-  if (const refusal why = read_request(x, out)) return why;
-  const std::string_view length = x.asked[known_field::content_length];
-  if (!x.asked.body.empty() || length.find_first_not_of('0') != std::string_view::npos)
-    return {fault::body_in_delete};
-  return {};
-}
-
-// ---- conditions -----------------------------------------------------------------------
-
-std::uint64_t tag_of(const exchange& x, const stored_value& value) noexcept {
-  if (value.info.tag) return *value.info.tag;
-  return x.context.shared.tags.tag_of(value.info.type, value.bytes);
-}
-
-condition_outcome evaluate(const exchange& x, const preconditions& conditions,
-                           const entry_view* present) noexcept {
-  const bool reads = x.asked.verb == method::get || x.asked.verb == method::head;
-  if (present == nullptr) return conditions.evaluate(reads, std::nullopt);
-  if (!conditions.needs_tag()) return conditions.evaluate(reads, std::string_view{});
-  const tag_text tag{tag_of(x, read_stored(present->value(), present->mark()))};
-  return conditions.evaluate(reads, tag.view());
-}
-
-bool permits(const exchange& x, const std::optional<preconditions>& conditions,
-             const entry_view* present) noexcept {
-  return !conditions || evaluate(x, *conditions, present) == condition_outcome::met;
-}
-
-// As the entry is now: when the request is applied, it is asked again.
-bool permits_now(const exchange& x, const kv_request& asked) noexcept {
-  if (!asked.conditions) return true;
-  bool permitted = false;
-  const bool found = x.context.shared.store.inspect(asked.key, [&](const entry_view& present) {
-    permitted = permits(x, asked.conditions, &present);
-  });
-  return found ? permitted : permits(x, asked.conditions, nullptr);
-}
 
 // ---- GET ------------------------------------------------------------------------------
 
@@ -229,7 +115,7 @@ private:
 handled get(exchange& x) {
   handler_context& context = x.context;
   kv_request asked;
-  if (const refusal why = read_request(x, asked)) return refuse(x, why);
+  if (const refusal why = read_kv_request(x, asked)) return refuse(x, why);
   kv_response response{x, asked.conditions};
   bool found = false;
   do {
@@ -265,7 +151,7 @@ handled put_value(exchange& x) {
   handler_context& context = x.context;
   const shared_state& shared = context.shared;
   kv_request asked;
-  if (const refusal why = read_put(x, asked)) return refuse(x, why);
+  if (const refusal why = read_kv_put(x, asked)) return refuse(x, why);
   body_upload* const upload = x.upload;
   const std::string_view bytes = upload != nullptr ? upload->value().written() : x.asked.body;
   const std::string_view shown_type = asked.type.empty() ? unknown_type : asked.type;
@@ -291,7 +177,7 @@ handled put_value(exchange& x) {
 
 // True: a refusal has been written.
 bool refuse_put_by_head(exchange& x, kv_request& asked) {
-  if (const refusal why = read_put(x, asked)) {
+  if (const refusal why = read_kv_put(x, asked)) {
     refuse(x, why);
     return true;
   }
@@ -309,10 +195,9 @@ std::unique_ptr<body_upload> begin_upload(exchange& x, std::size_t most_bytes) {
   const shared_state& shared = x.context.shared;
   kv_request asked;
   if (refuse_put_by_head(x, asked)) return nullptr;
-  const bool expires = asked.ttl.has_value() || shared.options.default_ttl_s != 0;
   const std::size_t bytes =
       std::max(most_bytes + value_format::most_suffix_bytes, value_upload::least_bytes);
-  if (value_upload to = shared.store.begin_upload(asked.key, bytes, expires))
+  if (value_upload to = shared.store.begin_upload(asked.key, bytes))
     return std::make_unique<body_upload>(std::move(to), shared.tags);
   refuse_put(x, put_outcome::no_room);
   return nullptr;
@@ -323,7 +208,7 @@ std::unique_ptr<body_upload> begin_upload(exchange& x, std::size_t most_bytes) {
 handled erase(exchange& x) {
   handler_context& context = x.context;
   kv_request asked;
-  if (const refusal why = read_delete(x, asked)) return refuse(x, why);
+  if (const refusal why = read_kv_delete(x, asked)) return refuse(x, why);
   const erase_outcome outcome = context.shared.store.erase_if(
       asked.key, [&](const entry_view* present) { return permits(x, asked.conditions, present); });
   switch (outcome) {
@@ -341,12 +226,53 @@ handled erase(exchange& x) {
   return handled::go_on;
 }
 
-bool refuses_delete_head(exchange& x) {
+template <refusal (*Read)(exchange&, kv_request&)>
+bool refuses_head(exchange& x) {
   kv_request asked;
-  const refusal why = read_delete(x, asked);
+  const refusal why = Read(x, asked);
   if (!why) return false;
   refuse(x, why);
   return true;
+}
+
+// ---- POST -----------------------------------------------------------------------------
+
+void show_counter(exchange& x, std::string_view key, const incremented& done) {
+  std::string fields{"ETag: "};
+  fields.append(tag_text{done.tag}.view()).append("\r\n");
+  const std::string value = std::to_string(done.value);
+  const json_envelope envelope{{key, false}};
+  std::string body(envelope.frame_bytes() + value.size(), '\0');
+  envelope.write(body.data(), value, value.size());
+  x.context.writer.reply(x.out, 200, json_content_type, body, x.how, fields);
+}
+
+handled increment_value(exchange& x, const kv_request& asked, precondition when) {
+  const shared_state& shared = x.context.shared;
+  const incremented done = add_to_counter(shared.store, asked.key, asked.counter,
+                                          expiry(x, asked.ttl), when, &shared.tags);
+  if (done.why != fault::none) return refuse(x, {done.why});
+  show_counter(x, asked.key, done);
+  return handled::go_on;
+}
+
+handled touch(exchange& x, const kv_request& asked, precondition when) {
+  constexpr std::string_view done = R"({"status":"OK","message":"Expiry changed."})";
+  const fault why =
+      fault_of(x.context.shared.store.touch_if(asked.key, expiry(x, asked.ttl), when));
+  if (why != fault::none) return refuse(x, {why});
+  x.context.writer.reply(x.out, 200, json_content_type, done, x.how, {});
+  return handled::go_on;
+}
+
+handled operate(exchange& x) {
+  kv_request asked;
+  if (const refusal why = read_kv_post(x, asked)) return refuse(x, why);
+  const auto when = [&](const entry_view* present) {
+    return permits(x, asked.conditions, present);
+  };
+  ++x.context.batch_others;
+  return asked.op == kv_operation::incr ? increment_value(x, asked, when) : touch(x, asked, when);
 }
 
 constexpr endpoint endpoints[] = {
@@ -368,7 +294,13 @@ constexpr endpoint endpoints[] = {
      .operation = {"kv_delete", observe::store_access::erase},
      .needs = permission::write,
      .handle = erase,
-     .refuses_head = refuses_delete_head},
+     .refuses_head = refuses_head<read_kv_delete>},
+    {.path = "/kv/{key}",
+     .verb = method::post,
+     .operation = {"kv_post", observe::store_access::none},
+     .needs = permission::write,
+     .handle = operate,
+     .refuses_head = refuses_head<read_kv_post>},
 };
 
 } // namespace
