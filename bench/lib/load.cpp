@@ -135,6 +135,8 @@ int main(int argc, char** argv) {
       "the rate are of keys, the latencies of requests; 0: plain requests of one key");
   app.add_option("--seconds", options.seconds, "0: until every key was asked for once");
   app.add_option("--rate", options.rate, "open loop: requests a second; 0: closed loop");
+  app.add_option("--burst", options.burst, "with --rate: requests sent at once on one connection")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--wait", options.waits, "say `connected` and wait for a line, before and after");
   app.add_flag("--verify", options.verify, "hits must carry the right value");
   app.add_option("--first-key", wanted.first_key);

@@ -76,6 +76,9 @@ load_worker::load_worker(const load_options& options, const workload& work, unsi
       (options.read_through || work.options().erase || options.spoken == protocol::webdis)) {
     throw std::invalid_argument("--batch does not support --read-through, --erase and webdis");
   }
+  if (options.rate > 0.0 && options.burst > options.window) {
+    throw std::invalid_argument("--burst is more than --window allows on one connection");
+  }
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   const unsigned share = options.connections / options.threads +
                          (index < options.connections % options.threads ? 1 : 0);
@@ -89,7 +92,8 @@ load_worker::load_worker(const load_options& options, const workload& work, unsi
   }
   events_.resize(std::max<std::size_t>(connections_.size(), 1));
   if (options_.rate > 0.0) {
-    interval_ns_ = static_cast<double>(second_ns) * options_.threads / options_.rate;
+    interval_ns_ =
+        static_cast<double>(second_ns) * options_.threads * options_.burst / options_.rate;
     next_due_ns_ = interval_ns_ * index / options_.threads;
   }
 }
@@ -99,6 +103,10 @@ load_worker::~load_worker() {
     close(peer->fd);
   }
   close(epoll_);
+}
+
+bool load_worker::has_room(const connection& peer) const {
+  return peer.asked.size() + (interval_ns_ > 0.0 ? options_.burst : 1) <= options_.window;
 }
 
 bool load_worker::connect(connection& peer) {
@@ -185,7 +193,7 @@ void load_worker::issue_batch(connection& peer, const planned_request& first,
 }
 
 void load_worker::top_up(connection& peer) {
-  while (!exhausted_ && peer.asked.size() < options_.window) {
+  while (!exhausted_ && has_room(peer)) {
     issue(peer, now_ns_);
   }
   flush(peer);
@@ -197,9 +205,11 @@ void load_worker::send_due() {
   while (!exhausted_ && next_due_ns_ <= static_cast<double>(now_ns_) && !free_.empty()) {
     connection& peer = *free_.front();
     free_.pop_front();
-    issue(peer, static_cast<std::uint64_t>(next_due_ns_));
+    for (unsigned i = 0; !exhausted_ && i < options_.burst; ++i) {
+      issue(peer, static_cast<std::uint64_t>(next_due_ns_));
+    }
     next_due_ns_ += interval_ns_;
-    peer.in_free_list = peer.asked.size() < options_.window;
+    peer.in_free_list = has_room(peer);
     if (peer.in_free_list) free_.push_back(&peer);
     flush(peer);
   }
@@ -375,7 +385,7 @@ load_result load_worker::run() {
         continue;
       }
       flush(peer);
-      if (!peer.in_free_list && peer.asked.size() < options_.window) {
+      if (!peer.in_free_list && has_room(peer)) {
         peer.in_free_list = true;
         free_.push_back(&peer);
       }
@@ -390,8 +400,10 @@ load_result load_worker::run() {
   }
   if (open_loop && timed && !result_.server_gone) {
     for (; next_due_ns_ < static_cast<double>(end_ns); next_due_ns_ += interval_ns_) {
-      result_.others.record(now_ns_ - static_cast<std::uint64_t>(next_due_ns_));
-      result_.unsent += std::max(1U, options_.batch);
+      for (unsigned i = 0; i < options_.burst; ++i) {
+        result_.others.record(now_ns_ - static_cast<std::uint64_t>(next_due_ns_));
+        result_.unsent += std::max(1U, options_.batch);
+      }
     }
   }
   return result_;

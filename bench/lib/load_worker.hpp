@@ -26,6 +26,7 @@ struct load_options {
   unsigned batch = 0;        // keys of each request, as batch_protocol.hpp; 0: requests of one key
   double seconds = 0.0;      // 0: until the work is done
   double rate = 0.0;         // requests a second, sent when they are due; 0: as fast as answered
+  unsigned burst = 1;        // with a rate: requests due, and sent, at once on one connection
   bool waits = false;        // for a line on stdin, before the clock starts and after it stopped
   bool verify = false;       // hits must carry the value that belongs to the key
   bool read_through = false; // what was not there is put next, on the same connection
@@ -72,6 +73,7 @@ private:
   };
   struct connection;
 
+  bool has_room(const connection& peer) const;
   bool connect(connection& peer);
   void reconnect(connection& peer);
   void watch(connection& peer, int change, bool for_writing);
