@@ -90,11 +90,6 @@ refusal read_parameters(exchange& x, kv_request& out) {
   return {};
 }
 
-bool has_body(const request& asked) noexcept {
-  const std::string_view length = asked[known_field::content_length];
-  return !asked.body.empty() || length.find_first_not_of('0') != std::string_view::npos;
-}
-
 } // namespace
 
 // ---- the head -------------------------------------------------------------------------
@@ -128,7 +123,7 @@ refusal read_kv_put(exchange& x, kv_request& out) {
 
 refusal read_kv_delete(exchange& x, kv_request& out) {
   if (const refusal why = read_kv_request(x, out)) return why;
-  return has_body(x.asked) ? refusal{fault::body_in_delete} : refusal{};
+  return x.asked.body.empty() ? refusal{} : refusal{fault::body_in_delete};
 }
 
 refusal read_kv_post(exchange& x, kv_request& out) {
@@ -138,7 +133,7 @@ refusal read_kv_post(exchange& x, kv_request& out) {
     return {fault::unknown_parameter, refusal::nowhere, "by"};
   if (out.op == kv_operation::touch && out.counter.initial)
     return {fault::unknown_parameter, refusal::nowhere, "initial"};
-  return has_body(x.asked) ? refusal{fault::body_in_operation} : refusal{};
+  return x.asked.body.empty() ? refusal{} : refusal{fault::body_in_operation};
 }
 
 // ---- conditions -----------------------------------------------------------------------

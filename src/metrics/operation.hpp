@@ -10,8 +10,8 @@
 namespace kvcache::observe {
 
 // What an operation does with the store. Hits, puts and the like are sums over all operations with
-// the same access.
-enum class store_access : std::uint8_t { none, get, put, erase, flush };
+// the same access. `update` changes what is there: a counter, an expiry.
+enum class store_access : std::uint8_t { none, get, put, erase, flush, update };
 
 struct operation_info {
   std::string_view name; // the value of the metrics' label `operation`

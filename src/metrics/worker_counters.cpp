@@ -28,7 +28,8 @@ std::uint64_t counters_snapshot::refused(std::size_t slot) const noexcept {
   std::uint64_t sum = 0;
   for (const auto& of_operation : responses) sum += of_operation[slot];
   if (slot != status_slot(404)) return sum;
-  return sum - of(store_access::get, 404) - of(store_access::erase, 404);
+  return sum - of(store_access::get, 404) - of(store_access::erase, 404) -
+         of(store_access::update, 404);
 }
 
 std::uint64_t counters_snapshot::responses_sent() const noexcept {

@@ -15,7 +15,8 @@ double seconds(std::uint64_t ns) noexcept { return static_cast<double>(ns) / 1e9
 bool is_ordinary(std::size_t op, store_access access, std::size_t slot) noexcept {
   if (op == unknown_operation || op == unread_operation) return false;
   if (op == options_operation) return slot == status_slot(204);
-  const bool may_be_absent = access == store_access::get || access == store_access::erase;
+  const bool may_be_absent = access == store_access::get || access == store_access::erase ||
+                             access == store_access::update;
   return slot == status_slot(200) || (may_be_absent && slot == status_slot(404));
 }
 

@@ -371,6 +371,14 @@ TEST_F(kv, deletes_without_a_body) {
   EXPECT_EQ(absent.body, R"({"status":"ERROR","message":"Key not found."})");
 }
 
+// The heads differ in their lengths only, so that the second is recognised by the first.
+TEST_F(kv, deletes_without_a_body_behind_a_request_with_one) {
+  ask(put("/kv/a", "v"));
+  EXPECT_EQ(ask(erase("/kv/b", "Content-Length: 4\r\n") + "body").status, 400U);
+  EXPECT_EQ(ask(erase("/kv/b", "Content-Length: 4\r\n") + "body").status, 400U);
+  EXPECT_EQ(ask(erase("/kv/a", "Content-Length: 0\r\n")).status, 204U);
+}
+
 TEST_F(kv, misses_with_json_that_no_cache_stores) {
   const http_reply miss = get("/kv/k");
   EXPECT_EQ(miss.status, 404U);

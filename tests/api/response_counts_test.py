@@ -81,7 +81,14 @@ GOING_ON = [
     (kv("DELETE", "a"), "kv_delete", {204, 404}),
     (kv("DELETE", "b", "body"), "kv_delete", {400}),
     (kv("OPTIONS", "a"), "options", {204}),
-    (kv("POST", "a"), "kv_get", {405}),
+    (kv("PATCH", "a"), "kv_get", {405}),
+    (kv("POST", "a"), "kv_post", {400}),
+    (kv("POST", "absent", query="?op=incr"), "kv_post", {404}),
+    (kv("POST", "counter", query="?op=incr&initial=0"), "kv_post", {200}),
+    (kv("POST", "counter", fields=AUTH + "If-None-Match: *\r\n", query="?op=incr&initial=0"), "kv_post", {200, 412}),
+    (post("/batch", '{"ops":[{"op":"get","key":"absent"}]}'), "batch", {200}),
+    (post("/batch", '{"ops":[{"op":"get"}]}'), "batch", {400}),
+    (post("/batch", '{"ops":[{"op":"touch","key":"a"}]}', fields="Authorization: Bearer reader\r\n"), "batch", {403}),
     (post("/flush", ""), "flush", {200}),
     (get("/healthz"), "healthz", {200}),
     (get("/readyz", "HEAD"), "readyz", {200}),
@@ -257,7 +264,10 @@ def check_sums(text, counts):
     assert value(text, 'refused_requests_total{status="404"}') == counts["unknown", 404]
     hits = counts["get", 200] + counts["kv_get", 200] + counts["kv_get", 304]
     assert value(text, 'gets_total{result="hit"}') == hits
-    assert value(text, 'gets_total{result="miss"}') == counts["get", 404] + counts["kv_get", 404]
+    in_batches = counts["batch", 200]  # each has one get, of an absent key
+    assert value(text, 'batch_operations_total{operation="get",code="404"}') == in_batches
+    assert value(text, "batch_size_operations_count") == value(text, "batch_size_operations_sum") == in_batches
+    assert value(text, 'gets_total{result="miss"}') == counts["get", 404] + counts["kv_get", 404] + in_batches
     stored = sum(value(text, f'puts_total{{result="{result}"}}') for result in ("inserted", "replaced"))
     assert stored == counts["put", 200] + counts["kv_put", 201] + counts["kv_put", 204]
     assert value(text, 'puts_total{result="precondition_failed"}') == counts["kv_put", 412]
@@ -266,7 +276,7 @@ def check_sums(text, counts):
     assert value(text, "flushes_total") == counts["flush", 200]
     assert value(text, "other_requests_total") == sum(
         times for (operation, status), times in counts.items()
-        if status < 400 and operation not in ("get", "put", "delete", "flush", "kv_get", "kv_put", "kv_delete"))
+        if status < 400 and operation not in ("get", "put", "delete", "flush", "kv_get", "kv_put", "kv_delete", "kv_post"))
 
 
 def check_dropped_log_lines(program):

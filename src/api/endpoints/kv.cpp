@@ -226,10 +226,14 @@ handled erase(exchange& x) {
   return handled::go_on;
 }
 
-template <refusal (*Read)(exchange&, kv_request&)>
+// Of a method that takes no body. A body has not arrived yet, so its length decides: of this head,
+// since a request that waits for "100 Continue" has been parsed.
+template <refusal (*Read)(exchange&, kv_request&), fault SurplusBody>
 bool refuses_head(exchange& x) {
   kv_request asked;
-  const refusal why = Read(x, asked);
+  refusal why = Read(x, asked);
+  const std::string_view length = x.asked[known_field::content_length];
+  if (!why && length.find_first_not_of('0') != std::string_view::npos) why = {SurplusBody};
   if (!why) return false;
   refuse(x, why);
   return true;
@@ -294,13 +298,13 @@ constexpr endpoint endpoints[] = {
      .operation = {"kv_delete", observe::store_access::erase},
      .needs = permission::write,
      .handle = erase,
-     .refuses_head = refuses_head<read_kv_delete>},
+     .refuses_head = refuses_head<read_kv_delete, fault::body_in_delete>},
     {.path = "/kv/{key}",
      .verb = method::post,
-     .operation = {"kv_post", observe::store_access::none},
+     .operation = {"kv_post", observe::store_access::update},
      .needs = permission::write,
      .handle = operate,
-     .refuses_head = refuses_head<read_kv_post>},
+     .refuses_head = refuses_head<read_kv_post, fault::body_in_operation>},
 };
 
 } // namespace
