@@ -40,6 +40,7 @@ void print_result(const load_result& result, double seconds, double cpu_seconds)
   std::printf("{\"seconds\": %.6f, \"cpu_seconds\": %.6f, \"rate\": %.1f, ", seconds, cpu_seconds,
               static_cast<double>(answered) / seconds);
   count("answered", answered);
+  count("requests", result.requests);
   count("ok", result.ok);
   count("misses", result.misses);
   count("refused", result.refused);
@@ -115,8 +116,10 @@ int main(int argc, char** argv) {
   CLI::App app{"Loads a cache on 127.0.0.1 and prints what it measured as JSON (times in us)."};
   load_options options;
   workload_options wanted;
-  const std::map<std::string, protocol> protocols{
-      {"http", protocol::http}, {"redis", protocol::redis}, {"memcached", protocol::memcached}};
+  const std::map<std::string, protocol> protocols{{"http", protocol::http},
+                                                  {"redis", protocol::redis},
+                                                  {"memcached", protocol::memcached},
+                                                  {"webdis", protocol::webdis}};
   const std::map<std::string, key_order> orders{{"sequential", key_order::sequential},
                                                 {"shuffled", key_order::shuffled},
                                                 {"random", key_order::random},
@@ -126,8 +129,14 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads)->check(CLI::Range(1U, 64U));
   app.add_option("--connections", options.connections, "of all threads together");
   app.add_option("--window", options.window, "requests under way on one connection");
+  app.add_option(
+      "--batch", options.batch,
+      "keys of each request: POST /batch, MGET and MSET, multi-get and ms; the counts and "
+      "the rate are of keys, the latencies of requests; 0: plain requests of one key");
   app.add_option("--seconds", options.seconds, "0: until every key was asked for once");
   app.add_option("--rate", options.rate, "open loop: requests a second; 0: closed loop");
+  app.add_option("--burst", options.burst, "with --rate: requests sent at once on one connection")
+      ->check(CLI::PositiveNumber);
   app.add_flag("--wait", options.waits, "say `connected` and wait for a line, before and after");
   app.add_flag("--verify", options.verify, "hits must carry the right value");
   app.add_option("--first-key", wanted.first_key);

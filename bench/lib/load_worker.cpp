@@ -13,7 +13,9 @@
 #include <chrono>
 #include <limits>
 #include <optional>
+#include <span>
 #include <stdexcept>
+#include <utility>
 
 namespace kvcache::bench {
 
@@ -41,6 +43,9 @@ struct load_worker::connection {
   std::string input;
   std::size_t input_filled = 0;
   std::deque<pending> asked;
+  std::vector<std::uint64_t>
+      batch_keys; // of all requests of `asked`, in order, from batch_keys_used
+  std::size_t batch_keys_used = 0;
   std::deque<std::uint64_t> missed; // keys to be put, where the load is read-through
 };
 
@@ -53,6 +58,7 @@ void load_result::merge(const load_result& other) {
   }
   gets.merge(other.gets);
   others.merge(other.others);
+  requests += other.requests;
   ok += other.ok;
   misses += other.misses;
   refused += other.refused;
@@ -66,6 +72,13 @@ void load_result::merge(const load_result& other) {
 
 load_worker::load_worker(const load_options& options, const workload& work, unsigned index)
     : options_(options), work_(work), source_(work, index, options.threads) {
+  if (options.batch > 0 &&
+      (options.read_through || work.options().erase || options.spoken == protocol::webdis)) {
+    throw std::invalid_argument("--batch does not support --read-through, --erase and webdis");
+  }
+  if (options.rate > 0.0 && options.burst > options.window) {
+    throw std::invalid_argument("--burst is more than --window allows on one connection");
+  }
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   const unsigned share = options.connections / options.threads +
                          (index < options.connections % options.threads ? 1 : 0);
@@ -79,7 +92,8 @@ load_worker::load_worker(const load_options& options, const workload& work, unsi
   }
   events_.resize(std::max<std::size_t>(connections_.size(), 1));
   if (options_.rate > 0.0) {
-    interval_ns_ = static_cast<double>(second_ns) * options_.threads / options_.rate;
+    interval_ns_ =
+        static_cast<double>(second_ns) * options_.threads * options_.burst / options_.rate;
     next_due_ns_ = interval_ns_ * index / options_.threads;
   }
 }
@@ -89,6 +103,10 @@ load_worker::~load_worker() {
     close(peer->fd);
   }
   close(epoll_);
+}
+
+bool load_worker::has_room(const connection& peer) const {
+  return peer.asked.size() + (interval_ns_ > 0.0 ? options_.burst : 1) <= options_.window;
 }
 
 bool load_worker::connect(connection& peer) {
@@ -108,11 +126,15 @@ bool load_worker::connect(connection& peer) {
 }
 
 void load_worker::reconnect(connection& peer) {
-  result_.dropped += peer.asked.size();
+  for (const pending& asked : peer.asked) {
+    result_.dropped += asked.keys;
+  }
   ++result_.reconnects;
   under_way_ -= peer.asked.size();
   close(peer.fd);
   peer.asked.clear();
+  peer.batch_keys.clear();
+  peer.batch_keys_used = 0;
   peer.output.clear();
   peer.output_sent = 0;
   peer.input_filled = 0;
@@ -141,15 +163,37 @@ void load_worker::issue(connection& peer, std::uint64_t due_ns) {
     exhausted_ = true;
     return;
   }
+  if (options_.batch > 0) {
+    issue_batch(peer, *planned, due_ns);
+    return;
+  }
   work_.write_key(key_, planned->key_index);
   append_request(options_.spoken, peer.output, planned->what, key_,
                  work_.value_of(planned->key_index));
-  peer.asked.push_back({due_ns, planned->key_index, planned->what});
+  peer.asked.push_back({due_ns, planned->key_index, 1, planned->what});
+  ++under_way_;
+}
+
+// The last batch has fewer keys if the workload ends inside it.
+void load_worker::issue_batch(connection& peer, const planned_request& first,
+                              std::uint64_t due_ns) {
+  const std::size_t before = peer.batch_keys.size();
+  peer.batch_keys.push_back(first.key_index);
+  for (unsigned i = 1; i < options_.batch; ++i) {
+    const auto key = source_.next_key();
+    if (!key) {
+      break;
+    }
+    peer.batch_keys.push_back(*key);
+  }
+  const std::span<const std::uint64_t> keys = std::span(peer.batch_keys).subspan(before);
+  append_batch(options_.spoken, peer.output, first.what, work_, keys);
+  peer.asked.push_back({due_ns, first.key_index, keys.size(), first.what});
   ++under_way_;
 }
 
 void load_worker::top_up(connection& peer) {
-  while (!exhausted_ && peer.asked.size() < options_.window) {
+  while (!exhausted_ && has_room(peer)) {
     issue(peer, now_ns_);
   }
   flush(peer);
@@ -161,9 +205,11 @@ void load_worker::send_due() {
   while (!exhausted_ && next_due_ns_ <= static_cast<double>(now_ns_) && !free_.empty()) {
     connection& peer = *free_.front();
     free_.pop_front();
-    issue(peer, static_cast<std::uint64_t>(next_due_ns_));
+    for (unsigned i = 0; !exhausted_ && i < options_.burst; ++i) {
+      issue(peer, static_cast<std::uint64_t>(next_due_ns_));
+    }
     next_due_ns_ += interval_ns_;
-    peer.in_free_list = peer.asked.size() < options_.window;
+    peer.in_free_list = has_room(peer);
     if (peer.in_free_list) free_.push_back(&peer);
     flush(peer);
   }
@@ -187,15 +233,23 @@ void load_worker::flush(connection& peer) {
   }
 }
 
-// The oldest request of that connection has been answered.
-void load_worker::account(connection& peer, const reply& got) {
-  const pending& asked = peer.asked.front();
+void load_worker::record_latency(const pending& asked) {
   const std::uint64_t took = now_ns_ > asked.due_ns ? now_ns_ - asked.due_ns : 0;
-  ++replies_;
+  ++result_.requests;
   if (took > std::max(result_.gets.max_ns(), result_.others.max_ns())) {
-    result_.worst_after = replies_;
+    result_.worst_after = result_.requests;
   }
   (asked.what == operation::get ? result_.gets : result_.others).record(took);
+}
+
+// Accounts for the reply to the oldest request of the connection. Returns its bytes; 0: incomplete.
+std::size_t load_worker::take_reply(connection& peer, std::string_view input) {
+  const pending& asked = peer.asked.front();
+  const reply got = read_reply(options_.spoken, input, asked.what);
+  if (got.bytes == 0) {
+    return 0;
+  }
+  record_latency(asked);
   switch (got.kind) {
   case reply_kind::ok:
     ++result_.ok;
@@ -217,6 +271,25 @@ void load_worker::account(connection& peer, const reply& got) {
       !holds_value(options_.spoken, got.body, work_.value_of(asked.key_index))) {
     ++result_.wrong_values;
   }
+  return got.bytes;
+}
+
+std::size_t load_worker::take_batch_reply(connection& peer, std::string_view input) {
+  const pending& asked = peer.asked.front();
+  const auto keys = std::span(peer.batch_keys).subspan(peer.batch_keys_used, asked.keys);
+  const batch_reply got =
+      read_batch(options_.spoken, input, asked.what, work_, keys, options_.verify);
+  if (got.bytes == 0) {
+    return 0;
+  }
+  record_latency(asked);
+  result_.ok += got.ok;
+  result_.misses += got.misses;
+  result_.refused += got.refused;
+  result_.errors += got.errors;
+  result_.wrong_values += got.wrong_values;
+  peer.batch_keys_used += asked.keys;
+  return got.bytes;
 }
 
 void load_worker::on_readable(connection& peer) {
@@ -236,15 +309,17 @@ void load_worker::on_readable(connection& peer) {
     if (rest.empty()) {
       break;
     }
-    const reply answer = read_reply(options_.spoken, rest, peer.asked.front().what);
-    if (answer.bytes == 0) {
+    const std::size_t bytes =
+        options_.batch > 0 ? take_batch_reply(peer, rest) : take_reply(peer, rest);
+    if (bytes == 0) {
       break;
     }
-    account(peer, answer);
     peer.asked.pop_front();
     --under_way_;
-    used += answer.bytes;
+    used += bytes;
   }
+  const auto keys_used = static_cast<std::ptrdiff_t>(std::exchange(peer.batch_keys_used, 0));
+  peer.batch_keys.erase(peer.batch_keys.begin(), peer.batch_keys.begin() + keys_used);
   peer.input_filled -= used;
   std::copy_n(peer.input.data() + used, peer.input_filled, peer.input.data());
   if (peer.input_filled == peer.input.size()) {
@@ -310,7 +385,7 @@ load_result load_worker::run() {
         continue;
       }
       flush(peer);
-      if (!peer.in_free_list && peer.asked.size() < options_.window) {
+      if (!peer.in_free_list && has_room(peer)) {
         peer.in_free_list = true;
         free_.push_back(&peer);
       }
@@ -320,13 +395,15 @@ load_result load_worker::run() {
   for (const auto& peer : connections_) {
     for (const pending& asked : peer->asked) {
       (asked.what == operation::get ? result_.gets : result_.others).record(now_ns_ - asked.due_ns);
-      ++result_.dropped;
+      result_.dropped += asked.keys;
     }
   }
   if (open_loop && timed && !result_.server_gone) {
     for (; next_due_ns_ < static_cast<double>(end_ns); next_due_ns_ += interval_ns_) {
-      result_.others.record(now_ns_ - static_cast<std::uint64_t>(next_due_ns_));
-      ++result_.unsent;
+      for (unsigned i = 0; i < options_.burst; ++i) {
+        result_.others.record(now_ns_ - static_cast<std::uint64_t>(next_due_ns_));
+        result_.unsent += std::max(1U, options_.batch);
+      }
     }
   }
   return result_;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "batch_protocol.hpp"
 #include "histogram.hpp"
 #include "protocol.hpp"
 #include "workload.hpp"
@@ -22,16 +23,20 @@ struct load_options {
   unsigned threads = 1;
   unsigned connections = 8;  // of all threads together
   unsigned window = 16;      // requests under way on one connection
+  unsigned batch = 0;        // keys of each request, as batch_protocol.hpp; 0: requests of one key
   double seconds = 0.0;      // 0: until the work is done
   double rate = 0.0;         // requests a second, sent when they are due; 0: as fast as answered
+  unsigned burst = 1;        // with a rate: requests due, and sent, at once on one connection
   bool waits = false;        // for a line on stdin, before the clock starts and after it stopped
   bool verify = false;       // hits must carry the value that belongs to the key
   bool read_through = false; // what was not there is put next, on the same connection
 };
 
+// The histograms are of requests, all counts but `requests` and `reconnects` of keys.
 struct load_result {
   histogram gets;
   histogram others;
+  std::uint64_t requests = 0; // that were answered
   std::uint64_t ok = 0;
   std::uint64_t misses = 0;
   std::uint64_t refused = 0;
@@ -62,20 +67,25 @@ public:
 private:
   struct pending {
     std::uint64_t due_ns;
-    std::uint64_t key_index;
+    std::uint64_t key_index; // of the first key
+    std::size_t keys;
     operation what;
   };
   struct connection;
 
+  bool has_room(const connection& peer) const;
   bool connect(connection& peer);
   void reconnect(connection& peer);
   void watch(connection& peer, int change, bool for_writing);
   void issue(connection& peer, std::uint64_t due_ns);
+  void issue_batch(connection& peer, const planned_request& first, std::uint64_t due_ns);
   void top_up(connection& peer);
   void send_due();
   void flush(connection& peer);
   void on_readable(connection& peer);
-  void account(connection& peer, const reply& got);
+  std::size_t take_reply(connection& peer, std::string_view input);
+  std::size_t take_batch_reply(connection& peer, std::string_view input);
+  void record_latency(const pending& asked);
   int wait(std::uint64_t stop_ns);
   bool finished(std::uint64_t stop_ns) const;
 
@@ -92,7 +102,6 @@ private:
   std::uint64_t now_ns_ = 0;
   double next_due_ns_ = 0.0;
   double interval_ns_ = 0.0;
-  std::uint64_t replies_ = 0;
   bool exhausted_ = false;
 };
 

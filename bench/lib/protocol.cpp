@@ -72,6 +72,39 @@ reply read_http(std::string_view input) {
   return {body_at + body_bytes, kind, input.substr(body_at, body_bytes)};
 }
 
+// ---- webdis -------------------------------------------------------------------------------------
+
+void append_webdis(std::string& out, operation what, std::string_view key, std::string_view value) {
+  switch (what) {
+  case operation::get:
+    out.append("GET /GET/").append(key).append(" HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    break;
+  case operation::put: {
+    constexpr std::string_view command = "SET/";
+    out.append("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: ")
+        .append(std::to_string(command.size() + key.size() + 1 + value.size()))
+        .append("\r\n\r\n")
+        .append(command)
+        .append(key)
+        .append("/")
+        .append(value);
+    break;
+  }
+  case operation::erase:
+    out.append("GET /DEL/").append(key).append(" HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    break;
+  }
+}
+
+reply read_webdis(std::string_view input, operation what) {
+  reply whole = read_http(input);
+  constexpr std::string_view missing = R"({"GET":null})";
+  if (what == operation::get && whole.kind == reply_kind::ok && whole.body == missing) {
+    whole.kind = reply_kind::miss;
+  }
+  return whole;
+}
+
 // ---- RESP ---------------------------------------------------------------------------------------
 
 void append_bulk(std::string& out, std::string_view text) {
@@ -183,6 +216,9 @@ void append_request(protocol spoken, std::string& out, operation what, std::stri
   case protocol::memcached:
     append_memcached(out, what, key, value);
     break;
+  case protocol::webdis:
+    append_webdis(out, what, key, value);
+    break;
   }
 }
 
@@ -192,6 +228,8 @@ reply read_reply(protocol spoken, std::string_view input, operation what) {
     return read_resp(input);
   case protocol::memcached:
     return read_memcached(input, what);
+  case protocol::webdis:
+    return read_webdis(input, what);
   case protocol::http:
     break;
   }
@@ -199,12 +237,12 @@ reply read_reply(protocol spoken, std::string_view input, operation what) {
 }
 
 bool holds_value(protocol spoken, std::string_view body, std::string_view value) {
-  if (spoken != protocol::http) {
+  if (spoken == protocol::redis || spoken == protocol::memcached) {
     return body == value;
   }
-  constexpr std::string_view before = R"("value":")";
+  const std::string_view before = spoken == protocol::http ? R"("value":")" : R"({"GET":")";
   constexpr std::string_view after = R"("})";
-  return body.size() > before.size() + value.size() + after.size() && body.ends_with(after) &&
+  return body.size() >= before.size() + value.size() + after.size() && body.ends_with(after) &&
          body.substr(0, body.size() - after.size()).ends_with(value) &&
          body.substr(0, body.size() - after.size() - value.size()).ends_with(before);
 }

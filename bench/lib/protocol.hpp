@@ -1,5 +1,6 @@
-// The three protocols that are compared: this daemon's HTTP API, Redis' RESP, memcached's text.
-// Stateless: each function writes one request or reads one reply.
+// The protocols that are compared: this daemon's HTTP API, Redis' RESP, memcached's text, and
+// webdis' HTTP form of Redis' commands. Stateless: each function writes one request or reads one
+// reply.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +12,7 @@
 
 namespace kvcache::bench {
 
-enum class protocol : std::uint8_t { http, redis, memcached };
+enum class protocol : std::uint8_t { http, redis, memcached, webdis };
 
 enum class reply_kind : std::uint8_t {
   ok,

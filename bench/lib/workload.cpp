@@ -62,9 +62,14 @@ std::uint64_t workload::positions() const noexcept {
 }
 
 void workload::write_key(std::string& out, std::uint64_t index) const {
-  out.assign(options_.key_bytes, '0');
-  key_prefix.copy(out.data(), key_prefix.size());
-  for (std::size_t at = out.size(); index != 0 && at > key_prefix.size(); index /= 10) {
+  out.clear();
+  append_key(out, index);
+}
+
+void workload::append_key(std::string& out, std::uint64_t index) const {
+  const std::size_t digits_at = out.size() + key_prefix.size();
+  out.append(key_prefix).append(options_.key_bytes - key_prefix.size(), '0');
+  for (std::size_t at = out.size(); index != 0 && at > digits_at; index /= 10) {
     out[--at] = static_cast<char>('0' + index % 10);
   }
 }
@@ -87,23 +92,31 @@ request_source::request_source(const workload& work, unsigned worker, unsigned w
   }
 }
 
-std::optional<planned_request> request_source::next() {
+std::optional<std::uint64_t> request_source::next_key() {
   if (position_ >= end_) {
     return std::nullopt;
   }
   const workload_options& options = work_.options();
-  planned_request planned;
-  if (options.order == key_order::random) {
-    planned.key_index = options.first_key + random_() % options.keys;
-  } else {
-    planned.key_index = work_.index_at(position_);
-  }
+  const std::uint64_t index = options.order == key_order::random
+                                  ? options.first_key + random_() % options.keys
+                                  : work_.index_at(position_);
   position_ += stride_;
+  return index;
+}
+
+std::optional<planned_request> request_source::next() {
+  const auto key = next_key();
+  if (!key) {
+    return std::nullopt;
+  }
+  const workload_options& options = work_.options();
   // 32 fresh bits against the share: the key must not decide what is done with it.
   const bool reads = options.get_share > 0.0 &&
                      static_cast<double>(random_() >> 32) < options.get_share * 4294967296.0;
-  planned.what = reads ? operation::get : options.erase ? operation::erase : operation::put;
-  return planned;
+  return planned_request{reads           ? operation::get
+                         : options.erase ? operation::erase
+                                         : operation::put,
+                         *key};
 }
 
 } // namespace kvcache::bench

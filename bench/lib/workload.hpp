@@ -42,6 +42,7 @@ public:
 
   // Replaces `out` by "key:000…index", key_bytes long.
   void write_key(std::string& out, std::uint64_t index) const;
+  void append_key(std::string& out, std::uint64_t index) const;
 
   // The value that belongs to a key; valid as long as the workload.
   std::string_view value_of(std::uint64_t index) const noexcept;
@@ -63,6 +64,7 @@ public:
   request_source(const workload& work, unsigned worker, unsigned workers);
 
   std::optional<planned_request> next();
+  std::optional<std::uint64_t> next_key(); // for a request of several keys
 
 private:
   const workload& work_;

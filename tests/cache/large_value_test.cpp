@@ -144,7 +144,7 @@ TEST(value_upload, has_the_memory_provided_that_is_written_next) {
   counting_memory memory;
   store s{cache_options{}, memory};
   const std::string value = pattern(300'000);
-  value_upload upload = s.begin_upload("key", value.size(), false);
+  value_upload upload = s.begin_upload("key", value.size());
   upload.expect(0);
   EXPECT_EQ(memory.populated_bytes(), 0U);
   for (const std::size_t piece : {100'000U, 199'999U, 1U}) { // from the middle of a page on

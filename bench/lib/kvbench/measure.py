@@ -79,13 +79,14 @@ def with_wrk(contestant, request, seconds, threads, connections, depth, keys):
 
 
 def with_load(contestant, seconds, **options):
-    """options: as of `bench_load --help`. All keys must have been preloaded: a miss is a bad answer."""
+    """options: as of `bench_load --help`. All keys must have been preloaded: a miss is a bad answer. With batch=N, every figure
+    but the latencies is of keys."""
     def run():
         with load.connected(contestant.server.port, protocol=contestant.speaks, seconds=seconds, **options) as go:
             with Window(contestant) as window:
                 got = go()
         return window, {"requests": got["answered"], "seconds": got["seconds"], "cpu_seconds": got["cpu_seconds"],
                         "whole_cpu_seconds": got["cpu_seconds"], **got["latency_us"]["all"],
-                        "bad": got["misses"] + got["errors"] + got["refused"] + got["dropped"]}
+                        "bad": got["misses"] + got["errors"] + got["refused"] + got["dropped"] + got["wrong_values"]}
 
     return _figures(contestant, run)
