@@ -1,18 +1,15 @@
 // The careful reader of batch bodies.
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "api/batch_body.hpp"
-#include "api/json_cursor.hpp"
-#include "api/json_number.hpp"
+#include "api/json_reading.hpp"
 
 namespace kvcache::http::detail {
 namespace {
-
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 // Receives the events of nlohmann's SAX parser, which neither recurses nor builds a document. Stops
 // at the first fault.
@@ -229,11 +226,7 @@ refusal collect(std::string_view text, const http_limits& limits, batch_body& ou
 } // namespace
 
 refusal read_any_batch_body(std::string_view text, const http_limits& limits, batch_body& out) {
-  if (std::all_of(text.begin(), text.end(), is_json_space)) return {fault::empty_body};
-  // nlohmann skips the former and takes the latter for the end of the text.
-  if (text.starts_with(byte_order_mark)) return {fault::byte_order_mark};
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
-    return {fault::invalid_json, nul + 1};
+  if (const refusal why = refuse_unreadable(text)) return why;
   out.decoded.reserve(2 * text.size()); // with what base64 stands for
   bool unbounded = false;
   const refusal why = collect(text, limits, out, unbounded);

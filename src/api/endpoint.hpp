@@ -28,8 +28,10 @@ struct shared_state;
 
 // The connection's next step after a handler.
 enum class handled : std::uint8_t {
-  go_on,    // the response is written; the next request may follow
-  close,    // the response is written and is the last one
+  go_on, // the response is written; the next request may follow
+  close, // the response is written and is the last one
+  // What follows is rare.
+  followed, // like go_on; handler_context::large_value is its body
   admitted, // like go_on; it has been written once and for all, within memory that was asked for
   paused,   // no response yet: the request is handled again when other connections had their turn
   deferred, // no response yet: endpoint::later has to run first

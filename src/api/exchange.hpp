@@ -74,7 +74,11 @@ struct handler_context {
   body_scratch body;
   std::string query; // scratch of find_key
 
-  // The body of the response that has just been written, if it does not follow in the output.
+  // The body of the request, if it has been received straight into the memory of its entry; then
+  // asked.body is empty, or a part of it.
+  body_upload* upload = nullptr;
+
+  // The body of the response that has just been written: see handled::followed.
   large_body large_value;
 
   // Of a request that is handled in several turns: what a handler leaves here when it pauses, it
@@ -107,10 +111,6 @@ struct exchange {
   // computed at compile time for a constant.
   const route* to = &endpoint_table::unread();
   std::uint8_t status_slot = ok_slot;
-
-  // The body, if it has been received straight into the memory of its entry; then asked.body is
-  // empty, or a part of it.
-  body_upload* upload = nullptr;
 
   // The value of the path's variable, not decoded. REQUIRES: the endpoint's path has one.
   maybe_plain path_variable() const noexcept {

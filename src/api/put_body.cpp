@@ -2,21 +2,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <cstring>
-#include <system_error>
 
 #include "api/json_cursor.hpp"
-#include "api/json_number.hpp"
+#include "api/json_reading.hpp"
 #include "http/swar.hpp"
 #include "http/utf8.hpp"
 
 namespace kvcache::http {
 namespace {
-
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 // The members found in a body. A view whose data() is null stands for a member that was not there.
 struct members {
@@ -215,11 +210,7 @@ refusal collect(std::string_view text, body_of kind, body_scratch& scratch, memb
 }
 
 refusal read_carefully(std::string_view text, body_of kind, body_scratch& scratch, members& out) {
-  if (std::all_of(text.begin(), text.end(), is_json_space)) return {fault::empty_body};
-  // nlohmann skips the former and takes the latter for the end of the text.
-  if (text.starts_with(byte_order_mark)) return {fault::byte_order_mark};
-  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
-    return {fault::invalid_json, nul + 1};
+  if (const refusal why = refuse_unreadable(text)) return why;
 
   bool unbounded = false;
   refusal why = collect(text, kind, scratch, out, unbounded);

@@ -185,6 +185,8 @@ void connection::serve_after(output_buffer& out) noexcept {
     respond_to_all(out);
   } catch (const std::bad_alloc&) {
     is_ending_ = true; // not even a refusal could be written: `out` is the final output
+    owner_.handlers().upload = nullptr;
+    owner_.handlers().work.reset();
   }
   // Had to send before the end, or to wait.
   if (phase_ == phase::closed || phase_ == phase::sending || phase_ == phase::room) return;
@@ -210,7 +212,7 @@ void connection::respond_to_all(output_buffer& out) {
       return;
     }
     if (!respond_to_next(out, mark)) return;
-    if (out.size() < mark && !pending_.has_value()) continue;
+    if (out.size() < mark) continue;
     if (!send(out)) return;
     mark = send_mark();
   }
@@ -223,12 +225,11 @@ std::size_t connection::send_mark() const noexcept {
 }
 
 // False: there is no further complete request, its response has to wait, or none may follow it now.
-bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
+// `mark`: 0 afterwards if its response has to be sent at once.
+bool connection::respond_to_next(output_buffer& out, std::size_t& mark) {
   const parse_result parsed =
       held_request_bytes_ != 0
           ? parse_result{parse_status::complete, fault::none, std::exchange(held_request_bytes_, 0)}
-      : upload_ != nullptr && upload_is_complete()
-          ? parse_result{parse_status::complete, fault::none, parser_.head_end()}
           : parser_.parse(input_.unused_bytes());
   switch (parsed.status) {
   case parse_status::need_more:
@@ -259,8 +260,10 @@ bool connection::respond_to_next(output_buffer& out, std::size_t mark) {
     return phase_ != phase::room && send(out); // earlier responses go first
   }
   input_.consume(parsed.consumed);
-  if (upload_ != nullptr) [[unlikely]]
+  if (upload_ != nullptr) [[unlikely]] {
+    owner_.handlers().upload = nullptr;
     upload_.reset();
+  }
   parser_.reset();
   phase_ = phase::serving; // the next request has its own deadlines
   served_ = true;
@@ -298,13 +301,11 @@ void connection::respond_to_expectation(output_buffer& out) {
   }
 }
 
-handled connection::handle(output_buffer& out, std::size_t request_bytes, std::size_t mark) {
+handled connection::handle(output_buffer& out, std::size_t request_bytes, std::size_t& mark) {
   const request& asked = parser_.current();
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;
   exchange x{asked, options_for(asked, then), out, owner_.handlers()};
-  if (upload_ != nullptr) [[unlikely]]
-    x.upload = upload_.get();
   const std::size_t before = out.size();
   handled result = handled::close;
   if (work_ != nullptr) [[unlikely]]
@@ -317,28 +318,43 @@ handled connection::handle(output_buffer& out, std::size_t request_bytes, std::s
       result = dispatch(x);
     }
   } catch (const std::bad_alloc&) {
+    x.context.work.reset();
     result = refuse(x, {fault::out_of_memory});
   }
-  if (x.context.large_value) [[unlikely]]
-    pending_.follow_with(std::exchange(x.context.large_value, {}));
-  if (result == handled::paused) [[unlikely]] {
-    work_ = std::move(x.context.work);
-    return result;
-  }
-  if (result != handled::admitted && (out.size() > mark || pending_.has_value()) &&
-      !is_admitted(out, before)) [[unlikely]] {
+  if (result > handled::close) [[unlikely]] {
+    result = settle(x, result, before, mark);
+    if (result > handled::close) return result;
+  } else if (out.size() > mark && !is_admitted(out, before)) [[unlikely]] {
     hold_back(x, before);
     return handled::held_back;
   }
   if (room_bytes_ != 0) [[unlikely]]
     leave_queue();
-  if (result == handled::deferred) {
-    deferred_ = {x.to, asked.verb, x.how, {}};
+  count_response(*x.to, x.status_slot, asked.verb, out, before);
+  return last ? handled::close : result;
+}
+
+// The rare results. go_on: the response is written, and there is room for it.
+handled connection::settle(exchange& x, handled result, std::size_t before, std::size_t& mark) {
+  switch (result) {
+  case handled::followed:
+    pending_.follow_with(std::exchange(x.context.large_value, {}));
+    mark = 0;
+    if (is_admitted(x.out, before)) return handled::go_on;
+    hold_back(x, before);
+    return handled::held_back;
+  case handled::admitted:
+    return handled::go_on;
+  case handled::paused:
+    work_ = std::move(x.context.work);
+    return result;
+  case handled::deferred:
+    if (room_bytes_ != 0) leave_queue();
+    deferred_ = {x.to, x.asked.verb, x.how, {}};
+    return result;
+  default:
     return result;
   }
-  count_response(*x.to, x.status_slot, asked.verb, out, before);
-  if (result == handled::admitted) result = handled::go_on;
-  return last ? handled::close : result;
 }
 
 // While draining: whether nothing has been received behind this request. Over the connection limit

@@ -135,11 +135,12 @@ private:
   void serve() noexcept;
   void serve_after(output_buffer& out) noexcept;
   void respond_to_all(output_buffer& out);
-  bool respond_to_next(output_buffer& out, std::size_t mark);
+  bool respond_to_next(output_buffer& out, std::size_t& mark);
   std::size_t send_mark() const noexcept;
   void prefetch_behind(std::size_t request_bytes) const noexcept;
   void respond_to_expectation(output_buffer& out);
-  handled handle(output_buffer& out, std::size_t request_bytes, std::size_t mark);
+  handled handle(output_buffer& out, std::size_t request_bytes, std::size_t& mark);
+  [[gnu::cold]] handled settle(exchange& x, handled result, std::size_t before, std::size_t& mark);
   [[gnu::cold]] void refuse_over_limit(output_buffer& out);
   void refuse_and_end(output_buffer& out, fault why);
   void count_response(const route& to, std::size_t status_slot, method verb,

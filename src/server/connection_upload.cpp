@@ -44,7 +44,9 @@ void connection::receive_upload() noexcept {
     const std::size_t before = upload_->received_bytes();
     upload_->commit(got.bytes);
     note_uploaded(before);
-    if (upload_is_complete()) serve();
+    if (!upload_is_complete()) return;
+    held_request_bytes_ = parser_.head_end();
+    serve();
   }
 }
 
@@ -93,6 +95,7 @@ void connection::upload_arrived_body() noexcept {
 
 // The body is complete.
 void connection::upload_last_part() noexcept {
+  owner_.handlers().upload = upload_.get();
   if (parser_.stated_body_bytes())
     parser_.describe_head(input_.unused());
   else

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "e2e/binary.hpp"
 
@@ -89,6 +90,94 @@ TEST(json_body, is_rejected_if_it_is_malformed) {
   for (const std::string& body : bodies)
     EXPECT_EQ(client.ask(post_request("/put", body)).status, 400U) << body;
   EXPECT_EQ(client.ask(get_request("/get?key=k")).status, 404U);
+}
+
+// What no JSON parser may take, at each place where a batch has a value.
+TEST(json_body, of_a_batch_is_rejected_whatever_is_malformed_inside_an_operation) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::string fragments[] = {"",
+                                   "[",
+                                   "]",
+                                   "{",
+                                   "}",
+                                   "[,]",
+                                   "[1,]",
+                                   "[1 2]",
+                                   "[\"a\",,1]",
+                                   "{\"a\"}",
+                                   "{\"a\":}",
+                                   "{\"a\":1,}",
+                                   "{a:1}",
+                                   "{\"a\" 1}",
+                                   "{1:1}",
+                                   "nul",
+                                   "truE",
+                                   "undefined",
+                                   "NaN",
+                                   "-NaN",
+                                   "Infinity",
+                                   "+1",
+                                   ".5",
+                                   "1.",
+                                   "01",
+                                   "-01",
+                                   "0x1",
+                                   "1e",
+                                   "1e+",
+                                   "--1",
+                                   "- 1",
+                                   "1_000",
+                                   "'a'",
+                                   "\"a",
+                                   "\"\\",
+                                   "\"\\x\"",
+                                   "\"\\u12\"",
+                                   "\"\\ud800\"",
+                                   "\"\\udc00\"",
+                                   "\"\t\"",
+                                   "\"\xC3\"",
+                                   "\"\xC0\xAF\"",
+                                   "\"\xED\xA0\x80\"",
+                                   "\\u0061",
+                                   "/**/1",
+                                   "1//",
+                                   "1 1",
+                                   "\xEF\xBB\xBF"
+                                   "1",
+                                   "\xFF",
+                                   "\v1",
+                                   "#",
+                                   "\"a\"\"b\""};
+  const std::pair<std::string, std::string> places[] = {
+      {R"({"op":"put","key":"k","value":"v"},)", ""},
+      {R"({"op":"put","key":"k","value":"v"},{"op":"get","key":)", "}"},
+      {R"({"op":"put","key":"k","value":"v"},{"op":"put","key":"a","value":)", "}"},
+      {R"({"op":"put","key":"k","value":"v"},{"op":"touch","key":"a","ttl":)", "}"},
+      {R"({"op":"put","key":"k","value":"v"},{"op":"incr","key":"a","by":)", "}"},
+      {R"({"op":"put","key":"k","value":"v"}],"other":[)", ",1"}};
+  for (const auto& [before, after] : places) {
+    for (const std::string& fragment : fragments) {
+      const std::string body = R"({"ops":[)" + before + fragment + after + "]}";
+      const http_reply reply = client.ask(post_request("/batch", body));
+      EXPECT_EQ(reply.status, 400U) << body;
+    }
+  }
+  EXPECT_EQ(client.ask(get_request("/get?key=k")).status, 404U);
+}
+
+TEST(json_body, of_a_batch_may_be_nested_deeply) {
+  running_server server;
+  raw_client client = server.connect();
+  const std::string open(100'000, '[');
+  const std::string close(100'000, ']');
+  const auto status = [&](const std::string& body) {
+    return client.ask(post_request("/batch", body)).status;
+  };
+  EXPECT_EQ(status(R"({"ops":)" + open), 400U);
+  EXPECT_EQ(status(R"({"ops":)" + open + close + "}"), 400U);
+  EXPECT_EQ(status(R"({"ops":[{"op":"get","key":)" + open + close + "}]}"), 400U);
+  EXPECT_EQ(status(R"({"ops":[],"other":)" + open + close + "}"), 200U);
 }
 
 TEST(json_body, may_be_nested_deeply) {

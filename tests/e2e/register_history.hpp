@@ -23,9 +23,10 @@ struct operation {
     put,
     get,
     erase,
-    create,  // a put that succeeds only if there is no value
-    swap,    // a put that succeeds only if the value is `expected`
-    erase_if // an erasure that succeeds only if the value is `expected`
+    create,   // a put that succeeds only if there is no value
+    swap,     // a put that succeeds only if the value is `expected`
+    erase_if, // an erasure that succeeds only if the value is `expected`
+    incr      // adds 1, to 0 if there is no value, and returns the sum: of keys that are counters
   };
   // Why nothing was done; `differs` includes the absence of a value, but not for erase_if.
   enum class refusal : std::uint8_t { none, differs, missing };
@@ -33,7 +34,7 @@ struct operation {
   enum class presence : std::uint8_t { unknown, absent, present };
 
   kind what = kind::get;
-  std::uint64_t value = nothing;      // written, or read; `nothing` is a miss
+  std::uint64_t value = nothing;      // written, or returned; `nothing` is a miss
   std::uint64_t expected = nothing;   // of swap and erase_if; none of them expects `nothing`
   refusal refused = refusal::none;    // of create, swap and erase_if
   presence found = presence::unknown; // by put
@@ -80,6 +81,10 @@ private:
     case operation::kind::create:
       if (op.refused != operation::refusal::none) return value != nothing;
       if (!may_be_empty) return false;
+      value = op.value;
+      return true;
+    case operation::kind::incr:
+      if (op.value != value + 1 && !(may_be_empty && op.value == 1)) return false;
       value = op.value;
       return true;
     case operation::kind::swap:

@@ -127,7 +127,8 @@ handled get(exchange& x) {
     context.writer.copy(x.out, prepared::not_found, x.how);
     x.status_slot = not_found_slot;
   }
-  return response.precondition_failed() ? refuse(x, {fault::precondition_failed}) : handled::go_on;
+  if (response.precondition_failed()) return refuse(x, {fault::precondition_failed});
+  return context.large_value ? handled::followed : handled::go_on;
 }
 
 // ---- PUT ------------------------------------------------------------------------------
@@ -152,7 +153,7 @@ handled put_value(exchange& x) {
   const shared_state& shared = context.shared;
   kv_request asked;
   if (const refusal why = read_kv_put(x, asked)) return refuse(x, why);
-  body_upload* const upload = x.upload;
+  body_upload* const upload = context.upload;
   const std::string_view bytes = upload != nullptr ? upload->value().written() : x.asked.body;
   const std::string_view shown_type = asked.type.empty() ? unknown_type : asked.type;
   const bool is_utf8 = upload != nullptr ? upload->is_utf8() : utf8::is_valid(bytes);

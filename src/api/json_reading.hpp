@@ -1,4 +1,5 @@
-// JSON numbers by their digits, and so exact. Pure.
+// What the readers of bodies need beside nlohmann's parser: JSON numbers by their digits, and so
+// exact, and texts that it would misread. Pure.
 #pragma once
 
 #include <chrono>
@@ -6,6 +7,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "http/fault.hpp"
 
 namespace kvcache::http {
 
@@ -15,6 +18,10 @@ std::optional<std::int64_t> whole_number(std::string_view text) noexcept;
 
 // The same, as a time to live: nothing if it is not from 1 to max_ttl_s.
 std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcept;
+
+// A text that is not to be parsed, because nlohmann would misread it, or would only say that it is
+// no JSON: blanks alone, a byte order mark, NUL.
+refusal refuse_unreadable(std::string_view text) noexcept;
 
 // nlohmann stops at a number that no double can hold. Replaces each by -1.5 (no valid value of a
 // known member) and spaces, so that everything else keeps its place.

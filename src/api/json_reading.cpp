@@ -1,4 +1,4 @@
-#include "api/json_number.hpp"
+#include "api/json_reading.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -6,6 +6,7 @@
 #include <limits>
 #include <system_error>
 
+#include "api/json_cursor.hpp"
 #include "http/ascii.hpp"
 #include "http/http_limits.hpp"
 
@@ -100,6 +101,16 @@ std::optional<std::chrono::seconds> whole_seconds(std::string_view text) noexcep
   const std::optional<std::int64_t> seconds = whole_number(text);
   if (!seconds || *seconds < 1 || *seconds > max_ttl_s) return std::nullopt;
   return std::chrono::seconds{*seconds};
+}
+
+refusal refuse_unreadable(std::string_view text) noexcept {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+  if (std::all_of(text.begin(), text.end(), is_json_space)) return {fault::empty_body};
+  // nlohmann skips the former and takes the latter for the end of the text.
+  if (text.starts_with(byte_order_mark)) return {fault::byte_order_mark};
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return {fault::invalid_json, nul + 1};
+  return {};
 }
 
 std::string without_unbounded_numbers(std::string_view text) {
