@@ -105,8 +105,8 @@ TEST(conditional_history, rejects_a_put_that_found_something_else) {
 // ---- the server
 
 constexpr std::size_t clients = 8;
-constexpr std::size_t phases = 30;
-constexpr std::size_t keys_per_phase = 6;
+constexpr std::size_t phases = 100;
+constexpr std::size_t keys_per_phase = 1;        // all clients use the same one
 constexpr std::size_t operations_per_phase = 50; // of each client
 
 struct load {
