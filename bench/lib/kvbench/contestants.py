@@ -41,18 +41,17 @@ def raw_reply(port, request):
     """The bytes of the whole reply to a request, of which Content-Length tells the end; a 204 has none."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
         peer.sendall(request_text(request).encode())
-        data = b""
-        while True:
-            head, blank, body = data.partition(b"\r\n\r\n")
-            if blank:
-                length = next((int(line.split(b":")[1]) for line in head.split(b"\r\n")
-                               if line.lower().startswith(b"content-length:")), 0)
-                if len(body) >= length:
-                    return data
-            more = peer.recv(65536)
+        data, whole = bytearray(), None
+        while whole is None or len(data) < whole:
+            more = peer.recv(1 << 20)
             if not more:
                 raise ConnectionError("the connection ended inside a reply")
             data += more
+            if whole is None and (end := data.find(b"\r\n\r\n")) >= 0:
+                lengths = [line.split(b":")[1] for line in data[:end].split(b"\r\n")
+                           if line.lower().startswith(b"content-length:")]
+                whole = end + 4 + (int(lengths[0]) if lengths else 0)
+        return bytes(data)
 
 
 def ask(port, request, key=FIXED_KEY):
