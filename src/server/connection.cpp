@@ -301,7 +301,8 @@ void connection::respond_to_expectation(output_buffer& out) {
   }
 }
 
-handled connection::handle(output_buffer& out, std::size_t request_bytes, std::size_t& mark) {
+[[gnu::always_inline]] inline handled
+connection::handle(output_buffer& out, std::size_t request_bytes, std::size_t& mark) {
   const request& asked = parser_.current();
   const bool last = !asked.keep_alive || is_last(request_bytes);
   const after_reply then = last ? after_reply::close : after_reply::go_on;

@@ -73,13 +73,14 @@ TEST(kv_attack, peers_that_never_read_a_large_value_are_cut_and_cost_no_copy_of_
   EXPECT_TRUE(server.connect().ask(get_request("/kv/large")).body == value);
 }
 
+// An instrumented server takes most of this limit itself, and keeps what is freed.
+#ifndef KVCACHE_SANITIZED
 // Each unread response keeps a version of its own, which the cache has replaced.
 TEST(kv_attack, versions_kept_for_peers_that_never_read_stay_below_the_memory_limit) {
   constexpr std::size_t limit = 64 * mib;
   constexpr std::size_t value_bytes = 2 * mib;
   constexpr std::size_t rounds = 60;
-  // A sanitizer takes most of 64 MiB itself, and keeps what is freed.
-  running_server server{{"--memory-limit", sanitized ? "192M" : "64M", "--max-value-bytes", "2M"}};
+  running_server server{{"--memory-limit", "64M", "--max-value-bytes", "2M"}};
   ASSERT_EQ(status_of(server, put("/kv/small", "s")), 201U);
   const footprint before{server};
   std::vector<raw_client> greedy;
@@ -94,11 +95,12 @@ TEST(kv_attack, versions_kept_for_peers_that_never_read_stay_below_the_memory_li
     ASSERT_EQ(server.connect().ask(get_request("/get?key=small")).status, 200U);
   }
   EXPECT_GE(stored, rounds / 2);
-  EXPECT_TRUE(sanitized || peak_resident_bytes(server.pid()) < limit);
+  EXPECT_LT(peak_resident_bytes(server.pid()), limit);
   greedy.clear();
   EXPECT_EQ(status_of(server, "DELETE /kv/large HTTP/1.1\r\nHost: a\r\n\r\n"), 204U);
   EXPECT_TRUE(before.comes_back());
 }
+#endif
 
 TEST(kv_attack, half_sent_values_are_held_within_the_memory_limit_until_their_deadline) {
   constexpr std::size_t limit = 64 * mib;
