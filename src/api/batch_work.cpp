@@ -29,6 +29,7 @@ void batch_work_pool::give_back(std::unique_ptr<batch_work> used) noexcept {
   used->body.ops.clear();
   used->body.decoded.clear();
   used->results.clear();
+  used->is_begun = false;
   used->next = 0;
   used->reserved_bytes = 0;
   spare_.push_back(std::move(used));

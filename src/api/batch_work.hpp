@@ -18,6 +18,7 @@ class batch_work final : public unfinished_work {
 public:
   batch_body body;
   output_buffer results;
+  bool is_begun = false;          // the body has been read
   std::size_t next = 0;           // the first operation that has not been done
   std::size_t reserved_bytes = 0; // of the response, for the results of those
 

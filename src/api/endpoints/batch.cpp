@@ -27,6 +27,9 @@ namespace {
 // About as long as a pipeline batch of single requests takes.
 constexpr std::size_t operations_per_turn = 128;
 
+// A longer body is read in a turn of its own: that takes as long as many operations.
+constexpr std::size_t read_at_once_bytes = std::size_t{32} << 10;
+
 // While an operation is done, the processor fetches what those behind it will read: of one so far
 // behind the place in the index, of one half as far the entry.
 constexpr std::size_t operations_ahead = 8;
@@ -324,21 +327,27 @@ refusal begin(exchange& x, batch_work& work) {
 
 handled batch(exchange& x) {
   handler_context& context = x.context;
+  const bool is_first_turn = context.work == nullptr;
   std::unique_ptr<batch_work> work;
-  if (context.work != nullptr) {
-    work.reset(static_cast<batch_work*>(context.work.release()));
-  } else {
+  if (is_first_turn)
     work = context.batches.take();
+  else
+    work.reset(static_cast<batch_work*>(context.work.release()));
+  const auto pause = [&] {
+    context.work = std::move(work);
+    return handled::paused;
+  };
+  const bool is_long = x.asked.body.size() > read_at_once_bytes;
+  if (is_first_turn && is_long) return pause();
+  if (!std::exchange(work->is_begun, true)) {
     if (const refusal why = begin(x, *work)) {
       const handled result = refuse(x, why); // the refusal may name a place in `work`
       context.batches.give_back(std::move(work));
       return result;
     }
+    if (is_long) return pause();
   }
-  if (!take_turn(x, *work)) {
-    context.work = std::move(work);
-    return handled::paused;
-  }
+  if (!take_turn(x, *work)) return pause();
   work->results.append(frame_end);
   x.context.writer.reply(x.out, 200, json_content_type, work->results.view(), x.how);
   context.batches.give_back(std::move(work));
