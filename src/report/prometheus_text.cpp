@@ -106,7 +106,7 @@ void write_requests(metrics_writer& metrics, const counters_snapshot& counters) 
   metrics.single("keyvalue_cache_flushes_total", "Flushes of the whole cache by request.",
                  counters.flushes());
   metrics.single("keyvalue_cache_other_requests_total",
-                 "Successful requests for statistics, health and documentation.",
+                 "Successful requests for statistics, health and documentation, and batches.",
                  counters.other_requests());
   metrics.family("keyvalue_cache_refused_requests_total",
                  "Error responses, by status, except the 404 of an absent key. A PUT that finds "
