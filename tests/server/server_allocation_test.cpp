@@ -115,6 +115,26 @@ TEST(server_allocation, pipelined_requests_need_next_to_none) {
   EXPECT_LE(allocations_for(get_request("/get?key=key"), 100), 8U);
 }
 
+std::string batch_of(std::string_view operation, std::size_t times) {
+  std::string body = R"({"ops":[)";
+  for (std::size_t i = 0; i < times; ++i) body.append(i == 0 ? "" : ",").append(operation);
+  return body + "]}";
+}
+
+TEST(server_allocation, a_batch_needs_none) {
+  const std::string all =
+      R"({"op":"get","key":"key"},{"op":"get","key":"absent"},{"op":"put","key":"a","value":"b"},)"
+      R"({"op":"put","key":"a","value":"b","if":"absent"},{"op":"delete","key":"absent"},)"
+      R"({"op":"incr","key":"n","initial":0},{"op":"touch","key":"key"})";
+  EXPECT_EQ(allocations_for(post_request("/batch", batch_of(all, 2)), 1), 0U);
+}
+
+// The same as of pipelined requests.
+TEST(server_allocation, a_batch_of_several_turns_needs_next_to_none) {
+  const std::string request = post_request("/batch", batch_of(R"({"op":"get","key":"key"})", 1000));
+  EXPECT_LE(allocations_for(request, 1), 8U);
+}
+
 // A token that allows everything, as a field.
 const std::string writer = "Authorization: Bearer writer\r\n";
 
@@ -131,6 +151,9 @@ std::string requests_that_allocate() {
          get_request("/get", writer + "X: " + std::string(3000, 'x') + "\r\n") +
          get_request("/stats", writer) + get_request("/metrics", writer) +
          get_request("/openapi.json") + get_request("/nothing", writer) +
+         post_request("/batch", batch_of(R"({"op":"get","key":"k\u0065y"})", 300), writer) +
+         post_request("/batch", batch_of(R"({"op":"incr","key":"n","initial":0})", 200), writer) +
+         post_request("/batch", R"({"ops":[{"op":"get"}]})", writer) +
          post_request("/delete", "{", writer) + post_request("/flush", "", writer) +
          get_request("/healthz", "Connection: close\r\n");
 }
