@@ -8,13 +8,7 @@
 // and its own SO_REUSEPORT listener. The replies can be given as files, so that they have exactly
 // the bytes of the server it is compared with. Not for any other use: it believes every byte it is
 // sent.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -22,19 +16,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
-#include <vector>
+
+#include "lib/socket_loop.hpp"
+
+using kvcache::bench::file_text;
 
 namespace {
 
 constexpr std::size_t input_bytes = std::size_t{64} * 1024;
-constexpr int events_per_wait = 64;
-constexpr int listen_backlog = 4096;
 
 struct replies {
   std::string get = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -44,11 +36,6 @@ struct replies {
                      "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\nContent-Length: 62\r\n\r\n"
                      R"({"status":"OK","message":"Key inserted/updated successfully."})";
 };
-
-[[noreturn]] void die(const char* what) {
-  std::perror(what);
-  std::_Exit(1); // no destructors while other threads run; nothing is left to write
-}
 
 // One peer. Touched by the thread that accepted it alone.
 struct connection {
@@ -78,61 +65,13 @@ std::size_t request_bytes(std::string_view text) {
 
 class worker {
 public:
-  worker(std::uint16_t port, const replies& texts)
-      : texts_(texts), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    setsockopt(listener_, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(port);
-    if (epoll_ < 0 || listener_ < 0 ||
-        bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        listen(listener_, listen_backlog) != 0) {
-      die("bench_ceiling: cannot listen");
-    }
-    watch(listener_, nullptr, EPOLL_CTL_ADD, EPOLLIN);
-  }
+  worker(std::uint16_t port, const replies& texts) : texts_(texts), loop_(port) {}
 
   void run() {
-    std::array<epoll_event, events_per_wait> events{};
-    for (;;) {
-      const int ready = epoll_wait(epoll_, events.data(), events_per_wait, -1);
-      for (int i = 0; i < ready; ++i) {
-        const auto& event = events[static_cast<std::size_t>(i)];
-        auto* peer = static_cast<connection*>(event.data.ptr);
-        if (peer == nullptr) {
-          accept_all();
-        } else if (!serve(*peer, event.events)) {
-          close(peer->fd);
-          delete peer;
-        }
-      }
-    }
+    loop_.run([this](connection& peer, std::uint32_t what) { return serve(peer, what); });
   }
 
 private:
-  void watch(int fd, connection* peer, int operation, std::uint32_t what) const {
-    epoll_event event{};
-    event.events = what;
-    event.data.ptr = peer;
-    epoll_ctl(epoll_, operation, fd, &event);
-  }
-
-  void accept_all() const {
-    for (;;) {
-      const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (fd < 0) {
-        return;
-      }
-      const int on = 1;
-      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-      watch(fd, new connection(fd), EPOLL_CTL_ADD, EPOLLIN);
-    }
-  }
-
   // Answers everything that has arrived, with one send. False: the peer is gone.
   bool serve(connection& peer, std::uint32_t what) const {
     if ((what & EPOLLOUT) != 0) {
@@ -171,24 +110,14 @@ private:
     const bool waiting = taken < peer.output.size();
     peer.output.erase(0, taken);
     if (waiting != was_waiting) {
-      watch(peer.fd, &peer, EPOLL_CTL_MOD, waiting ? EPOLLOUT : EPOLLIN);
+      loop_.wait_for(peer, waiting ? EPOLLOUT : EPOLLIN);
     }
     return true;
   }
 
   const replies& texts_;
-  int epoll_;
-  int listener_ = -1;
+  kvcache::bench::socket_loop<connection> loop_;
 };
-
-std::string file_text(const char* path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (text.empty()) {
-    die(path);
-  }
-  return text;
-}
 
 void raise_open_file_limit() {
   rlimit limit{};
@@ -212,14 +141,5 @@ int main(int argc, char** argv) {
     texts.post = file_text(argv[4]);
   }
   raise_open_file_limit();
-  std::vector<std::unique_ptr<worker>> workers;
-  workers.reserve(static_cast<std::size_t>(threads));
-  for (int i = 0; i < threads; ++i) {
-    workers.push_back(std::make_unique<worker>(port, texts));
-  }
-  std::vector<std::jthread> others;
-  for (int i = 1; i < threads; ++i) {
-    others.emplace_back([&, i] { workers[static_cast<std::size_t>(i)]->run(); });
-  }
-  workers.front()->run();
+  kvcache::bench::run_on_threads(threads, [&] { return std::make_unique<worker>(port, texts); });
 }
