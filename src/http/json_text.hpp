@@ -36,7 +36,7 @@ inline char* write_escaped(char* out, std::string_view text, std::size_t size) n
 }
 
 // Most keys and many values are this short: decided here, without a call.
-inline std::size_t escaped_size(std::string_view text) noexcept {
+[[gnu::always_inline]] inline std::size_t escaped_size(std::string_view text) noexcept {
   constexpr std::size_t shortest = 4;
   if (text.size() >= shortest && text.size() <= 2 * swar::word_bytes) {
     const std::uint64_t marks =
