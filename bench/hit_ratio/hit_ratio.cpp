@@ -1,7 +1,7 @@
 // Which entries go matters: replays read-through traces against the real store and its pickers, and
 // against the textbook policies in the same run, and prints a table of hit ratios.
 //
-//   hit_ratio                 a generated Zipf workload with shifts
+//   hit_ratio                 generated workloads
 //   hit_ratio TRACE...        files with one key a line
 #include <cstdio>
 #include <fstream>
@@ -43,6 +43,19 @@ void print_rows(const char* name, const std::vector<key_id>& sequence) {
   }
 }
 
+void print_generated() {
+  print_rows("zipf 0.9, shifting", zipf_with_shifts(1'000'000, 0.9, 5'000'000, 500'000));
+  print_rows("zipf 0.9, shifting fast", zipf_with_shifts(100'000, 0.9, 2'000'000, 20'000));
+  print_rows("zipf 0.7", zipf_with_shifts(200'000, 0.7, 3'000'000, 3'000'000));
+  print_rows("zipf 1.1 with scans", zipf_with_scans(100'000, 1.1, 2'000'000, 20'000, 10'000, 1));
+  print_rows("sessions", sessions(20'000, 4, 2'000'000, 2));
+  print_rows("sessions and zipf", interleaved(sessions(5'000, 4, 1'000'000, 3),
+                                              zipf_with_shifts(100'000, 0.9, 1'000'000, 100'000)));
+  print_rows("loop and zipf", interleaved(loop(50'000, 1'000'000),
+                                          zipf_with_shifts(100'000, 0.9, 1'000'000, 1'000'000)));
+  print_rows("loop", loop(100'000, 1'000'000));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -50,7 +63,7 @@ int main(int argc, char** argv) {
               "| CLOCK 1-bit | CLOCK 2-bit | ours, --max-entries |\n"
               "|---|---|---|---|---|---|---|---|---|\n");
   if (argc == 1) {
-    print_rows("zipf 0.9, shifting", zipf_with_shifts(1'000'000, 0.9, 5'000'000, 500'000));
+    print_generated();
   }
   for (int i = 1; i < argc; ++i) {
     const std::vector<key_id> sequence = read_trace(argv[i]);

@@ -89,11 +89,6 @@ public:
     std::uint32_t bits = expected.bits();
     return word(meta_at).compare_exchange_strong(bits, desired.bits(), std::memory_order_relaxed);
   }
-  // An access: at most one relaxed store, none if nothing changes.
-  void touch(entry_meta before, epoch now) noexcept {
-    const entry_meta after = before.touched(now);
-    if (after != before) store_meta(after);
-  }
 
   // ---- a new entry --------------------------------------------------------------------
   // Fills the block, all but its meta: publish() makes it an entry.

@@ -7,18 +7,20 @@
 //   bits 3..4    references: 2-bit counter for CLOCK, 0 at insertion, raised by hits, lowered by
 //                the hand
 //   bits 5..6    mark: kept for the cache's user, who gives it a meaning
-//   bits 7..31   stamp: the epoch of the last access, modulo 2^25 (compare with age(), never
+//   bits 7..8    uses: accesses since the insertion, at most 3, never lowered; an entry whose key
+//                was evicted not long ago starts above 0 (ghost_table.hpp)
+//   bits 9..31   stamp: the epoch of the last access, modulo 2^23 (compare with age(), never
 //                with <)
 //
-// The flags never change while the entry lives; the mark only when its value does. References and
-// stamp are hints: an update lost to a race only costs a little eviction quality.
+// The flags never change while the entry lives; the mark only when its value does. References, uses
+// and stamp are hints: an update lost to a race only costs a little eviction quality.
 #pragma once
 
 #include <cstdint>
 
 namespace kvcache {
 
-// The logical clock of accesses (access_clock.hpp); only its low 25 bits are stored.
+// The logical clock of accesses (access_clock.hpp); only its low 23 bits are stored.
 using epoch = std::uint32_t;
 
 class entry_meta {
@@ -26,7 +28,8 @@ public:
   static constexpr unsigned max_references = 3;
   static constexpr unsigned references_per_access = 2;
   static constexpr unsigned max_mark = 3;
-  static constexpr unsigned stamp_bits = 25;
+  static constexpr unsigned max_uses = 3;
+  static constexpr unsigned stamp_bits = 23;
   static constexpr epoch stamp_mask = (epoch{1} << stamp_bits) - 1;
 
   constexpr entry_meta() noexcept = default; // not live
@@ -48,6 +51,7 @@ public:
     return (bits_ >> reference_shift) & max_references;
   }
   constexpr unsigned mark() const noexcept { return (bits_ >> mark_shift) & max_mark; }
+  constexpr unsigned uses() const noexcept { return (bits_ >> uses_shift) & max_uses; }
   constexpr epoch stamp() const noexcept { return bits_ >> stamp_shift; }
 
   // Epochs since the last access, correct across a wrap-around of the epoch.
@@ -60,6 +64,9 @@ public:
   constexpr entry_meta with_mark(unsigned mark) const noexcept {
     return entry_meta{(bits_ & ~(max_mark << mark_shift)) | (mark & max_mark) << mark_shift};
   }
+  constexpr entry_meta with_uses(unsigned count) const noexcept {
+    return entry_meta{(bits_ & ~(max_uses << uses_shift)) | (count & max_uses) << uses_shift};
+  }
   constexpr entry_meta with_stamp(epoch now) const noexcept {
     return entry_meta{(bits_ & ((1U << stamp_shift) - 1)) | ((now & stamp_mask) << stamp_shift)};
   }
@@ -71,8 +78,12 @@ public:
   constexpr entry_meta touched(epoch now) const noexcept {
     if (stamp() == (now & stamp_mask)) return *this;
     const unsigned raised = references() + references_per_access;
-    return with_references(raised < max_references ? raised : max_references).with_stamp(now);
+    return with_references(raised < max_references ? raised : max_references)
+        .with_uses(uses_after())
+        .with_stamp(now);
   }
+
+  constexpr unsigned uses_after() const noexcept { return uses() < max_uses ? uses() + 1 : uses(); }
 
   // After the hand has passed.
   constexpr entry_meta aged() const noexcept {
@@ -87,9 +98,18 @@ private:
   static constexpr std::uint32_t extended_bit = 1U << 2;
   static constexpr unsigned reference_shift = 3;
   static constexpr unsigned mark_shift = 5;
+  static constexpr unsigned uses_shift = 7;
   static constexpr unsigned stamp_shift = 32 - stamp_bits;
 
   std::uint32_t bits_ = 0;
 };
+
+// Epochs since an entry was accessed; 0 for a stamp that seems to lie ahead, which a racing access
+// can leave. Half the range of stamps lies ahead, so expiry_sweep renews the stamps of old entries
+// in time.
+constexpr epoch age_of(entry_meta meta, epoch now) noexcept {
+  const epoch age = meta.age(now);
+  return age > entry_meta::stamp_mask / 2 ? 0 : age;
+}
 
 } // namespace kvcache

@@ -6,8 +6,8 @@
 namespace kvcache {
 
 std::string_view find_broken_invariant(const entry_arena& arena, entry_index& index,
-                                       const budget& held, const keyed_hash& hash,
-                                       std::size_t entries) {
+                                       const ghost_table& ghosts, const budget& held,
+                                       const keyed_hash& hash, std::size_t entries) {
   const entry_arena::census census = arena.take_census();
   if (!census.fault.empty()) return census.fault;
 
@@ -32,8 +32,8 @@ std::string_view find_broken_invariant(const entry_arena& arena, entry_index& in
     return "two slots of the index name the same block";
   if (handles.size() != census.blocks) return "an allocated block is not in the index";
   if (handles.size() != entries) return "the count of entries is not that of the slots";
-  if (held.held_bytes() != census.held_bytes + index.bytes())
-    return "the budget has not charged what arena and index hold";
+  if (held.held_bytes() != census.held_bytes + index.bytes() + ghosts.bytes())
+    return "the budget has not charged what arena, index and ghosts hold";
   return "";
 }
 

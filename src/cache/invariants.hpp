@@ -10,18 +10,20 @@
 
 #include "cache/budget.hpp"
 #include "cache/entry_arena.hpp"
+#include "cache/ghost_table.hpp"
 #include "cache/index.hpp"
 #include "cache/keyed_hash.hpp"
 
 namespace kvcache {
 
 // Describes the first invariant that is violated; "" if none is:
-//   - the budget has charged what arena (pages, descriptors) and index (tables, segments) hold
+//   - the budget has charged what arena (pages, descriptors), index (tables, segments) and ghosts
+//     hold
 //   - each slot of the index names another live entry, whose key has the slot's hash
 //   - each allocated block is named by the index
 //   - the counters of arena, index and store agree with the entries
 std::string_view find_broken_invariant(const entry_arena& arena, entry_index& index,
-                                       const budget& held, const keyed_hash& hash,
-                                       std::size_t entries);
+                                       const ghost_table& ghosts, const budget& held,
+                                       const keyed_hash& hash, std::size_t entries);
 
 } // namespace kvcache

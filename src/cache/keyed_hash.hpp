@@ -1,5 +1,6 @@
-// The 32 bits of a key's hash that the index works with, under a key drawn per process, so that
-// nobody outside can choose keys that collide.
+// The hash of a key, under a key drawn per process, so that nobody outside can choose keys that
+// collide: 32 bits that the index works with, and 32 more for ghost_table, which are less well
+// mixed.
 //
 // Two universal hashes in sequence: two different keys chosen without knowledge of the key words
 // collide with a probability of about 2^-31 at most. This bound is for pairs, and for keys chosen
@@ -41,8 +42,13 @@ public:
   }
 
   std::uint32_t operator()(std::string_view key) const noexcept {
+    return static_cast<std::uint32_t>(wide(key) >> 32);
+  }
+
+  // All 64 bits.
+  std::uint64_t wide(std::string_view key) const noexcept {
     if (key.size() > longest) [[unlikely]] {
-      return static_cast<std::uint32_t>(long_keys_(key));
+      return std::rotl(long_keys_(key), 32);
     }
     return fold(key.size() >= pair_bytes ? sum_of_pairs(key) : pair_of_short(key), key.size());
   }
@@ -79,7 +85,7 @@ private:
     return product(0, load_little_endian_upto_7(data, size), 0);
   }
 
-  std::uint32_t fold(uint128 sum, std::size_t length) const noexcept {
+  std::uint64_t fold(uint128 sum, std::size_t length) const noexcept {
     const std::uint64_t of_length = length * length_word_;
     sum += of_length;
     const auto high = static_cast<std::uint64_t>(sum >> 64);
@@ -88,7 +94,7 @@ private:
     // scattered.
     const std::uint64_t low = static_cast<std::uint64_t>(sum) ^ std::rotl(high, 32);
     const auto upper = static_cast<std::uint64_t>(uint128{factor_.low} * low >> 64);
-    return static_cast<std::uint32_t>((upper + factor_.low * high + factor_.high * low) >> 32);
+    return upper + factor_.low * high + factor_.high * low;
   }
 
   std::uint64_t length_word_ = 0;

@@ -77,7 +77,9 @@ store::store(const cache_options& options, memory_source& source, const table_li
       entries_limited_(options.max_entries != 0),
       compactor_(arena_, index_, hash_),
       entries_(2 * std::max(options.stripes, 1U)), // the workers, and others beside them
-      accesses_(options.stripes) {}
+      accesses_(options.stripes),
+      reuses_(options.stripes),
+      ghosts_(budget_, source) {}
 
 // ---- reading --------------------------------------------------------------------------
 // get and put are flattened, each with its own copy of the lookup: a call would cost a tenth of
@@ -91,7 +93,7 @@ inline bool store::access(std::string_view key, Visit visit) noexcept {
     const entry_meta meta = e.meta();
     if (has_expired(e, meta)) return;
     hit = true;
-    e.touch(meta, current_epoch());
+    touch(e, meta);
     visit(handle, e, meta);
   });
   if (hit) accesses_.count_access();
@@ -169,7 +171,8 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
 [[gnu::flatten]] put_outcome store::put(std::string_view key, std::string_view value,
                                         tick expires_at) noexcept {
   if (std::max(key.size(), value.size()) > cache::max_item_bytes) return put_outcome::too_large;
-  const std::uint32_t hash = hash_(key);
+  const std::uint64_t wide = hash_.wide(key);
+  const auto hash = static_cast<std::uint32_t>(wide >> 32);
   const entry_shape shape = entry_shape::of(key.size(), value.size(), expires_at);
   finding found;
   index_.find(hash, key, [this, shape, value, expires_at, &found](entry_handle handle, entry e) {
@@ -180,19 +183,16 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
   });
   accesses_.count_access();
   if (found.written) return outcome_of(found);
-  return finish({key, {value}, expires_at, nullptr, hash, shape}, found);
+  return finish({key, {value}, expires_at, nullptr, hash, static_cast<std::uint32_t>(wide), shape},
+                found);
 }
 
 put_outcome store::put_if(std::string_view key, const new_value& value, tick expires_at,
                           precondition when) noexcept {
   const std::size_t value_bytes = value.bytes.size() + value.suffix.size();
   if (std::max(key.size(), value_bytes) > cache::max_item_bytes) return put_outcome::too_large;
-  const write_request request{.key = key,
-                              .value = value,
-                              .expires_at = expires_at,
-                              .when = &when,
-                              .hash = hash_(key),
-                              .shape = entry_shape::of(key.size(), value_bytes, expires_at)};
+  const write_request request = make_request(key, value, expires_at, &when,
+                                             entry_shape::of(key.size(), value_bytes, expires_at));
   finding found;
   index_.find(request.hash, key, [&](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();
@@ -204,12 +204,25 @@ put_outcome store::put_if(std::string_view key, const new_value& value, tick exp
   return finish(request, found);
 }
 
+store::write_request store::make_request(std::string_view key, const new_value& value,
+                                         tick expires_at, const precondition* when,
+                                         const entry_shape& shape) const noexcept {
+  const std::uint64_t wide = hash_.wide(key);
+  return {key,
+          value,
+          expires_at,
+          when,
+          static_cast<std::uint32_t>(wide >> 32),
+          static_cast<std::uint32_t>(wide),
+          shape};
+}
+
 // Completes a write after its key has been looked up.
 [[gnu::noinline]] put_outcome store::finish(const write_request& request, finding found) noexcept {
   if (!found.present) found.allowed = allows_absent(request);
   if (found.written || !found.allowed) return outcome_of(found);
   if (!found.present && !reserve_entry()) return put_outcome::no_room;
-  return write_new_block(request);
+  return write_new_block(request, !found.present);
 }
 
 bool store::allows_absent(const write_request& request) noexcept {
@@ -240,8 +253,12 @@ inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta m
     e.store_meta(
         entry_meta::for_new_entry(current_epoch(), meta.has_expiry(), meta.extended(), value.mark));
   } else {
-    const entry_meta after = meta.with_mark(value.mark).touched(current_epoch());
-    if (after != meta) e.store_meta(after);
+    const epoch now = current_epoch();
+    const entry_meta after = meta.with_mark(value.mark).touched(now);
+    if (after != meta) {
+      e.store_meta(after);
+      if (after.stamp() != meta.stamp()) count_use(meta, now);
+    }
   }
   if (expires_at != never) arena_.note_expiry(handle, expires_at);
   return true;
@@ -265,7 +282,16 @@ put_outcome store::outcome_of(const finding& f) noexcept {
   return f.present && !f.expired ? put_outcome::replaced : put_outcome::inserted;
 }
 
-put_outcome store::write_new_block(const write_request& request) noexcept {
+// An entry whose key was evicted lately starts with its earlier uses, and this one.
+entry_meta store::meta_for_new(const write_request& request, bool is_new) noexcept {
+  const entry_meta meta = entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
+                                                    request.shape.extended(), request.value.mark);
+  if (!is_new) return meta; // link_block() sets its uses
+  const std::optional<unsigned> uses = ghosts_.take(request.hash, request.fingerprint);
+  return uses ? meta.with_uses(std::min(*uses + 1, entry_meta::max_uses)) : meta;
+}
+
+put_outcome store::write_new_block(const write_request& request, bool is_new) noexcept {
   using status = entry_arena::status;
   room_effort effort = effort_for(request.shape.total_bytes());
   const entry_arena::allocation block = allocate_block(request.shape.total_bytes(), effort);
@@ -274,8 +300,7 @@ put_outcome store::write_new_block(const write_request& request) noexcept {
   effort.reserved.set(0);
   entry fresh = arena_.at(block.handle);
   fresh.write(request.key, request.value, request.expires_at);
-  fresh.publish(entry_meta::for_new_entry(current_epoch(), request.shape.has_expiry,
-                                          request.shape.extended(), request.value.mark));
+  fresh.publish(meta_for_new(request, is_new));
   if (request.expires_at != never) arena_.note_expiry(block.handle, request.expires_at);
   return link_block(request, block.handle, effort);
 }
@@ -292,7 +317,10 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
     if (!found.allowed) return entry_index::fate::keep;
     entry e = arena_.at(fresh);
     if (!found.expired) {
-      e.store_meta(e.meta().with_references(before.touched(current_epoch()).references()));
+      const epoch now = current_epoch();
+      const entry_meta after = before.touched(now);
+      if (after != before) count_use(before, now);
+      e.store_meta(e.meta().with_references(after.references()).with_uses(after.uses()));
     }
     unused = handle;
     handle = fresh;
@@ -468,7 +496,7 @@ void store::advance_clock(tick now) noexcept {
 std::size_t store::size() const noexcept { return entries_.value(); }
 
 std::string_view store::check_invariants() {
-  return find_broken_invariant(arena_, index_, budget_, hash_, size());
+  return find_broken_invariant(arena_, index_, ghosts_, budget_, hash_, size());
 }
 
 cache_stats store::stats() const noexcept {

@@ -18,9 +18,11 @@
 #include "cache/compactor.hpp"
 #include "cache/entry.hpp"
 #include "cache/entry_arena.hpp"
+#include "cache/ghost_table.hpp"
 #include "cache/index.hpp"
 #include "cache/keyed_hash.hpp"
 #include "cache/memory_source.hpp"
+#include "cache/reuse_counts.hpp"
 #include "cache/room_maker.hpp"
 #include "cache/striped_counter.hpp"
 #include "cache/walk.hpp"
@@ -113,6 +115,11 @@ public:
   std::size_t walk_expired(walk_cursor& cursor, std::size_t max_slots, std::uint32_t max_slabs,
                            function_ref<void(walked_entry&)> visit) noexcept;
 
+  // What eviction learns from, and the keys that were evicted lately. Empty until eviction calls
+  // ghosts().resize(); get and put count and ask by themselves.
+  const reuse_counts& reuses() const noexcept { return reuses_; }
+  ghost_table& ghosts() noexcept { return ghosts_; }
+
   // Whether any entry has ever had an expiry.
   bool anything_expires() const noexcept { return arena_.anything_expires(); }
 
@@ -158,7 +165,9 @@ public:
   std::size_t max_entries() const noexcept { return max_entries_; }
   std::size_t live_bytes() const noexcept { return arena_.live_bytes(); }
   std::size_t free_bytes() const noexcept { return arena_.free_bytes(); }
-  std::size_t index_bytes() const noexcept { return index_.bytes(); }
+  std::size_t table_bytes() const noexcept { return index_.bytes(); } // without the ghosts
+  std::size_t ghost_bytes() const noexcept { return ghosts_.bytes(); }
+  std::size_t index_bytes() const noexcept { return table_bytes() + ghost_bytes(); }
   std::size_t held_bytes() const noexcept { return budget_.held_bytes(); }
   cache_stats stats() const noexcept;
 
@@ -182,6 +191,7 @@ private:
     tick expires_at;
     const precondition* when = nullptr; // always
     std::uint32_t hash = 0;
+    std::uint32_t fingerprint = 0; // the rest of the hash
     entry_shape shape{};
   };
   // What a write finds at its key, and whether its condition holds.
@@ -209,9 +219,23 @@ private:
   entry_view view(entry_handle handle, entry e, entry_meta meta) noexcept {
     return {this, handle, e.value(meta), meta.mark(), e.expires_at(meta)};
   }
+  void count_use(entry_meta before, epoch now) noexcept {
+    reuses_.count(before.uses(), age_of(before, now));
+  }
+  // An access: at most one relaxed store to the entry, none if its stamp is that of this epoch.
+  void touch(entry e, entry_meta before) noexcept {
+    const epoch now = current_epoch();
+    const entry_meta after = before.touched(now);
+    if (after == before) return;
+    e.store_meta(after);
+    count_use(before, now);
+  }
+  entry_meta meta_for_new(const write_request& request, bool is_new) noexcept;
+  write_request make_request(std::string_view key, const new_value& value, tick expires_at,
+                             const precondition* when, const entry_shape& shape) const noexcept;
   static bool allows_absent(const write_request& request) noexcept;
   put_outcome finish(const write_request& request, finding found) noexcept;
-  put_outcome write_new_block(const write_request& request) noexcept;
+  put_outcome write_new_block(const write_request& request, bool is_new) noexcept;
   put_outcome link_block(const write_request& request, entry_handle fresh,
                          room_effort& effort) noexcept;
   finding examine(const write_request& request, entry_handle handle, entry e,
@@ -253,6 +277,8 @@ private:
   compactor compactor_;
   striped_counter entries_;
   access_clock accesses_;
+  reuse_counts reuses_;
+  ghost_table ghosts_;
   std::atomic<tick> now_{0};
   std::atomic<room_maker*> room_maker_{nullptr};
   std::array<std::atomic<std::uint64_t>, eviction_cause_count> evictions_{};

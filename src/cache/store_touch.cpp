@@ -42,7 +42,7 @@ touch_outcome store::touch_if(std::string_view key, tick expires_at, preconditio
         same = {{copy.data(), value.size()}, {}, static_cast<std::uint8_t>(present.mark())};
         return;
       }
-      e.touch(meta, current_epoch());
+      touch(e, meta);
       if (meta.has_expiry()) e.store_expiry(meta, expires_at);
       if (expires_at != never) arena_.note_expiry(handle, expires_at);
     });

@@ -38,12 +38,7 @@ put_outcome store::finish_upload(const value_upload& upload, const new_value& va
   assert(shape.header_bytes() == upload.header_bytes_ && shape.has_expiry);
   assert(shape.value_bytes >= value_upload::least_bytes / 2); // else a small block would do
   const std::string_view key{upload.value_ - upload.key_bytes_, upload.key_bytes_};
-  const write_request request{.key = key,
-                              .value = value,
-                              .expires_at = expires_at,
-                              .when = &when,
-                              .hash = hash_(key),
-                              .shape = shape};
+  const write_request request = make_request(key, value, expires_at, &when, shape);
   finding found;
   index_.find(request.hash, key,
               [&](entry_handle handle, entry e) { found = examine(request, handle, e, e.meta()); });
@@ -58,8 +53,7 @@ put_outcome store::finish_upload(const value_upload& upload, const new_value& va
   entry fresh = arena_.at(upload.block_);
   fresh.write_header(shape, expires_at);
   arena_.adopt(upload.block_, shape.total_bytes());
-  fresh.publish(
-      entry_meta::for_new_entry(current_epoch(), shape.has_expiry, shape.extended(), value.mark));
+  fresh.publish(meta_for_new(request, !found.present));
   if (expires_at != never) arena_.note_expiry(upload.block_, expires_at);
   room_effort effort = effort_for(shape.total_bytes());
   if (!make_room_for_adopted(shape.total_bytes(), effort)) {

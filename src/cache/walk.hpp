@@ -22,7 +22,8 @@ inline constexpr entry_handle no_entry = 0;
 // moved, and its block reused: store::evict checks it against the index.
 struct entry_ref {
   entry_handle handle = no_entry;
-  std::uint32_t hash = 0;
+  std::uint32_t hash = 0;        // its place in the index
+  std::uint32_t fingerprint = 0; // the rest of its 64 bits
 };
 
 // A position in the walk, any at first. `laps` counts how often the end of entry memory was passed.
@@ -47,7 +48,10 @@ public:
   void set_meta(entry_meta desired) noexcept { entry_.exchange_meta(meta_, desired); }
 
   // Hashes the key: call it for eviction candidates only.
-  entry_ref ref() const noexcept { return {handle_, hash_(entry_.key(meta_))}; }
+  entry_ref ref() const noexcept {
+    const std::uint64_t hash = hash_.wide(entry_.key(meta_));
+    return {handle_, static_cast<std::uint32_t>(hash >> 32), static_cast<std::uint32_t>(hash)};
+  }
 
 private:
   entry entry_;

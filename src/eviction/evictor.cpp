@@ -116,6 +116,7 @@ void evictor::run() noexcept {
   }
   wants_help_.store(false, std::memory_order_relaxed);
   purge_.end();
+  size_ghosts();
   compact();
   collect_expired();
 }
@@ -153,6 +154,7 @@ void evictor::apply_control_law() {
     if (report.estimate_began && surroundings_.on_estimate) {
       surroundings_.on_estimate(report.fullest_level());
     }
+    if (decision.tier == pressure_tier::emergency) store_.ghosts().resize(0);
     if (before != decision.tier && surroundings_.on_tier_change) {
       surroundings_.on_tier_change(
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
@@ -236,7 +238,7 @@ std::uint64_t evictor::content_bytes() const noexcept {
   // An index that is too large for its entries, as after a purge, is about to shrink. The surplus
   // is not content, or entries would be evicted for it.
   const std::size_t index_due = store_.size() * index_bytes_per_entry_max + smallest_index_bytes;
-  return store_.live_bytes() + std::min(store_.index_bytes(), index_due);
+  return store_.live_bytes() + std::min(store_.table_bytes(), index_due) + store_.ghost_bytes();
 }
 
 std::uint64_t evictor::part_of_interval_ns(unsigned one_in) const noexcept {
@@ -334,6 +336,19 @@ bool evictor::purge(std::uint64_t bytes, bool hurried) noexcept {
     if (!hurried) std::this_thread::yield();
   }
   return false;
+}
+
+// As many ghosts as entries under pressure. A table of another size starts empty, so it follows
+// larger changes only. It is given up where it is no longer needed, or memory is short.
+void evictor::size_ghosts() noexcept {
+  ghost_table& ghosts = store_.ghosts();
+  const std::size_t entries = store_.size();
+  const std::size_t capacity = ghosts.capacity();
+  const pressure_tier tier = tier_.load(std::memory_order_relaxed);
+  const bool fits = capacity >= entries / 2 && capacity / 2 <= entries;
+  if (tier == pressure_tier::pressure && !fits) ghosts.resize(entries);
+  if (tier == pressure_tier::normal && capacity / 4 > entries) ghosts.resize(0);
+  if (tier == pressure_tier::normal) lru_.pause();
 }
 
 void evictor::compact() noexcept {

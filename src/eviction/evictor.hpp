@@ -117,6 +117,7 @@ private:
   bool can_grow_for(std::size_t wanted_bytes) const noexcept;
   bool grow_into_free_room(std::size_t wanted_bytes) noexcept;
   std::uint64_t level_of_refusal(std::uint64_t ceiling) noexcept;
+  void size_ghosts() noexcept;
   void compact() noexcept;
   void collect_expired() noexcept;
   void publish(const memory_report& report, const own_bytes& own, const pressure_verdict& verdict);

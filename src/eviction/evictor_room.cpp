@@ -17,8 +17,8 @@ constexpr std::size_t growth_step_bytes = std::size_t{256} << 10;
 constexpr std::size_t purge_steps_per_put = 8;
 constexpr std::size_t near_limit_factor = 8;
 
-// Accessed lately: in the last twelfth of a turnover (an epoch is 1/96 of one).
-constexpr epoch lately_epochs = 8;
+// Accessed lately: in the last twelfth of a turnover, the present epoch not counted.
+constexpr epoch lately_epochs = epochs_per_turnover / 12 + 1;
 
 // Bytes that a PUT evicts for each one it takes while content exceeds the hold limit.
 constexpr std::size_t shed_factor = 2;

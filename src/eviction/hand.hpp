@@ -39,6 +39,7 @@ struct candidate {
 struct evicted_entry {
   std::size_t bytes = 0;
   eviction_cause cause = eviction_cause::expired;
+  candidate what{};
 };
 
 // Candidates that have not been evicted yet. A batch has no more slots than this.
@@ -103,7 +104,7 @@ evicted_entry evict_candidate(store& entries, hand_set<Hand>& hands, Picker& pic
     const std::size_t bytes = entries.evict(c->ref, counted, [&](const store::entry_state& entry) {
       return c->expired ? has_expired(entry.expires_at, now) : still(*c, entry.meta);
     });
-    if (bytes != 0) return {.bytes = bytes, .cause = counted};
+    if (bytes != 0) return {.bytes = bytes, .cause = counted, .what = *c};
   }
   return {};
 }

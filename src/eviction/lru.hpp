@@ -1,31 +1,31 @@
-// Least recently used, for memory pressure. Every entry carries the epoch of its last access (the
-// store's logical clock; an epoch is about 1/96 of a turnover, longer in a small cache).
+// Least recently used in four classes by number of uses, for memory pressure. Every entry carries
+// the epoch of its last access (the store's logical clock; an epoch is 1/24 of a turnover, longer
+// in a small cache) and how often it was used, up to 3.
 //
-//   in intervals of 1/128 of a turnover: sample the ages of entries all over the cache, a few with
-//     each pick; the threshold is the age that only the oldest 1/32 of them reach
+//   age_limits: for each class, the age from which its entries are the least worth keeping
 //   to evict one: visit entries in the order of addresses, from the hand on
-//     expired, or at least as old as the threshold   -> evict it
-//     younger                                        -> go on
+//     expired, or at least as old as the limit of its class   -> evict it, remember it as a ghost
+//     younger                                                 -> go on
 //
-// So candidates are among the oldest thirty-second of the cache, at about 16 entries visited for
-// each, without a list, without writes during the search and without a full scan.
+// So within a class the oldest are evicted first, and where the number of uses predicts nothing,
+// the limits of all classes are equal: least recently used. About 6 entries are visited for each
+// candidate, without a list, without writes during the search and without a full scan.
 //
 // Rejected: a list through the entries (exact, but 8 to 16 bytes an entry and a write to two
 // neighbours on every access); the oldest of a few random entries (as many visits, each of them a
-// cache miss).
+// cache miss); queues as in S3-FIFO (an order in memory of its own, and fewer hits:
+// bench/hit_ratio).
 //
 // Thread-safety: every member may be called by any thread at any time. No call waits for another
 // thread except for the store's own short locks.
 // Ownership: borrows the store, which must outlive it.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 
 #include "cache/store.hpp"
-#include "eviction/age_sample.hpp"
+#include "eviction/age_limits.hpp"
 #include "eviction/hand.hpp"
 
 namespace kvcache {
@@ -39,34 +39,26 @@ public:
   // finds none.
   evicted_entry evict_one(eviction_cause cause) noexcept;
 
+  // Nothing is evicted at present: see age_limits::skip_interval().
+  void pause() noexcept { limits_.skip_interval(); }
+
 private:
   struct alignas(64) hand {
     spin_lock lock;
     walk_cursor cursor KVCACHE_GUARDED_BY(lock);
     candidate_batch picked KVCACHE_GUARDED_BY(lock);
-    epoch threshold_age KVCACHE_GUARDED_BY(lock) = 0;
-    bool has_threshold KVCACHE_GUARDED_BY(lock) = false;
-    bool sampling KVCACHE_GUARDED_BY(lock) = false;
-    std::size_t picks_until_sample KVCACHE_GUARDED_BY(lock) = 0;
-    age_sample sample KVCACHE_GUARDED_BY(lock);
+    std::size_t picks KVCACHE_GUARDED_BY(lock) = 0; // since it last followed the limits
+    std::size_t picks_between_steps KVCACHE_GUARDED_BY(lock) = 1;
   };
 
   std::optional<candidate> advance(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
-  void pass_batch(walk_cursor& cursor, epoch threshold_age, candidate_batch& picked,
+  void pass_batch(walk_cursor& cursor, candidate_batch& picked,
                   std::optional<candidate>& oldest) noexcept;
-  void follow_ages(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
-  void guess_threshold(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
+  void follow_limits(hand& h) noexcept KVCACHE_REQUIRES(h.lock);
 
   store& store_;
+  age_limits limits_;
   hand_set<hand> hands_;
 };
-
-// The length of an epoch, in accesses, for so many entries: 1/96 of a turnover. A shorter one would
-// make more GETs write a stamp and pick no better candidates.
-constexpr std::uint32_t epoch_accesses_for(std::size_t entries) noexcept {
-  constexpr std::size_t epochs_per_turnover = 96;
-  return static_cast<std::uint32_t>(
-      std::clamp<std::size_t>(entries / epochs_per_turnover, 1, UINT32_MAX));
-}
 
 } // namespace kvcache

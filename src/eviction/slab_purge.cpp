@@ -8,9 +8,6 @@ namespace {
 
 constexpr std::size_t youngest_one_in = 3;
 
-// In some 50 us.
-constexpr std::size_t sampled_entries = 512;
-
 // The most slabs that one step checks: many may have no owner.
 constexpr unsigned max_slabs_per_step = 64;
 
@@ -19,12 +16,11 @@ constexpr unsigned max_slabs_per_step = 64;
 slab_purge::slab_purge(store& entries, unsigned hands) : store_(entries), hands_(hands) {}
 
 void slab_purge::aim(std::uint64_t bytes, sparing spared) noexcept {
-  sample_.begin(store_, sampled_entries);
-  sample_.gather(store_, 2 * age_sample::most_entries);
+  sample_.take(store_);
   // Entries accessed in this epoch are spared as long as there are older ones.
   const epoch beyond_youngest =
       spared == sparing::youngest_third ? sample_.age_beyond_youngest(youngest_one_in) : 0;
-  const bool any_older = sample_.age_of_oldest(age_sample::most_entries + 1) > 0;
+  const bool any_older = sample_.oldest() > 0;
   least_age_.store(std::max<epoch>(beyond_youngest, any_older ? 1 : 0), std::memory_order_relaxed);
   vain_slabs_.store(0, std::memory_order_relaxed);
   left_bytes_.store(static_cast<std::int64_t>(bytes), std::memory_order_relaxed);

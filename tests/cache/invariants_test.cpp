@@ -43,13 +43,14 @@ protected:
     return gone;
   }
   std::string_view broken(std::size_t count = entries - 1) {
-    return find_broken_invariant(arena_, index_, held_, hash_, count);
+    return find_broken_invariant(arena_, index_, ghosts_, held_, hash_, count);
   }
 
   budget held_{0};
   entry_arena arena_{2, held_, system_memory_source()};
   entry_index index_{
       arena_, held_, system_memory_source(), {.initial_depth = 1, .packed_shape = 3}};
+  ghost_table ghosts_{held_, system_memory_source()};
   keyed_hash hash_{1, 2};
   entry_handle handle_ = no_entry; // of the last entry, of a large block
 };

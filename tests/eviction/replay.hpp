@@ -10,6 +10,7 @@
 
 #include "cache/room_maker.hpp"
 #include "cache/store.hpp"
+#include "eviction/age_limits.hpp"
 #include "eviction/clock_hand.hpp"
 #include "eviction/lru.hpp"
 #include "eviction/reference_policies.hpp"
@@ -75,6 +76,7 @@ inline double replay_clock(std::size_t entries_max, const std::vector<key_id>& s
 inline double replay_lru(std::size_t entries_max, const std::vector<key_id>& sequence) {
   store entries(replay_options(0));
   entries.set_epoch_accesses(epoch_accesses_for(entries_max));
+  entries.ghosts().resize(entries_max);
   lru oldest(entries, 1);
   return hit_percent(entries, sequence, [&] {
     while (entries.size() > entries_max && oldest.evict_one(eviction_cause::lru).bytes != 0) {

@@ -39,7 +39,8 @@ protected:
 
   // A GET's reply; the value as if it came from the store. Not inlined: gcc 12 would warn about
   // branches that a constant key never takes.
-  [[gnu::noinline]] std::string get(std::string_view key, std::string_view value, reply_options how = plain) {
+  [[gnu::noinline]] std::string get(std::string_view key, std::string_view value,
+                                    reply_options how = plain) {
     output_buffer out;
     value_response reply(writer_, out, json_envelope{key}, how);
     do reply.value(value);
