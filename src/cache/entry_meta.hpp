@@ -54,6 +54,8 @@ public:
   constexpr unsigned uses() const noexcept { return (bits_ >> uses_shift) & max_uses; }
   constexpr epoch stamp() const noexcept { return bits_ >> stamp_shift; }
 
+  constexpr bool accessed_in(epoch now) const noexcept { return stamp() == (now & stamp_mask); }
+
   // Epochs since the last access, correct across a wrap-around of the epoch.
   constexpr epoch age(epoch now) const noexcept { return (now - stamp()) & stamp_mask; }
 
@@ -76,7 +78,7 @@ public:
   // of hot entries must not all write. An access that counts is worth two rounds of the hand, which
   // gives a higher hit ratio on replayed traces than one (bench/hit_ratio).
   constexpr entry_meta touched(epoch now) const noexcept {
-    if (stamp() == (now & stamp_mask)) return *this;
+    if (accessed_in(now)) return *this;
     const unsigned raised = references() + references_per_access;
     return with_references(raised < max_references ? raised : max_references)
         .with_uses(uses_after())

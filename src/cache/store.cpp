@@ -85,6 +85,12 @@ store::store(const cache_options& options, memory_source& source, const table_li
 // get and put are flattened, each with its own copy of the lookup: a call would cost a tenth of
 // their instructions. Rare cases stay out of line.
 
+// Out of line: it would cost the lookup registers.
+[[gnu::noinline]] void store::touch_in_new_epoch(entry e, entry_meta before, epoch now) noexcept {
+  e.store_meta(before.touched(now));
+  count_use(before, now);
+}
+
 template <class Visit>
 inline bool store::access(std::string_view key, Visit visit) noexcept {
   const std::uint32_t hash = hash_(key);

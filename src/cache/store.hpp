@@ -225,11 +225,9 @@ private:
   // An access: at most one relaxed store to the entry, none if its stamp is that of this epoch.
   void touch(entry e, entry_meta before) noexcept {
     const epoch now = current_epoch();
-    const entry_meta after = before.touched(now);
-    if (after == before) return;
-    e.store_meta(after);
-    count_use(before, now);
+    if (!before.accessed_in(now)) touch_in_new_epoch(e, before, now);
   }
+  void touch_in_new_epoch(entry e, entry_meta before, epoch now) noexcept;
   entry_meta meta_for_new(const write_request& request, bool is_new) noexcept;
   write_request make_request(std::string_view key, const new_value& value, tick expires_at,
                              const precondition* when, const entry_shape& shape) const noexcept;

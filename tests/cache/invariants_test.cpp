@@ -107,7 +107,7 @@ TEST_F(invariants, report_a_wrong_count_of_entries) {
 
 TEST_F(invariants, report_bytes_that_were_charged_but_are_not_held) {
   held_.charge(1);
-  EXPECT_EQ(broken(), "the budget has not charged what arena and index hold");
+  EXPECT_EQ(broken(), "the budget has not charged what arena, index and ghosts hold");
 }
 
 } // namespace

@@ -311,6 +311,59 @@ TEST(evictor, evicts_the_oldest_first) {
   EXPECT_LT(young_lost, number / 4 / 50);
 }
 
+// ---- ghosts ---------------------------------------------------------------------------
+
+// Puts until the cache has been at its limit for some runs.
+void fill_beyond_the_mark(machine& m) {
+  std::size_t number = 0;
+  for (int at_limit = 0; at_limit<20; at_limit += m.evicted()> 0 ? 1 : 0) {
+    for (int i = 0; i < 500; ++i) put_number(m.entries, number++, 300);
+    m.tick();
+  }
+}
+
+TEST(evictor, remembers_as_many_evicted_keys_as_there_are_entries_only_once_it_evicts) {
+  machine m(32 * mib);
+  m.tick();
+  for (std::size_t i = 0; m.use_percent() < 69; ++i) put_number(m.entries, i, 300);
+  m.tick();
+  EXPECT_EQ(m.entries.ghost_bytes(), 0U);
+  fill_beyond_the_mark(m);
+  EXPECT_GE(m.entries.ghosts().capacity(), m.entries.size() / 2);
+  EXPECT_LE(m.entries.ghosts().capacity(), m.entries.size() * 2);
+  EXPECT_LT(m.use_percent(), 73); // they count as content
+  EXPECT_EQ(m.entries.check_invariants(), "");
+}
+
+TEST(evictor, gives_up_the_ghosts_first_in_an_emergency) {
+  machine m(32 * mib);
+  m.tick();
+  fill_beyond_the_mark(m);
+  ASSERT_GT(m.entries.ghost_bytes(), 0U);
+  const std::uint64_t before = m.evicted();
+  m.others = 8 * mib;
+  bool confirmed = false;
+  m.meanwhile = [&] { // after the first reading of the emergency, which may yet be a spike
+    EXPECT_EQ(m.entries.ghost_bytes(), 0U);
+    EXPECT_LT(m.evicted() - before, m.entries.size() / 10);
+    confirmed = true;
+    m.meanwhile = {};
+  };
+  m.tick();
+  EXPECT_TRUE(confirmed);
+  EXPECT_EQ(m.entries.check_invariants(), "");
+}
+
+TEST(evictor, gives_up_the_ghosts_of_a_cache_that_became_small) {
+  machine m(32 * mib);
+  m.tick();
+  fill_beyond_the_mark(m);
+  ASSERT_GT(m.entries.ghost_bytes(), 0U);
+  m.entries.clear();
+  for (int run = 0; run < 5; ++run) m.tick();
+  EXPECT_EQ(m.entries.ghost_bytes(), 0U);
+}
+
 TEST(evictor, keeps_the_floor_while_others_use_the_memory) {
   machine m(64 * mib);
   m.tick();
