@@ -21,7 +21,7 @@ struct cache_stats {
   // Bytes, exact. held = live + free + index + (slack of pages not yet carved up).
   std::size_t live_bytes = 0;  // blocks of live entries, as allocated
   std::size_t free_bytes = 0;  // freed blocks that the next PUT can reuse
-  std::size_t index_bytes = 0; // the hash tables
+  std::size_t index_bytes = 0; // the hash tables, and ghosts: what remains of evicted keys
   std::size_t held_bytes = 0;  // everything the store has from the kernel
 
   std::array<std::uint64_t, eviction_cause_count> evictions{}; // by eviction_cause

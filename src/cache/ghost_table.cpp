@@ -18,7 +18,7 @@ constexpr std::uint64_t in_each(std::uint64_t value) noexcept {
 
 ghost_table::~ghost_table() {
   if (words_ != nullptr) source_.unreserve(words_, reserved_bytes_);
-  budget_.refund(charged_bytes_);
+  budget_.refund(bytes());
 }
 
 // The addresses stay reserved and usable: a thread that still works with the table of before finds
@@ -26,23 +26,23 @@ ghost_table::~ghost_table() {
 void ghost_table::resize(std::size_t ghosts) noexcept {
   const std::size_t wanted = (ghosts + bucket_ghosts - 1) / bucket_ghosts * bucket_bytes;
   buckets_.store(0, std::memory_order_release);
-  if (charged_bytes_ != 0) source_.give_back(words_, charged_bytes_);
-  budget_.refund(charged_bytes_);
-  charged_bytes_ = 0;
+  if (bytes() != 0) source_.give_back(words_, bytes());
+  budget_.refund(charged_bytes_.exchange(0, std::memory_order_relaxed));
   if (wanted == 0) return;
   if (words_ == nullptr) {
     reserved_bytes_ = round_up_to_pages(reserved_factor * wanted);
     words_ = static_cast<word*>(source_.reserve(reserved_bytes_));
     if (words_ == nullptr) return;
   }
-  const std::size_t bytes = std::min(round_up_to_pages(wanted), reserved_bytes_);
-  if (bytes > committed_bytes_) {
-    if (!source_.commit(words_, bytes)) return;
-    committed_bytes_ = bytes;
+  const std::size_t pages = std::min(round_up_to_pages(wanted), reserved_bytes_);
+  if (pages > committed_bytes_) {
+    if (!source_.commit(words_, pages)) return;
+    committed_bytes_ = pages;
   }
-  budget_.charge(bytes);
-  charged_bytes_ = bytes;
-  buckets_.store(static_cast<std::uint32_t>(bytes / bucket_bytes), std::memory_order_release);
+  budget_.charge(pages);
+  charged_bytes_.store(pages, std::memory_order_relaxed);
+  buckets_.store(static_cast<std::uint32_t>(std::min(wanted, pages) / bucket_bytes),
+                 std::memory_order_release);
 }
 
 inline ghost_table::word* ghost_table::bucket_for(std::uint32_t hash) const noexcept {

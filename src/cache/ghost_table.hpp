@@ -50,7 +50,7 @@ public:
   std::size_t capacity() const noexcept {
     return std::size_t{buckets_.load(std::memory_order_relaxed)} * bucket_ghosts;
   }
-  std::size_t bytes() const noexcept { return capacity() * ghost_bytes; }
+  std::size_t bytes() const noexcept { return charged_bytes_.load(std::memory_order_relaxed); }
 
   // The key of `ref` was evicted.
   void add(const entry_ref& ref, unsigned uses) noexcept;
@@ -86,7 +86,7 @@ private:
   word* words_ = nullptr; // reserved addresses; set once, before buckets_ is first above 0
   std::size_t reserved_bytes_ = 0;
   std::size_t committed_bytes_ = 0;
-  std::size_t charged_bytes_ = 0;
+  std::atomic<std::size_t> charged_bytes_{0}; // whole pages
   std::atomic<std::uint32_t> buckets_{0};
   by_use_and_place<std::atomic<std::uint32_t>> found_{};
 };
