@@ -65,6 +65,9 @@ keyed_hash make_hash(const cache_options& options) {
   return {k0, draw()};
 }
 
+// The workers, and others beside them.
+unsigned counter_stripes(const cache_options& options) { return 2 * std::max(options.stripes, 1U); }
+
 } // namespace
 
 store::store(const cache_options& options, memory_source& source, const table_limits& tables)
@@ -76,10 +79,14 @@ store::store(const cache_options& options, memory_source& source, const table_li
                                             : std::min(options.max_entries, index_.max_entries())),
       entries_limited_(options.max_entries != 0),
       compactor_(arena_, index_, hash_),
-      entries_(2 * std::max(options.stripes, 1U)), // the workers, and others beside them
+      entries_(counter_stripes(options)),
       accesses_(options.stripes),
       reuses_(options.stripes),
-      ghosts_(budget_, source) {}
+      ghosts_(budget_, source),
+      evictions_{
+          striped_counter{counter_stripes(options)}, striped_counter{counter_stripes(options)},
+          striped_counter{counter_stripes(options)}, striped_counter{counter_stripes(options)},
+          striped_counter{counter_stripes(options)}} {}
 
 // ---- reading --------------------------------------------------------------------------
 // get and put are flattened, each with its own copy of the lookup: a call would cost a tenth of
@@ -488,7 +495,7 @@ store::purge_batch(std::uint32_t slab, std::uint32_t& slot, bool moving,
 }
 
 void store::count_eviction(eviction_cause cause) noexcept {
-  evictions_[static_cast<std::size_t>(cause)].fetch_add(1, std::memory_order_relaxed);
+  evictions_[static_cast<std::size_t>(cause)].add(1);
 }
 
 // ---- time and figures -----------------------------------------------------------------
@@ -513,7 +520,7 @@ cache_stats store::stats() const noexcept {
   s.index_bytes = index_bytes();
   s.held_bytes = held_bytes();
   for (std::size_t i = 0; i < eviction_cause_count; ++i) {
-    s.evictions[i] = evictions_[i].load(std::memory_order_relaxed);
+    s.evictions[i] = evictions_[i].value();
   }
   s.index_growths = index_.growths();
   s.index_shrinks = index_.shrinks();

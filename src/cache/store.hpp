@@ -279,7 +279,7 @@ private:
   ghost_table ghosts_;
   std::atomic<tick> now_{0};
   std::atomic<room_maker*> room_maker_{nullptr};
-  std::array<std::atomic<std::uint64_t>, eviction_cause_count> evictions_{};
+  std::array<striped_counter, eviction_cause_count> evictions_;
   std::atomic<std::uint32_t> next_fitting_slab_{0}; // where evict_one_that_fits() continues
   std::mutex maintenance_;                          // compaction and shrinking exclude clear()
 };
