@@ -9,26 +9,32 @@ namespace kvcache {
 namespace {
 
 // What counts after a round of learning, of what counted before.
-constexpr float kept_part = 0.99F;
+constexpr double kept_part = 0.99;
 
-// The assumption: `assumed_hits[uses] / (age + 1)` hits an epoch, as if seen on so many entries.
-constexpr std::array<float, use_class_count> assumed_hits{.35F, .5F, .7F, .8F};
-constexpr float assumed_entries = 30;
+// The assumption, as if seen on so many entries: in their first epochs `assumed_hits[uses] / (age +
+// 1)` hits an epoch, and later, by the same rule, what follows from the bucket before.
+constexpr std::array<double, use_class_count> assumed_hits{.35, .5, .7, .8};
+constexpr double assumed_entries = 30;
 
-constexpr float ranks_per_doubling = 64;
-constexpr float least_density = 1e-12F;
+constexpr double ranks_per_doubling = 64;
 
-constexpr float width_of(unsigned bucket) noexcept {
-  return static_cast<float>(least_age_of(bucket + 1) - least_age_of(bucket));
+// Hits an epoch below which a density counts as none. Ghosts that are mistaken for others (16 /
+// 2^14 for each new key, of which there are at most 1/24 of the entries in an epoch) amount to a
+// third.
+constexpr double negligible_density = 1.0 / 8192;
+constexpr int rank_of_negligible = 13 * static_cast<int>(ranks_per_doubling);
+
+constexpr double width_of(unsigned bucket) noexcept {
+  return static_cast<double>(least_age_of(bucket + 1) - least_age_of(bucket));
 }
 
 } // namespace
 
 void hit_density::learn() noexcept {
   rate_all();
-  const auto fade = [](by_use_and_age<float>& figures) {
+  const auto fade = [](by_use_and_age<double>& figures) {
     for (auto& of_class : figures) {
-      for (float& figure : of_class) figure *= kept_part;
+      for (double& figure : of_class) figure *= kept_part;
     }
   };
   fade(hits_);
@@ -36,37 +42,36 @@ void hit_density::learn() noexcept {
 }
 
 void hit_density::rate_all() noexcept {
-  for (unsigned uses = 0; uses < use_class_count; ++uses) {
-    rate(uses);
-    for (unsigned bucket = 0; uses > 0 && bucket < age_bucket_count; ++bucket) {
-      ranks_[uses][bucket] = std::min(ranks_[uses][bucket], ranks_[uses - 1][bucket]);
-    }
-  }
+  for (unsigned uses = 0; uses < use_class_count; ++uses) rate(uses);
 }
 
 void hit_density::rate(unsigned uses) noexcept {
-  std::array<float, age_bucket_count> hit_chance{}; // while an entry passes through the bucket
+  std::array<double, age_bucket_count> hit_chance{}; // while an entry passes through the bucket
+  double hits_over_life = assumed_hits[uses];        // the rate times the age
   for (unsigned bucket = 0; bucket < age_bucket_count; ++bucket) {
-    const float width = width_of(bucket);
-    const float middle = static_cast<float>(least_age_of(bucket)) + width / 2;
-    const float assumed = assumed_entries * assumed_hits[uses] * width / (middle + 1);
-    const float rate =
-        (hits_[uses][bucket] + assumed) / (exposure_[uses][bucket] + assumed_entries * width);
-    hit_chance[bucket] = 1 - std::exp(-rate * width);
+    const double width = width_of(bucket);
+    const double age = static_cast<double>(least_age_of(bucket)) + width / 2 + 1;
+    const double assumed_rate = hits_over_life / age;
+    const double rate = (hits_[uses][bucket] + assumed_entries * width * assumed_rate) /
+                        (exposure_[uses][bucket] + assumed_entries * width);
+    hit_chance[bucket] = -std::expm1(-rate * width);
+    hits_over_life = rate * age;
   }
   for (unsigned from = 0; from < age_bucket_count; ++from) {
-    float survival = 1;
-    float hits = 0;
-    float epochs = 0;
-    float best = least_density;
+    double survival = 1;
+    double hits = 0;
+    double epochs = 0;
+    double best = 0;
     for (unsigned bucket = from; bucket < age_bucket_count; ++bucket) {
       hits += survival * hit_chance[bucket];
       epochs += survival * width_of(bucket) * (1 - hit_chance[bucket] / 2);
       survival *= 1 - hit_chance[bucket];
       best = std::max(best, hits / epochs);
     }
-    const int rank = static_cast<int>(-ranks_per_doubling * std::log2(best));
-    ranks_[uses][from] = from == 0 ? rank : std::max(rank, ranks_[uses][from - 1] + 1);
+    const int rank = best > negligible_density
+                         ? static_cast<int>(-ranks_per_doubling * std::log2(best))
+                         : rank_of_negligible + static_cast<int>(from);
+    ranks_[uses][from] = from == 0 ? rank : std::max(rank, ranks_[uses][from - 1]);
   }
 }
 

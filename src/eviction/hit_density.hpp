@@ -21,27 +21,27 @@ class hit_density {
 public:
   hit_density() noexcept { rate_all(); }
 
-  void add_hits(unsigned uses, unsigned age_bucket, float hits) noexcept {
+  void add_hits(unsigned uses, unsigned age_bucket, double hits) noexcept {
     hits_[uses][age_bucket] += hits;
   }
   // In entries times epochs.
-  void add_exposure(unsigned uses, unsigned age_bucket, float exposure) noexcept {
+  void add_exposure(unsigned uses, unsigned age_bucket, double exposure) noexcept {
     exposure_[uses][age_bucket] += exposure;
   }
 
   // Follows what has been added, and lets what is older fade. Some 20 us.
   void learn() noexcept;
 
-  // The lower, the more worth keeping: -64 times the binary logarithm of the density. Always rises
-  // with age, so that the oldest of a class is evicted first, and never with uses.
+  // The lower, the more worth keeping: -64 times the binary logarithm of the density. Does not fall
+  // with age, so that the oldest of a class is evicted first.
   int rank(unsigned uses, unsigned age_bucket) const noexcept { return ranks_[uses][age_bucket]; }
 
 private:
   void rate_all() noexcept;
   void rate(unsigned uses) noexcept;
 
-  by_use_and_age<float> hits_{};
-  by_use_and_age<float> exposure_{};
+  by_use_and_age<double> hits_{};
+  by_use_and_age<double> exposure_{};
   by_use_and_age<int> ranks_{};
 };
 
