@@ -65,14 +65,11 @@ public:
   template <class Map>
   static constexpr std::size_t lock_bytes = sizeof(lock<Map>);
 
+  // The bits of the second bucket's number for a table of any size: the caller masks them.
   template <class Map>
-  static std::size_t first_bucket(std::size_t hash, std::size_t hashpower) noexcept {
-    return Map::index_hash(hashpower, hash);
-  }
-  template <class Map>
-  static std::size_t second_bucket(std::size_t hash, std::size_t hashpower,
-                                   std::size_t first) noexcept {
-    return Map::alt_index(hashpower, Map::partial_key(hash), first);
+  static std::size_t second_bucket_bits(std::size_t hash, std::size_t first) noexcept {
+    constexpr std::size_t most_bits = 63;
+    return Map::alt_index(most_bits, Map::partial_key(hash), first);
   }
   // REQUIRES: there is one for each bucket, as there is up to most_locks.
   template <class Map>
@@ -109,6 +106,11 @@ constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
 constexpr std::uint32_t hash_of(std::uint32_t tag, std::uint8_t high_byte) {
   return tag | std::uint32_t{high_byte} << tag_bits;
 }
+
+// What libcuckoo hashes a slot to. Its low bits are the bucket's number: the upper bits of the tag,
+// which no segment shares (index.cpp).
+constexpr unsigned bucket_shift = 13;
+constexpr std::uint32_t place_of(std::uint32_t tag) { return std::rotr(tag, bucket_shift); }
 
 // ---- table memory ---------------------------------------------------------------------
 // libcuckoo's memory for a bucket: its lock, and a slot, a partial hash and a flag for each entry.
@@ -265,7 +267,7 @@ struct insert_probe {
 // Those of the bucket's slots that hold the hash, occupied or not: a bit for each.
 template <std::size_t SlotsPerBucket, class Bucket>
 [[gnu::always_inline]] inline unsigned slots_with(std::uint32_t hash, const Bucket& b) noexcept {
-  static_assert(SlotsPerBucket % 2 == 0 && sizeof(Bucket) == SlotsPerBucket * slot_bytes);
+  static_assert(SlotsPerBucket >= 4 && sizeof(Bucket) == SlotsPerBucket * slot_bytes);
   unsigned found = 0;
 #ifdef __SSE2__
   const auto* const slots = reinterpret_cast<const char*>(&b.kvpair(0));
@@ -273,13 +275,16 @@ template <std::size_t SlotsPerBucket, class Bucket>
     return _mm_loadu_ps(reinterpret_cast<const float*>(slots + i * sizeof(index_slot)));
   };
   const __m128i wanted = _mm_set1_epi32(static_cast<int>(hash));
-#pragma GCC unroll 2
+#pragma GCC unroll 3
   for (std::size_t i = 0; i < SlotsPerBucket; i += 4) {
-    const bool four = i + 4 <= SlotsPerBucket; // else two
-    const __m128i hashes =
-        _mm_castps_si128(_mm_shuffle_ps(load(i), load(four ? i + 2 : i), _MM_SHUFFLE(3, 1, 3, 1)));
-    const int equal = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(hashes, wanted)));
-    found |= static_cast<unsigned>(four ? equal : equal & 3) << i;
+    const std::size_t left = SlotsPerBucket - i;
+    const std::size_t first = left == 1 ? i - 1 : i; // the last pair may begin a slot earlier
+    const __m128i hashes = _mm_castps_si128(
+        _mm_shuffle_ps(load(first), load(left >= 4 ? i + 2 : first), _MM_SHUFFLE(3, 1, 3, 1)));
+    const auto equal = static_cast<unsigned>(
+        _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(hashes, wanted))));
+    static_assert(SlotsPerBucket % 4 != 3, "three slots would take two pairs");
+    found |= (left >= 4 ? equal : left == 2 ? equal & 3 : equal >> 1 & 1) << i;
   }
 #else
   for (std::size_t i = 0; i < SlotsPerBucket; ++i) {
@@ -292,8 +297,8 @@ template <std::size_t SlotsPerBucket, class Bucket>
 // ---- the table ------------------------------------------------------------------------
 
 struct hash_of_slot {
-  std::size_t operator()(const slot_key& key) const noexcept { return key.tag(); }
-  std::size_t operator()(const insert_probe& probe) const noexcept { return probe.tag; }
+  std::size_t operator()(const slot_key& key) const noexcept { return place_of(key.tag()); }
+  std::size_t operator()(const insert_probe& probe) const noexcept { return place_of(probe.tag); }
 };
 struct equal_slots {
   bool operator()(const slot_key& a, const slot_key& b) const noexcept {
@@ -322,11 +327,12 @@ template <std::size_t SlotsPerBucket>
 using cuckoo_map_of = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
                                                 table_allocator<index_slot>, SlotsPerBucket>;
 
-// Computed as by libcuckoo, for tables of 2^hashpower buckets.
-inline bucket_pair buckets_of(std::uint32_t hash, std::size_t hashpower) noexcept {
+// Computed as by libcuckoo. `bucket_mask`: the table's number of buckets, a power of two, minus 1.
+inline bucket_pair buckets_of(std::uint32_t hash, std::size_t bucket_mask) noexcept {
   using map = cuckoo_map_of<4>; // all the same in this
-  const std::size_t first = cuckoo_inside::first_bucket<map>(tag_of(hash), hashpower);
-  return {first, cuckoo_inside::second_bucket<map>(tag_of(hash), hashpower, first)};
+  const std::size_t place = place_of(tag_of(hash));
+  const std::size_t first = place & bucket_mask;
+  return {first, cuckoo_inside::second_bucket_bits<map>(place, first) & bucket_mask};
 }
 
 // Thrown by an insertion that finds no place, since libcuckoo must not resize.
@@ -426,7 +432,7 @@ struct table_of {
   // Adds an entry; false if there is no place for it. REQUIRES: the entry is absent, and no other
   // thread uses the table.
   [[gnu::always_inline]] bool add(std::uint32_t hash, entry_handle handle) noexcept {
-    const auto [first, second] = buckets_of(hash, map.hashpower());
+    const auto [first, second] = buckets_of(hash, map.bucket_count() - 1);
     for (const std::size_t number : {first, second}) {
       const unsigned free = ~occupied_slots(cuckoo_inside::bucket_at(map, number)) & every_slot;
       if (free == 0) continue;
@@ -472,7 +478,9 @@ template <class Table, class Function>
 decltype(auto) with_table(const Table& t, Function&& function) {
   if (t.bucket_slots == 4) return function(*static_cast<table_of<4>*>(t.map));
   if (t.bucket_slots == 8) return function(*static_cast<table_of<8>*>(t.map));
-  return function(*static_cast<table_of<6>*>(t.map));
+  if (t.bucket_slots == 6) return function(*static_cast<table_of<6>*>(t.map));
+  if (t.bucket_slots == 9) return function(*static_cast<table_of<9>*>(t.map));
+  return function(*static_cast<table_of<5>*>(t.map));
 }
 
 // Fetches a cache line in exclusive state, in one transfer. gcc emits the instruction for

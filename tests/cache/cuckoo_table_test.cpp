@@ -26,7 +26,7 @@ protected:
   static std::uint32_t hash_of(std::uint32_t i) {
     return static_cast<std::uint32_t>(std::mt19937{i}());
   }
-  bucket_pair buckets(std::uint32_t hash) const { return buckets_of(hash, t.map.hashpower()); }
+  bucket_pair buckets(std::uint32_t hash) const { return buckets_of(hash, bucket_count - 1); }
 
   // Entries 0 to count - 1, each with its number as its handle.
   void fill(std::uint32_t count) {
@@ -52,7 +52,8 @@ struct slots_in_name {
     return std::to_string(Table::cuckoo_map::slot_per_bucket()) + "_slots_a_bucket";
   }
 };
-using all_tables = testing::Types<table_of<4>, table_of<6>, table_of<8>>;
+using all_tables =
+    testing::Types<table_of<4>, table_of<5>, table_of<6>, table_of<8>, table_of<9>>;
 TYPED_TEST_SUITE(a_cuckoo_table, all_tables, slots_in_name);
 
 // Hashes and handles of few different values, so that each shows up where the other one is wanted.
@@ -100,6 +101,21 @@ TYPED_TEST(a_cuckoo_table, adds_entries_where_libcuckoo_would_and_notes_the_same
         ASSERT_EQ(ours.key(i).handle(), theirs.key(i).handle());
         ASSERT_EQ(ours.partial(i), theirs.partial(i));
       }
+    }
+  }
+}
+
+// Entries of the deepest segments have 17 bits of their hashes in common, and 4 beside the bucket's.
+TYPED_TEST(a_cuckoo_table, fills_to_94_percent_with_16_alternatives_for_a_bucket) {
+  constexpr std::size_t buckets = 2048;
+  for (std::uint32_t segment = 0; segment < 4; ++segment) {
+    TypeParam large{system_memory_source(), buckets * TestFixture::bucket_slots};
+    std::mt19937 random{segment};
+    const std::uint32_t shared = static_cast<std::uint32_t>(random()) & 0xff0001ff;
+    const std::size_t count = large.map.capacity() * 94 / 100;
+    for (entry_handle handle = 0; handle < count; ++handle) {
+      const std::uint32_t hash = shared | (static_cast<std::uint32_t>(random()) & 0x00fffe00);
+      ASSERT_TRUE(large.add(hash, handle)) << handle << " of " << large.map.capacity();
     }
   }
 }
