@@ -281,8 +281,8 @@ template <std::size_t SlotsPerBucket, class Bucket>
     const std::size_t first = left == 1 ? i - 1 : i; // the last pair may begin a slot earlier
     const __m128i hashes = _mm_castps_si128(
         _mm_shuffle_ps(load(first), load(left >= 4 ? i + 2 : first), _MM_SHUFFLE(3, 1, 3, 1)));
-    const auto equal = static_cast<unsigned>(
-        _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(hashes, wanted))));
+    const auto equal =
+        static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(hashes, wanted))));
     static_assert(SlotsPerBucket % 4 != 3, "three slots would take two pairs");
     found |= (left >= 4 ? equal : left == 2 ? equal & 3 : equal >> 1 & 1) << i;
   }

@@ -19,9 +19,9 @@
 // Table sizes: small tables double and have 4 slots a bucket, whose lock has a cache line of its
 // own: while all tables fit the processor's caches, instructions and contention decide. The five
 // largest shapes hold the entries of a large index and are packed: 5 to 9 slots a bucket, so fewer
-// locks, steps of an eighth to a third, and better filled tables. All segments of an index are about
-// equally full, so the largest step decides how much an entry costs at worst. The shape before them
-// has 8 slots as well, or it would take more memory than the next.
+// locks, steps of an eighth to a third, and better filled tables. All segments of an index are
+// about equally full, so the largest step decides how much an entry costs at worst. The shape
+// before them has 8 slots as well, or it would take more memory than the next.
 //
 // Concurrency: every operation holds its segment's lock in shared mode while it is inside the
 // table, and checks under that lock that the segment still covers its hash. So libcuckoo never

@@ -52,8 +52,7 @@ struct slots_in_name {
     return std::to_string(Table::cuckoo_map::slot_per_bucket()) + "_slots_a_bucket";
   }
 };
-using all_tables =
-    testing::Types<table_of<4>, table_of<5>, table_of<6>, table_of<8>, table_of<9>>;
+using all_tables = testing::Types<table_of<4>, table_of<5>, table_of<6>, table_of<8>, table_of<9>>;
 TYPED_TEST_SUITE(a_cuckoo_table, all_tables, slots_in_name);
 
 // Hashes and handles of few different values, so that each shows up where the other one is wanted.
@@ -105,7 +104,8 @@ TYPED_TEST(a_cuckoo_table, adds_entries_where_libcuckoo_would_and_notes_the_same
   }
 }
 
-// Entries of the deepest segments have 17 bits of their hashes in common, and 4 beside the bucket's.
+// Entries of the deepest segments have 17 bits of their hashes in common, and 4 beside the
+// bucket's.
 TYPED_TEST(a_cuckoo_table, fills_to_94_percent_with_16_alternatives_for_a_bucket) {
   constexpr std::size_t buckets = 2048;
   for (std::uint32_t segment = 0; segment < 4; ++segment) {
