@@ -105,33 +105,27 @@ entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
 
 void entry_index::prefetch(std::uint32_t hash) const noexcept {
   const segment& s = segment_of(hash);
-  s.prefetch(s.buckets_for(hash));
+  segment::prefetch(s.arrays(), s.buckets_for(hash));
 }
 
 [[gnu::flatten]] void entry_index::prefetch_entry(std::uint32_t hash) const noexcept {
   const shared_segment s{*this, hash};
-  with_table(s->slots, [=, this, buckets = s.buckets()]<class Table>(Table& t) {
-    const typename Table::locked_slot slot{t, hash, buckets, has_hash{}};
-    if (slot) arena_.at(slot.handle()).prefetch_both_lines();
-    return true;
-  });
+  const locked_slot slot{s.arrays(), hash, s.buckets(), has_hash{}};
+  if (slot) arena_.at(slot.handle()).prefetch_both_lines();
 }
 
 // ---- operations -----------------------------------------------------------------------
-// Flattened: with three table types and several operations the compiler does not inline the shared
-// parts by itself, and calls cost a tenth of an operation's instructions. Lambdas capture by value:
-// through a reference the compiler loses track of the callee and does not inline it. `find` passes
-// on the entry that it has read, or callers would look it up again.
+// Flattened: with several operations the compiler does not inline the shared parts by itself, and
+// calls cost a tenth of an operation's instructions. `find` passes on the entry that it has read,
+// or callers would look it up again.
 
 [[gnu::flatten]] bool
 entry_index::find(std::uint32_t hash, std::string_view key,
                   function_ref<void(entry_handle, entry)> see) const noexcept {
   const shared_segment s{*this, hash};
-  return with_table(s->slots, [=, this, buckets = s.buckets()]<class Table>(Table& t) {
-    const typename Table::locked_slot slot{t, hash, buckets, has_key{arena_, key}};
-    if (slot) see(slot.handle(), arena_.at(slot.handle()));
-    return static_cast<bool>(slot);
-  });
+  const locked_slot slot{s.arrays(), hash, s.buckets(), has_key{arena_, key}};
+  if (slot) see(slot.handle(), arena_.at(slot.handle()));
+  return static_cast<bool>(slot);
 }
 
 [[gnu::flatten]] bool entry_index::visit(std::uint32_t hash, std::string_view key,
@@ -146,19 +140,17 @@ entry_index::find(std::uint32_t hash, std::string_view key,
 template <class IsWanted>
 bool entry_index::visit_wanted(std::uint32_t hash, IsWanted is_wanted, edit on_entry) noexcept {
   const shared_segment s{*this, hash};
-  return with_table(s->slots, [&s, hash, is_wanted, on_entry]<class Table>(Table& t) {
-    const typename Table::locked_slot slot{t, hash, s.buckets(), is_wanted};
-    if (!slot) return false;
-    entry_handle handle = slot.handle();
-    const fate decided = on_entry(handle);
-    assert(handle != no_entry);
-    slot.set_handle(handle);
-    if (decided == fate::erase) {
-      slot.erase();
-      s->count.fetch_sub(1, std::memory_order_relaxed);
-    }
-    return true;
-  });
+  const locked_slot slot{s.arrays(), hash, s.buckets(), is_wanted};
+  if (!slot) return false;
+  entry_handle handle = slot.handle();
+  const fate decided = on_entry(handle);
+  assert(handle != no_entry);
+  slot.set_handle(handle);
+  if (decided == fate::erase) {
+    with_table(s->slots, [&slot](auto& t) { t.erase(slot); });
+    s->count.fetch_sub(1, std::memory_order_relaxed);
+  }
+  return true;
 }
 
 entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view key,

@@ -70,18 +70,16 @@ struct entry_index::table_layout {
 struct alignas(64) entry_index::segment {
   announced_lock lock;
   std::uint8_t depth = 0;
-  std::atomic<std::uint8_t> bucket_bytes{0}; // see `buckets`
-  std::atomic<std::uint8_t> lock_bytes{0};   // see `buckets`
-  std::atomic<std::uint16_t> bucket_mask{0}; // see `buckets`; the number of buckets minus 1
+  std::atomic<std::uint8_t> bucket_slots{0}; // see arrays()
+  std::atomic<std::uint8_t> lock_bytes{0};   // see arrays()
+  std::atomic<std::uint16_t> bucket_mask{0}; // the number of buckets minus 1
   std::uint16_t grow_at = 0;
   std::atomic<std::uint32_t> count{0};
-  std::uint32_t prefix = 1; // with a mask of 0: covers nothing
-  std::uint32_t mask = 0;   // the low `depth` bits
-  table slots;              // its map is null while the segment is unused
-  // Copies of what `slots` says, for prefetches without the lock. Stale values only waste the
-  // prefetch.
-  std::atomic<const std::byte*> buckets{nullptr};
-  std::atomic<const std::byte*> locks{nullptr};
+  std::uint32_t prefix = 1;                 // with a mask of 0: covers nothing
+  std::uint32_t mask = 0;                   // the low `depth` bits
+  table slots;                              // its map is null while the segment is unused
+  std::atomic<std::byte*> buckets{nullptr}; // see arrays()
+  std::atomic<std::byte*> locks{nullptr};   // see arrays()
   segment* next_unused = nullptr;
 
   bool covers(unsigned bits) const noexcept { return (bits & mask) == prefix; }
@@ -97,16 +95,14 @@ struct alignas(64) entry_index::segment {
   }
   void set_table(const table& fresh, std::uint32_t entries) noexcept {
     slots = fresh;
-    with_table(fresh, [this, &fresh](auto& t) {
-      const std::size_t slots_each = fresh.bucket_slots;
-      bucket_bytes.store(static_cast<std::uint8_t>(slots_each * slot_bytes),
-                         std::memory_order_relaxed);
-      lock_bytes.store(static_cast<std::uint8_t>(lock_bytes_of(slots_each)),
-                       std::memory_order_relaxed);
+    with_table(fresh, [this](auto& t) {
+      const table_arrays made = t.arrays();
+      bucket_slots.store(static_cast<std::uint8_t>(made.bucket_slots), std::memory_order_relaxed);
+      lock_bytes.store(static_cast<std::uint8_t>(made.lock_bytes), std::memory_order_relaxed);
       bucket_mask.store(static_cast<std::uint16_t>(t.map.bucket_count() - 1),
                         std::memory_order_relaxed);
-      locks.store(t.locks(), std::memory_order_relaxed);
-      buckets.store(t.buckets(), std::memory_order_relaxed);
+      locks.store(made.locks, std::memory_order_relaxed);
+      buckets.store(made.buckets, std::memory_order_relaxed);
       grow_at = static_cast<std::uint16_t>(percent_of(t.map.capacity(), grow_percent));
     });
     count.store(entries, std::memory_order_relaxed);
@@ -116,19 +112,23 @@ struct alignas(64) entry_index::segment {
     return buckets_of(hash, bucket_mask.load(std::memory_order_relaxed));
   }
 
+  // The arrays of the table. Without the lock, for prefetches, they may be of different tables:
+  // that only wastes the prefetch.
+  table_arrays arrays() const noexcept {
+    return {buckets.load(std::memory_order_relaxed), locks.load(std::memory_order_relaxed),
+            bucket_slots.load(std::memory_order_relaxed),
+            lock_bytes.load(std::memory_order_relaxed)};
+  }
+
   // Prefetches both buckets and their locks at once; without it their cache misses would follow
   // each other. Always inline: gcc drops calls of functions that only prefetch.
-  [[gnu::always_inline]] void prefetch(bucket_pair pair) const noexcept {
-    const std::byte* const bucket_array = buckets.load(std::memory_order_relaxed);
-    const std::byte* const lock_array = locks.load(std::memory_order_relaxed);
-    const std::size_t stride = bucket_bytes.load(std::memory_order_relaxed);
-    const std::size_t lock_stride = lock_bytes.load(std::memory_order_relaxed);
-    const auto [first, second] = pair;
-    prefetch_to_write(lock_array + first * lock_stride);
-    prefetch_to_write(lock_array + second * lock_stride);
-    for (const std::size_t bucket : {first, second}) {
-      __builtin_prefetch(bucket_array + bucket * stride);
-      __builtin_prefetch(bucket_array + (bucket + 1) * stride - 1);
+  [[gnu::always_inline]] static void prefetch(const table_arrays& in, bucket_pair pair) noexcept {
+    const std::size_t bucket_bytes = in.bucket_slots * slot_bytes;
+    const std::array<std::uint32_t, 2> both{pair.first, pair.second};
+    for (const std::uint32_t number : both) prefetch_to_write(in.lock(number));
+    for (const std::uint32_t number : both) {
+      __builtin_prefetch(in.bucket(number));
+      __builtin_prefetch(in.bucket(number) + bucket_bytes - 1);
     }
   }
 };
@@ -143,19 +143,22 @@ public:
       if (segment_->covers(directory_bits(hash))) break;
       segment_->lock.unlock_shared(); // it was split or merged meanwhile
     }
+    arrays_ = segment_->arrays();
     buckets_ = segment_->buckets_for(hash);
     // A single table stays in the processor's caches. Prefetching its locks would only take their
     // lines from the other threads earlier.
-    if (segment_->depth != 0) segment_->prefetch(buckets_);
+    if (segment_->depth != 0) segment::prefetch(arrays_, buckets_);
   }
   ~shared_segment() { segment_->lock.unlock_shared(); }
   shared_segment(const shared_segment&) = delete;
   shared_segment& operator=(const shared_segment&) = delete;
   segment* operator->() const noexcept { return segment_; }
+  const table_arrays& arrays() const noexcept { return arrays_; }
   bucket_pair buckets() const noexcept { return buckets_; } // of the hash
 
 private:
   segment* segment_;
+  table_arrays arrays_;
   bucket_pair buckets_;
 };
 
