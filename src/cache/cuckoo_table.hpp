@@ -230,11 +230,12 @@ static_assert(std::is_trivial_v<slot_key> && std::is_standard_layout_v<slot_key>
 struct has_key {
   const entry_arena& arena;
   std::string_view key;
+  mutable entry last{nullptr}; // that was compared
 
   bool operator()(entry_handle handle) const noexcept {
-    const entry e = arena.at(handle);
-    e.prefetch_second_line();
-    return equal_bytes(e.key(e.meta()), key);
+    last = arena.at(handle);
+    last.prefetch_second_line();
+    return equal_bytes(last.key(last.meta()), key);
   }
 };
 
@@ -336,7 +337,7 @@ class locked_slot {
 public:
   template <class IsWanted>
   [[gnu::always_inline]] locked_slot(const table_arrays& in, std::uint32_t hash,
-                                     bucket_pair buckets, IsWanted is_wanted) noexcept
+                                     bucket_pair buckets, const IsWanted& is_wanted) noexcept
       : lower_(lock_at(in, buckets.in_order().first)),
         upper_(lock_at(in, buckets.in_order().second)) {
     take(lower_);
@@ -371,7 +372,7 @@ private:
   }
   template <class IsWanted>
   [[gnu::always_inline]] bool find_in(std::byte* bucket, std::size_t bucket_slots,
-                                      std::uint32_t hash, IsWanted is_wanted) noexcept {
+                                      std::uint32_t hash, const IsWanted& is_wanted) noexcept {
     for (unsigned slots = slots_with(hash, bucket, bucket_slots); slots != 0; slots &= slots - 1) {
       const auto i = static_cast<unsigned>(std::countr_zero(slots));
       slot_key& slot = slot_at(bucket, i);

@@ -123,8 +123,9 @@ void entry_index::prefetch(std::uint32_t hash) const noexcept {
 entry_index::find(std::uint32_t hash, std::string_view key,
                   function_ref<void(entry_handle, entry)> see) const noexcept {
   const shared_segment s{*this, hash};
-  const locked_slot slot{s.arrays(), hash, s.buckets(), has_key{arena_, key}};
-  if (slot) see(slot.handle(), arena_.at(slot.handle()));
+  const has_key wanted{arena_, key};
+  const locked_slot slot{s.arrays(), hash, s.buckets(), wanted};
+  if (slot) see(slot.handle(), wanted.last);
   return static_cast<bool>(slot);
 }
 
