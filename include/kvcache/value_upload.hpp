@@ -27,7 +27,7 @@ namespace kvcache {
 class value_upload {
 public:
   // `most_bytes` of begin_upload() is at least this, and at least a half of it is written.
-  static constexpr std::size_t least_bytes = std::size_t{64} << 10;
+  static constexpr std::size_t least_bytes = std::size_t{32} << 10;
 
   value_upload() noexcept = default; // none
   value_upload(value_upload&& other) noexcept { swap(other); }
