@@ -20,6 +20,11 @@ struct cache_options {
   // a limited_cache, and is refused with no_room if that fails.
   std::size_t hold_limit_bytes = 0;
 
+  // The highest memory limit that the cache must be able to use; 0 means hold_limit_bytes, or if
+  // that is 0 too, the machine's memory. It decides how entries are addressed: above 24 GiB an
+  // entry takes some 4 bytes more, above 48 GiB 12. The cache can use up to 80 GiB.
+  std::size_t largest_limit_bytes = 0;
+
   // Threads that put at the same time: the number of independent allocation stripes. More stripes
   // mean less contention and a few KiB each; a wrong value costs speed, never correctness.
   unsigned stripes = 2;

@@ -60,7 +60,7 @@ private:
 class entry_view {
 public:
   // Values longer than this can be pinned.
-  static constexpr std::size_t pinnable_above_bytes = std::size_t{16} << 10;
+  static constexpr std::size_t pinnable_above_bytes = std::size_t{32} << 10;
 
   std::string_view value() const noexcept { return value_; }
   unsigned mark() const noexcept { return mark_; } // see new_value

@@ -36,7 +36,7 @@ std::size_t entry_arena::walk(walk_cursor& cursor, std::size_t max_slots, const 
 std::uint32_t entry_arena::walk_fitting(walk_cursor& cursor, std::size_t bytes,
                                         const keyed_hash& hash,
                                         function_ref<void(walked_entry&)> visit) noexcept {
-  const size_class least = size_class_of(bytes);
+  const size_class least = class_for(bytes);
   const size_class most = std::min(least + classes_above_small, size_class_count - 1);
   for (std::uint32_t left = std::min(pool_.frontier(), max_slabs_skipped); left != 0; --left) {
     if (cursor.slab >= pool_.frontier()) cursor = {.laps = cursor.laps + 1};
@@ -104,7 +104,7 @@ bool entry_arena::walk_within(std::uint32_t index, std::uint32_t& from_slot, con
 // A hint, written without a lock. An entry that is put between another thread's check and its store
 // may be missed; walk() and a lookup still find it.
 void entry_arena::note_expiry(entry_handle handle, tick expires_at) noexcept {
-  lower_to(slabs_[handle / handles_per_slab].first_expiry, expires_at);
+  lower_to(slabs_[slab_of(handle)].first_expiry, expires_at);
   if (!anything_expires_.load(std::memory_order_relaxed)) {
     anything_expires_.store(true, std::memory_order_relaxed);
   }

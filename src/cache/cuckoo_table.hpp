@@ -14,6 +14,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cassert>
 #include <cstddef>
@@ -65,14 +66,11 @@ public:
   template <class Map>
   static constexpr std::size_t lock_bytes = sizeof(lock<Map>);
 
+  // The bits of the second bucket's number for a table of any size: the caller masks them.
   template <class Map>
-  static std::size_t first_bucket(std::size_t hash, std::size_t hashpower) noexcept {
-    return Map::index_hash(hashpower, hash);
-  }
-  template <class Map>
-  static std::size_t second_bucket(std::size_t hash, std::size_t hashpower,
-                                   std::size_t first) noexcept {
-    return Map::alt_index(hashpower, Map::partial_key(hash), first);
+  static std::uint32_t second_bucket_bits(std::size_t hash, std::uint32_t first) noexcept {
+    constexpr std::size_t bits = 32;
+    return static_cast<std::uint32_t>(Map::alt_index(bits, Map::partial_key(hash), first));
   }
   // REQUIRES: there is one for each bucket, as there is up to most_locks.
   template <class Map>
@@ -84,8 +82,8 @@ public:
     return map.buckets_[number];
   }
   template <class Map>
-  static void erase(Map& map, const bucket<Map>* at, std::size_t slot) noexcept {
-    map.del_from_bucket(static_cast<std::size_t>(at - &map.buckets_[0]), slot);
+  static void erase(Map& map, std::size_t bucket_number, std::size_t slot) noexcept {
+    map.del_from_bucket(bucket_number, slot);
   }
   template <class Map>
   static void add(Map& map, std::size_t bucket_number, std::size_t slot,
@@ -109,6 +107,11 @@ constexpr std::uint8_t high_byte_of(std::uint32_t hash) {
 constexpr std::uint32_t hash_of(std::uint32_t tag, std::uint8_t high_byte) {
   return tag | std::uint32_t{high_byte} << tag_bits;
 }
+
+// What libcuckoo hashes a slot to. Its low bits are the bucket's number: the upper bits of the tag,
+// which no segment shares (index.cpp).
+constexpr unsigned bucket_shift = 13;
+constexpr std::uint32_t place_of(std::uint32_t tag) { return std::rotr(tag, bucket_shift); }
 
 // ---- table memory ---------------------------------------------------------------------
 // libcuckoo's memory for a bucket: its lock, and a slot, a partial hash and a flag for each entry.
@@ -227,11 +230,12 @@ static_assert(std::is_trivial_v<slot_key> && std::is_standard_layout_v<slot_key>
 struct has_key {
   const entry_arena& arena;
   std::string_view key;
+  mutable entry last{nullptr}; // that was compared
 
   bool operator()(entry_handle handle) const noexcept {
-    const entry e = arena.at(handle);
-    e.prefetch_second_line();
-    return equal_bytes(e.key(e.meta()), key);
+    last = arena.at(handle);
+    last.prefetch_second_line();
+    return equal_bytes(last.key(last.meta()), key);
   }
 };
 
@@ -260,40 +264,138 @@ struct insert_probe {
   }
 };
 
-// ---- all slots at once ----------------------------------------------------------------
+// ---- buckets of any size --------------------------------------------------------------
+// The buckets and locks of all tables are alike but for the number of slots, so one lookup serves
+// all. A bucket has its slots, then a partial hash for each, then a byte for each that says whether
+// it is occupied. A lock begins with the flag that is set while it is taken.
 
-// Those of the bucket's slots that hold the hash, occupied or not: a bit for each.
-template <std::size_t SlotsPerBucket, class Bucket>
-[[gnu::always_inline]] inline unsigned slots_with(std::uint32_t hash, const Bucket& b) noexcept {
-  static_assert(SlotsPerBucket % 2 == 0 && sizeof(Bucket) == SlotsPerBucket * slot_bytes);
-  unsigned found = 0;
-#ifdef __SSE2__
-  const auto* const slots = reinterpret_cast<const char*>(&b.kvpair(0));
-  const auto load = [slots](std::size_t i) { // two slots: handle, hash, handle, hash
-    return _mm_loadu_ps(reinterpret_cast<const float*>(slots + i * sizeof(index_slot)));
-  };
-  const __m128i wanted = _mm_set1_epi32(static_cast<int>(hash));
-#pragma GCC unroll 2
-  for (std::size_t i = 0; i < SlotsPerBucket; i += 4) {
-    const bool four = i + 4 <= SlotsPerBucket; // else two
-    const __m128i hashes =
-        _mm_castps_si128(_mm_shuffle_ps(load(i), load(four ? i + 2 : i), _MM_SHUFFLE(3, 1, 3, 1)));
-    const int equal = _mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(hashes, wanted)));
-    found |= static_cast<unsigned>(four ? equal : equal & 3) << i;
+constexpr std::size_t most_bucket_slots = 9; // as libcuckoo allows
+
+// The two arrays of a table, with one element for each bucket.
+struct table_arrays {
+  std::byte* buckets;
+  std::byte* locks;
+  std::size_t bucket_slots; // from 4 to most_bucket_slots
+  std::size_t lock_bytes;
+
+  std::byte* bucket(std::size_t number) const noexcept {
+    return buckets + number * bucket_slots * slot_bytes;
   }
+  std::byte* lock(std::size_t number) const noexcept { return locks + number * lock_bytes; }
+};
+
+inline slot_key& slot_at(std::byte* bucket, std::size_t i) noexcept {
+  return *reinterpret_cast<slot_key*>(bucket + i * sizeof(index_slot));
+}
+inline bool is_occupied(const std::byte* bucket, std::size_t bucket_slots, std::size_t i) noexcept {
+  return bucket[bucket_slots * (sizeof(index_slot) + 1) + i] != std::byte{0};
+}
+
+// Those of the bucket's slots that hold the hash, occupied or not: a bit for each. All are compared
+// at once.
+[[gnu::always_inline]] inline unsigned slots_with(std::uint32_t hash, const std::byte* bucket,
+                                                  std::size_t bucket_slots) noexcept {
+#ifdef __SSE2__
+  const __m128i wanted = _mm_set1_epi32(static_cast<int>(hash));
+  const auto compare_four = [=](std::size_t first) {
+    const auto* const at = reinterpret_cast<const float*>(bucket + first * sizeof(index_slot));
+    const __m128i hashes = _mm_castps_si128( // of two times two slots: handle, hash, handle, hash
+        _mm_shuffle_ps(_mm_loadu_ps(at), _mm_loadu_ps(at + 4), _MM_SHUFFLE(3, 1, 3, 1)));
+    const auto equal =
+        static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(hashes, wanted))));
+    return equal << first;
+  };
+  unsigned found = compare_four(0);
+  if (bucket_slots > 4) found |= compare_four(bucket_slots - 4); // which may overlap
+  if (bucket_slots > 8) found |= compare_four(4);
 #else
-  for (std::size_t i = 0; i < SlotsPerBucket; ++i) {
-    found |= unsigned{hash_of(b.key(i).tag(), b.mapped(i)) == hash} << i;
+  unsigned found = 0;
+  for (std::size_t i = 0; i < bucket_slots; ++i) {
+    std::uint32_t held = 0;
+    std::memcpy(&held, bucket + i * sizeof(index_slot) + sizeof(entry_handle), sizeof(held));
+    found |= unsigned{held == hash} << i;
   }
 #endif
   return found;
 }
 
+// The numbers of a key's two buckets, which may be the same.
+struct bucket_pair {
+  std::uint32_t first;
+  std::uint32_t second;
+
+  // The lower one first, without a branch, which would be unpredictable.
+  bucket_pair in_order() const noexcept {
+    const std::uint32_t exchanged = (first ^ second) & (0 - std::uint32_t{second < first});
+    return {first ^ exchanged, second ^ exchanged};
+  }
+};
+
+// The slot that has this hash and a wanted handle, if there is one. Locks the key's two buckets for
+// its lifetime, in libcuckoo's order.
+class locked_slot {
+public:
+  template <class IsWanted>
+  [[gnu::always_inline]] locked_slot(const table_arrays& in, std::uint32_t hash,
+                                     bucket_pair buckets, const IsWanted& is_wanted) noexcept
+      : lower_(lock_at(in, buckets.in_order().first)),
+        upper_(lock_at(in, buckets.in_order().second)) {
+    take(lower_);
+    if (&lower_ != &upper_) take(upper_);
+    if (find_in(in.bucket(buckets.first), in.bucket_slots, hash, is_wanted)) return;
+    find_in(in.bucket(buckets.second), in.bucket_slots, hash, is_wanted);
+  }
+  ~locked_slot() {
+    if (&lower_ != &upper_) upper_.clear(std::memory_order_release);
+    lower_.clear(std::memory_order_release);
+  }
+  locked_slot(const locked_slot&) = delete;
+  locked_slot& operator=(const locked_slot&) = delete;
+  explicit operator bool() const noexcept { return slot_ != nullptr; }
+  entry_handle handle() const noexcept { return handle_; } // as it was found
+  void set_handle(entry_handle handle) const noexcept { slot_->set_handle(handle); }
+  const slot_key* slot() const noexcept { return slot_; }
+
+private:
+  static std::atomic_flag& lock_at(const table_arrays& in, std::size_t number) noexcept {
+    return *reinterpret_cast<std::atomic_flag*>(in.lock(number));
+  }
+  static void take(std::atomic_flag& lock) noexcept {
+    if (lock.test_and_set(std::memory_order_acq_rel)) [[unlikely]] {
+      wait_for(lock);
+    }
+  }
+  // libcuckoo's own waiting never yields the processor, not even to the holder of the lock.
+  [[gnu::noinline, gnu::cold]] static void wait_for(std::atomic_flag& lock) noexcept {
+    spin_wait wait;
+    while (lock.test_and_set(std::memory_order_acq_rel)) wait.step();
+  }
+  template <class IsWanted>
+  [[gnu::always_inline]] bool find_in(std::byte* bucket, std::size_t bucket_slots,
+                                      std::uint32_t hash, const IsWanted& is_wanted) noexcept {
+    for (unsigned slots = slots_with(hash, bucket, bucket_slots); slots != 0; slots &= slots - 1) {
+      const auto i = static_cast<unsigned>(std::countr_zero(slots));
+      slot_key& slot = slot_at(bucket, i);
+      const entry_handle handle = slot.handle();
+      if (!is_occupied(bucket, bucket_slots, i) || !is_wanted(handle)) continue;
+      slot_ = &slot;
+      handle_ = handle;
+      return true;
+    }
+    return false;
+  }
+
+  std::atomic_flag& lower_; // they may be the same
+  std::atomic_flag& upper_;
+  const slot_key* slot_ = nullptr;
+  entry_handle handle_ = no_entry;
+};
+
 // ---- the table ------------------------------------------------------------------------
 
 struct hash_of_slot {
-  std::size_t operator()(const slot_key& key) const noexcept { return key.tag(); }
-  std::size_t operator()(const insert_probe& probe) const noexcept { return probe.tag; }
+  std::size_t operator()(const slot_key& key) const noexcept { return place_of(key.tag()); }
+  std::size_t operator()(const insert_probe& probe) const noexcept { return place_of(probe.tag); }
 };
 struct equal_slots {
   bool operator()(const slot_key& a, const slot_key& b) const noexcept {
@@ -306,27 +408,16 @@ struct equal_slots {
   }
 };
 
-// The numbers of a key's two buckets, which may be the same.
-struct bucket_pair {
-  std::size_t first;
-  std::size_t second;
-
-  // The lower one first, without a branch, which would be unpredictable.
-  bucket_pair in_order() const noexcept {
-    const std::size_t exchanged = (first ^ second) & (0 - std::size_t{second < first});
-    return {first ^ exchanged, second ^ exchanged};
-  }
-};
-
 template <std::size_t SlotsPerBucket>
 using cuckoo_map_of = libcuckoo::cuckoohash_map<slot_key, std::uint8_t, hash_of_slot, equal_slots,
                                                 table_allocator<index_slot>, SlotsPerBucket>;
 
-// Computed as by libcuckoo, for tables of 2^hashpower buckets.
-inline bucket_pair buckets_of(std::uint32_t hash, std::size_t hashpower) noexcept {
+// Computed as by libcuckoo. `bucket_mask`: the table's number of buckets, a power of two, minus 1.
+inline bucket_pair buckets_of(std::uint32_t hash, std::uint32_t bucket_mask) noexcept {
   using map = cuckoo_map_of<4>; // all the same in this
-  const std::size_t first = cuckoo_inside::first_bucket<map>(tag_of(hash), hashpower);
-  return {first, cuckoo_inside::second_bucket<map>(tag_of(hash), hashpower, first)};
+  const std::uint32_t place = place_of(tag_of(hash));
+  const std::uint32_t first = place & bucket_mask;
+  return {first, cuckoo_inside::second_bucket_bits<map>(place, first) & bucket_mask};
 }
 
 // Thrown by an insertion that finds no place, since libcuckoo must not resize.
@@ -338,6 +429,10 @@ struct table_of {
   using cuckoo_map = cuckoo_map_of<SlotsPerBucket>;
   using bucket = cuckoo_inside::bucket<cuckoo_map>;
   static_assert(cuckoo_inside::lock_bytes<cuckoo_map> == lock_bytes_of(SlotsPerBucket));
+  static_assert(std::is_standard_layout_v<cuckoo_inside::lock<cuckoo_map>>,
+                "its address is that of its flag");
+  static_assert(sizeof(bucket) == SlotsPerBucket * slot_bytes && 4 <= SlotsPerBucket &&
+                SlotsPerBucket <= most_bucket_slots);
 
   table_of(memory_source& source, std::size_t slots)
       : account{&source}, map(slots, hash_of_slot{}, equal_slots{}, allocator{&account}) {
@@ -348,65 +443,12 @@ struct table_of {
     assert(map.bucket_count() <= cuckoo_inside::parts_of<cuckoo_map>::most_locks);
   }
 
-  // The slot that has this hash and a wanted handle, if there is one. Locks the key's two buckets
-  // for its lifetime.
-  class locked_slot {
-  public:
-    template <class IsWanted>
-    [[gnu::always_inline]] locked_slot(table_of& t, std::uint32_t hash, bucket_pair buckets,
-                                       IsWanted is_wanted) noexcept
-        : map_(t.map),
-          lower_(cuckoo_inside::lock_at(map_, buckets.in_order().first)),
-          upper_(cuckoo_inside::lock_at(map_, buckets.in_order().second)),
-          bucket_(&cuckoo_inside::bucket_at(map_, buckets.first)) {
-      take(lower_);
-      if (&lower_ != &upper_) take(upper_);
-      slot_ = find_in(*bucket_, hash, is_wanted);
-      if (slot_ != none) return;
-      bucket_ = &cuckoo_inside::bucket_at(map_, buckets.second);
-      slot_ = find_in(*bucket_, hash, is_wanted);
-    }
-    ~locked_slot() {
-      if (&lower_ != &upper_) upper_.unlock();
-      lower_.unlock();
-    }
-    locked_slot(const locked_slot&) = delete;
-    locked_slot& operator=(const locked_slot&) = delete;
-    explicit operator bool() const noexcept { return slot_ != none; }
-    entry_handle handle() const noexcept { return bucket_->key(slot_).handle(); }
-    void set_handle(entry_handle handle) const noexcept { bucket_->key(slot_).set_handle(handle); }
-    void erase() const noexcept { cuckoo_inside::erase(map_, bucket_, slot_); }
-
-  private:
-    using lock = cuckoo_inside::lock<cuckoo_map>;
-    static constexpr unsigned none = SlotsPerBucket;
-
-    static void take(lock& l) noexcept {
-      if (!l.try_lock()) [[unlikely]] {
-        wait_for(l);
-      }
-    }
-    // libcuckoo's own waiting never yields the processor, not even to the holder of the lock.
-    [[gnu::noinline, gnu::cold]] static void wait_for(lock& l) noexcept {
-      spin_wait wait;
-      while (!l.try_lock()) wait.step();
-    }
-    template <class IsWanted>
-    [[gnu::always_inline]] static unsigned find_in(const bucket& b, std::uint32_t hash,
-                                                   IsWanted is_wanted) noexcept {
-      for (unsigned slots = slots_with<SlotsPerBucket>(hash, b); slots != 0; slots &= slots - 1) {
-        const auto i = static_cast<unsigned>(std::countr_zero(slots));
-        if (b.occupied(i) && is_wanted(b.key(i).handle())) return i;
-      }
-      return none;
-    }
-
-    cuckoo_map& map_;
-    lock& lower_; // in libcuckoo's order; they may be the same
-    lock& upper_;
-    const bucket* bucket_;
-    unsigned slot_ = none;
-  };
+  // REQUIRES: `found` is a slot of this table.
+  void erase(const locked_slot& found) noexcept {
+    const auto at = static_cast<std::size_t>(reinterpret_cast<const std::byte*>(found.slot()) -
+                                             arrays().buckets);
+    cuckoo_inside::erase(map, at / sizeof(bucket), at % sizeof(bucket) / sizeof(index_slot));
+  }
 
   // Calls `accepts` with the hash and the handle of each slot until it returns false; true if it
   // never does. REQUIRES: no other thread uses the table.
@@ -426,7 +468,8 @@ struct table_of {
   // Adds an entry; false if there is no place for it. REQUIRES: the entry is absent, and no other
   // thread uses the table.
   [[gnu::always_inline]] bool add(std::uint32_t hash, entry_handle handle) noexcept {
-    const auto [first, second] = buckets_of(hash, map.hashpower());
+    const auto [first, second] =
+        buckets_of(hash, static_cast<std::uint32_t>(map.bucket_count() - 1));
     for (const std::size_t number : {first, second}) {
       const unsigned free = ~occupied_slots(cuckoo_inside::bucket_at(map, number)) & every_slot;
       if (free == 0) continue;
@@ -437,12 +480,10 @@ struct table_of {
     return make_place_and_add(hash, handle);
   }
 
-  // The two arrays with one element for each bucket.
-  const std::byte* buckets() noexcept {
-    return reinterpret_cast<const std::byte*>(&cuckoo_inside::bucket_at(map, 0));
-  }
-  const std::byte* locks() const noexcept {
-    return reinterpret_cast<const std::byte*>(&cuckoo_inside::lock_at(map, 0));
+  table_arrays arrays() noexcept {
+    return {reinterpret_cast<std::byte*>(&cuckoo_inside::bucket_at(map, 0)),
+            reinterpret_cast<std::byte*>(&cuckoo_inside::lock_at(map, 0)), SlotsPerBucket,
+            cuckoo_inside::lock_bytes<cuckoo_map>};
   }
 
   table_account account; // before the map, which uses it to its end
@@ -472,7 +513,9 @@ template <class Table, class Function>
 decltype(auto) with_table(const Table& t, Function&& function) {
   if (t.bucket_slots == 4) return function(*static_cast<table_of<4>*>(t.map));
   if (t.bucket_slots == 8) return function(*static_cast<table_of<8>*>(t.map));
-  return function(*static_cast<table_of<6>*>(t.map));
+  if (t.bucket_slots == 6) return function(*static_cast<table_of<6>*>(t.map));
+  if (t.bucket_slots == 9) return function(*static_cast<table_of<9>*>(t.map));
+  return function(*static_cast<table_of<5>*>(t.map));
 }
 
 // Fetches a cache line in exclusive state, in one transfer. gcc emits the instruction for

@@ -33,10 +33,11 @@ void bump(std::atomic<Integer>& counter, Delta delta) noexcept {
 
 } // namespace
 
-entry_arena::entry_arena(unsigned stripes, budget& held, memory_source& source)
+entry_arena::entry_arena(unsigned stripes, budget& held, memory_source& source, addressing how)
     : budget_(held),
       source_(source),
-      pool_(source),
+      addressing_(how),
+      pool_(source, how.range_bytes()),
       stripe_count_(std::max(stripes, 1U)),
       stripes_(std::make_unique<stripe[]>(stripe_count_)) {
   void* table = source_.map(round_up_to_pages(pool_.slab_count() * sizeof(slab)));
@@ -50,8 +51,8 @@ entry_arena::~entry_arena() {
 
 // ---- allocation -----------------------------------------------------------------------
 
-std::size_t entry_arena::block_bytes_for(std::size_t bytes) noexcept {
-  return bytes <= max_small_block_bytes ? geometry[size_class_of(bytes)].block_bytes
+std::size_t entry_arena::block_bytes_for(std::size_t bytes) const noexcept {
+  return bytes <= max_small_block_bytes ? geometry[class_for(bytes)].block_bytes
                                         : round_up_to_pages(bytes);
 }
 
@@ -60,19 +61,19 @@ std::size_t entry_arena::address_bytes_for(std::size_t bytes) noexcept {
 }
 
 std::size_t entry_arena::block_bytes(entry_handle handle) const noexcept {
-  const slab& s = slabs_[handle / handles_per_slab];
+  const slab& s = slabs_[slab_of(handle)];
   return s.large ? s.large_bytes : geometry[s.klass].block_bytes;
 }
 
 entry_arena::allocation entry_arena::allocate(std::size_t bytes,
                                               std::size_t reserved_bytes) noexcept {
-  return bytes <= max_small_block_bytes ? allocate_small(size_class_of(bytes))
+  return bytes <= max_small_block_bytes ? allocate_small(class_for(bytes), reserved_bytes)
                                         : allocate_large(bytes, reserved_bytes);
 }
 
 entry_arena::allocation entry_arena::allocate_roomier(std::size_t bytes, excess allowed) noexcept {
   if (bytes > max_small_block_bytes) return {status::over_limit, no_entry};
-  return take_roomier(size_class_of(bytes), allowed);
+  return take_roomier(class_for(bytes), allowed);
 }
 
 entry_arena::allocation entry_arena::take_roomier(size_class c, excess allowed) noexcept {
@@ -91,28 +92,31 @@ entry_arena::allocation entry_arena::take_roomier(size_class c, excess allowed) 
   return {status::over_limit, no_entry};
 }
 
-entry_arena::allocation entry_arena::allocate_small(size_class c) noexcept {
+entry_arena::allocation entry_arena::allocate_small(size_class c,
+                                                    std::size_t reserved_bytes) noexcept {
   const unsigned own = this_thread_number() % stripe_count_;
   {
     stripe& s = stripes_[own];
     spin_guard guard{s.lock};
-    const allocation taken = take_block(s, c, growth::charge_pages);
+    const allocation taken = take_block(s, c, growth::charge_pages, reserved_bytes);
     if (taken.outcome == status::ok) return taken;
   }
   if (const allocation taken = take_elsewhere(own, c, growth::freed_blocks_only);
       taken.outcome == status::ok) {
     return taken;
   }
-  const allocation taken = take_from_new_slab(own, c);
+  const allocation taken = take_from_new_slab(own, c, reserved_bytes);
   if (taken.outcome == status::ok) return taken;
   // Partly carved slabs may have more blocks: on held pages, or on any if memory is not what is
   // missing.
   const allocation last = take_elsewhere(
-      own, c, taken.outcome == status::range_full ? growth::charge_pages : growth::held_pages_only);
+      own, c, taken.outcome == status::range_full ? growth::charge_pages : growth::held_pages_only,
+      reserved_bytes);
   return last.outcome == status::ok ? last : taken;
 }
 
-entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth how) noexcept {
+entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth how,
+                                                std::size_t reserved_bytes) noexcept {
   // Freed blocks of any slab come before untouched memory.
   const bool any_freed = s.counts[c].freed.load(std::memory_order_relaxed) != 0;
   std::uint32_t index = any_freed ? fullest_slab_with_freed_block(s, c) : no_slab;
@@ -125,7 +129,7 @@ entry_arena::allocation entry_arena::take_block(stripe& s, size_class c, growth 
     bump(s.counts[c].freed, -1);
     bump(s.free_bytes, -std::size_t{block_bytes});
   } else {
-    index = carve_block(s, c, how);
+    index = carve_block(s, c, how, reserved_bytes);
     if (index == no_slab) return {status::over_limit, no_entry};
     handle = handle_of(index, (std::size_t{slabs_[index].carved} - 1) * block_bytes);
     at(handle).mark_free(no_slot);
@@ -160,13 +164,14 @@ std::uint32_t entry_arena::fullest_slab_with_freed_block(const stripe& s,
 }
 
 // Carves one more block from a partly carved slab and returns the slab, or no_slab.
-std::uint32_t entry_arena::carve_block(stripe& s, size_class c, growth how) noexcept {
+std::uint32_t entry_arena::carve_block(stripe& s, size_class c, growth how,
+                                       std::size_t reserved_bytes) noexcept {
   if (how == growth::freed_blocks_only) return no_slab;
   for (std::uint32_t groups = s.lists[c].groups; groups != 0; groups &= groups - 1) {
     std::uint32_t index = s.lists[c].heads[static_cast<unsigned>(std::countr_zero(groups))];
     for (unsigned i = 0; i < candidates_per_group && index != no_slab; ++i) {
       slab& from = slabs_[index];
-      if (from.carved < geometry[c].capacity && touch_next_block(from, how)) {
+      if (from.carved < geometry[c].capacity && touch_next_block(from, how, reserved_bytes)) {
         ++from.carved;
         bump(s.counts[c].carved, 1);
         return index;
@@ -178,17 +183,17 @@ std::uint32_t entry_arena::carve_block(stripe& s, size_class c, growth how) noex
 }
 
 // Charges the pages that the next block of this slab reaches into; false if the budget refuses.
-bool entry_arena::touch_next_block(slab& from, growth how) noexcept {
+bool entry_arena::touch_next_block(slab& from, growth how, std::size_t reserved_bytes) noexcept {
   const std::size_t end = (std::size_t{from.carved} + 1) * geometry[from.klass].block_bytes;
   if (end <= from.touched_bytes) return true;
   const std::size_t pages = round_up_to_pages(end) - from.touched_bytes;
-  if (how == growth::held_pages_only || !budget_.try_charge(pages)) return false;
+  if (how == growth::held_pages_only || !budget_.try_charge(pages, reserved_bytes)) return false;
   from.touched_bytes += static_cast<std::uint32_t>(pages);
   return true;
 }
 
-entry_arena::allocation entry_arena::take_elsewhere(unsigned own, size_class c,
-                                                    growth how) noexcept {
+entry_arena::allocation entry_arena::take_elsewhere(unsigned own, size_class c, growth how,
+                                                    std::size_t reserved_bytes) noexcept {
   for (unsigned i = 1; i < stripe_count_; ++i) {
     stripe& s = stripes_[(own + i) % stripe_count_];
     if (how == growth::freed_blocks_only &&
@@ -196,16 +201,17 @@ entry_arena::allocation entry_arena::take_elsewhere(unsigned own, size_class c,
       continue;
     }
     spin_guard guard{s.lock};
-    const allocation taken = take_block(s, c, how);
+    const allocation taken = take_block(s, c, how, reserved_bytes);
     if (taken.outcome == status::ok) return taken;
   }
   return {status::over_limit, no_entry};
 }
 
-entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class c) noexcept {
+entry_arena::allocation entry_arena::take_from_new_slab(unsigned own, size_class c,
+                                                        std::size_t reserved_bytes) noexcept {
   // The first pages are charged before any memory is requested from the kernel.
   const std::size_t first_pages = round_up_to_pages(geometry[c].block_bytes);
-  if (!budget_.try_charge(first_pages)) return {status::over_limit, no_entry};
+  if (!budget_.try_charge(first_pages, reserved_bytes)) return {status::over_limit, no_entry};
   const slab_run run = pool_.take(1);
   if (run.refusal != slab_refusal::none) {
     budget_.refund(first_pages);
@@ -272,13 +278,13 @@ entry_arena::allocation entry_arena::reserve(std::size_t bytes) noexcept {
 }
 
 void entry_arena::abandon(entry_handle handle, std::size_t touched) noexcept {
-  const std::uint32_t index = handle / handles_per_slab;
+  const std::uint32_t index = slab_of(handle);
   source_.give_back(slab_start(index), round_up_to_pages(touched));
   pool_.give(index, slabs_for(slabs_[index].large_bytes));
 }
 
 void entry_arena::adopt(entry_handle handle, std::size_t bytes) noexcept {
-  const std::uint32_t index = handle / handles_per_slab;
+  const std::uint32_t index = slab_of(handle);
   slab& head = slabs_[index];
   const std::uint32_t reserved = slabs_for(head.large_bytes);
   head.large_bytes = round_up_to_pages(bytes);
@@ -302,7 +308,7 @@ void entry_arena::charge_descriptors() noexcept {
 // ---- release --------------------------------------------------------------------------
 
 void entry_arena::release(entry_handle handle) noexcept {
-  const std::uint32_t index = handle / handles_per_slab;
+  const std::uint32_t index = slab_of(handle);
   slab& home = slabs_[index];
   stripe& s = *owner_of(index); // cannot change while a block of the slab is allocated
   if (home.large) {
@@ -311,7 +317,7 @@ void entry_arena::release(entry_handle handle) noexcept {
   }
   const size_class c = home.klass;
   const std::uint32_t block_bytes = geometry[c].block_bytes;
-  const std::size_t offset = std::size_t{handle % handles_per_slab} * handle_unit_bytes;
+  const std::size_t offset = offset_of(handle) % slab_bytes;
   std::uint32_t emptied = no_slab;
   {
     spin_guard guard{s.lock};
@@ -359,13 +365,13 @@ void entry_arena::release_large(stripe& s, std::uint32_t index) noexcept {
 }
 
 void entry_arena::pin(entry_handle handle) noexcept {
-  slab& head = slabs_[handle / handles_per_slab];
+  slab& head = slabs_[slab_of(handle)];
   assert(head.large);
   head.holds.fetch_add(1, std::memory_order_relaxed);
 }
 
 void entry_arena::unpin(entry_handle handle) noexcept {
-  const std::uint32_t index = handle / handles_per_slab;
+  const std::uint32_t index = slab_of(handle);
   slab& head = slabs_[index];
   const std::size_t bytes = head.large_bytes;
   if (head.holds.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
@@ -375,7 +381,7 @@ void entry_arena::unpin(entry_handle handle) noexcept {
 }
 
 std::size_t entry_arena::detached_bytes(entry_handle handle) const noexcept {
-  const slab& head = slabs_[handle / handles_per_slab];
+  const slab& head = slabs_[slab_of(handle)];
   if (head.owner.load(std::memory_order_relaxed) != 0) return 0;
   return head.large_bytes / std::max(head.holds.load(std::memory_order_relaxed), 1U);
 }

@@ -27,6 +27,7 @@
 #include <span>
 #include <string_view>
 
+#include "cache/addressing.hpp"
 #include "cache/budget.hpp"
 #include "cache/entry.hpp"
 #include "cache/keyed_hash.hpp"
@@ -55,13 +56,14 @@ public:
   // Slots that a walk visits before it releases the stripe's lock: some microseconds at most.
   static constexpr std::size_t walk_batch_slots = 64;
 
-  entry_arena(unsigned stripes, budget& held, memory_source& source); // throws std::bad_alloc
+  // Throws std::bad_alloc.
+  entry_arena(unsigned stripes, budget& held, memory_source& source, addressing how = {});
   ~entry_arena();
   entry_arena(const entry_arena&) = delete;
   entry_arena& operator=(const entry_arena&) = delete;
 
   // A block of at least `bytes` (> 0), not live; to be freed by release(). `reserved_bytes`: what
-  // the caller has reserved of the budget, for a block of whole pages.
+  // the caller has reserved of the budget.
   allocation allocate(std::size_t bytes, std::size_t reserved_bytes = 0) noexcept;
 
   // A freed block that is larger than needed: by a quarter at most (or 32 bytes), or by as much
@@ -94,16 +96,19 @@ public:
   // Makes a block of its first `bytes`. Charges them, whatever the limit is: they are in use.
   void adopt(entry_handle handle, std::size_t bytes) noexcept;
 
-  entry at(entry_handle handle) const noexcept {
-    return entry{pool_.base() + std::size_t{handle} * handle_unit_bytes};
-  }
+  entry at(entry_handle handle) const noexcept { return entry{pool_.base() + offset_of(handle)}; }
 
   // The size of an allocated block, and of the one that allocate(bytes) would return.
   std::size_t block_bytes(entry_handle handle) const noexcept;
-  static std::size_t block_bytes_for(std::size_t bytes) noexcept;
+  std::size_t block_bytes_for(std::size_t bytes) const noexcept;
 
   // The bytes of address space that allocate(bytes) may need.
   static std::size_t address_bytes_for(std::size_t bytes) noexcept;
+
+  // The highest memory limit for which the addresses suffice, whatever the sizes of entries.
+  std::size_t addressable_limit_bytes() const noexcept {
+    return limit_addressable_with(pool_.range_bytes());
+  }
 
   // See store::walk. `hash` is used to name the entries visited.
   std::size_t walk(walk_cursor& cursor, std::size_t max_slots, const keyed_hash& hash,
@@ -171,8 +176,6 @@ public:
   bool holds_entry(entry_handle handle) const noexcept;
 
 private:
-  static constexpr std::size_t handle_unit_bytes = 8;
-  static constexpr std::uint32_t handles_per_slab = slab_bytes / handle_unit_bytes;
   static constexpr unsigned group_count = 16; // of fullness; full slabs are in none
   static constexpr std::uint16_t no_slot = 0xffff;
   static constexpr std::uint32_t no_slab = 0;
@@ -223,16 +226,19 @@ private:
   // The means that take_block may use.
   enum class growth : std::uint8_t { charge_pages, held_pages_only, freed_blocks_only };
 
-  allocation allocate_small(size_class c) noexcept;
+  allocation allocate_small(size_class c, std::size_t reserved_bytes) noexcept;
   allocation allocate_large(std::size_t bytes, std::size_t reserved_bytes) noexcept;
   allocation take_roomier(size_class c, excess allowed) noexcept;
-  allocation take_block(stripe& s, size_class c, growth how) noexcept KVCACHE_REQUIRES(s.lock);
+  allocation take_block(stripe& s, size_class c, growth how,
+                        std::size_t reserved_bytes = 0) noexcept KVCACHE_REQUIRES(s.lock);
   std::uint32_t fullest_slab_with_freed_block(const stripe& s, size_class c) const noexcept
       KVCACHE_REQUIRES(s.lock);
-  std::uint32_t carve_block(stripe& s, size_class c, growth how) noexcept KVCACHE_REQUIRES(s.lock);
-  bool touch_next_block(slab& from, growth how) noexcept;
-  allocation take_elsewhere(unsigned own, size_class c, growth how) noexcept;
-  allocation take_from_new_slab(unsigned own, size_class c) noexcept;
+  std::uint32_t carve_block(stripe& s, size_class c, growth how,
+                            std::size_t reserved_bytes) noexcept KVCACHE_REQUIRES(s.lock);
+  bool touch_next_block(slab& from, growth how, std::size_t reserved_bytes) noexcept;
+  allocation take_elsewhere(unsigned own, size_class c, growth how,
+                            std::size_t reserved_bytes = 0) noexcept;
+  allocation take_from_new_slab(unsigned own, size_class c, std::size_t reserved_bytes) noexcept;
   void charge_descriptors() noexcept;
 
   void list(stripe& s, std::uint32_t index) noexcept KVCACHE_REQUIRES(s.lock);
@@ -268,13 +274,24 @@ private:
   std::byte* slab_start(std::uint32_t index) const noexcept {
     return pool_.base() + std::size_t{index} * slab_bytes;
   }
-  static entry_handle handle_of(std::uint32_t index, std::size_t offset) noexcept {
-    return static_cast<entry_handle>(std::size_t{index} * handles_per_slab +
-                                     offset / handle_unit_bytes);
+  entry_handle handle_of(std::uint32_t index, std::size_t offset) const noexcept {
+    return static_cast<entry_handle>((std::size_t{index} * slab_bytes + offset) >>
+                                     addressing_.unit_shift);
+  }
+  // From the start of the range. A multiplication: one instruction, as a lookup has no shift of
+  // variable length that is one.
+  std::size_t offset_of(entry_handle handle) const noexcept { return handle * unit_bytes_; }
+  std::uint32_t slab_of(entry_handle handle) const noexcept {
+    return static_cast<std::uint32_t>(offset_of(handle) / slab_bytes);
+  }
+  size_class class_for(std::size_t bytes) const noexcept {
+    return size_class_of((bytes + unit_bytes_ - 1) & ~(unit_bytes_ - 1));
   }
 
   budget& budget_;
   memory_source& source_;
+  const addressing addressing_;
+  const std::size_t unit_bytes_ = addressing_.unit_bytes();
   slab_pool pool_;
   slab* slabs_ = nullptr; // one for each slab of the pool; touched as the frontier advances
   unsigned stripe_count_;

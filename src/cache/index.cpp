@@ -5,10 +5,11 @@
 // under concurrent operations, doubles everything at once, and keeps its old lock arrays. So every
 // table is built at its final size, and libcuckoo never resizes one.
 //
-//   hash bits   0 ... 10   bucket in the table (at most 2,048 buckets)
-//              11 ... 18   make libcuckoo's partial (the xor of the bytes of bits 0 ... 23)
-//                          independent of the bucket
-//              19 ... 31   directory position: at most 2^13 segments
+//   hash bits  24 ... 31, then 0 ... 8   directory position: at most 2^17 segments
+//              13 ... 23                 bucket in the table (at most 2,048 buckets)
+//               0 ... 12                 make libcuckoo's partial independent of the bucket, as far
+//                                        as the segment's entries differ in them: in 8 bits or more
+//                                        up to 2^13 segments, in 4 with 2^17
 //
 // Growth (index_resize.cpp): the inserting thread that finds its segment full builds the next
 // larger table, charged to the budget first, locks the segment exclusively, copies the slots, and
@@ -16,10 +17,11 @@
 // many slots as the largest table has, whatever the number of entries.
 //
 // Table sizes: small tables double and have 4 slots a bucket, whose lock has a cache line of its
-// own: while all tables fit the processor's caches, instructions and contention decide. The three
-// largest shapes hold the entries of a large index and are packed: 6 or 8 slots a bucket, so fewer
-// locks, steps of a third or a half, and better filled tables. The shape before them has 8 slots as
-// well, or it would take more memory than the next.
+// own: while all tables fit the processor's caches, instructions and contention decide. The five
+// largest shapes hold the entries of a large index and are packed: 5 to 9 slots a bucket, so fewer
+// locks, steps of an eighth to a third, and better filled tables. All segments of an index are
+// about equally full, so the largest step decides how much an entry costs at worst. The shape
+// before them has 8 slots as well, or it would take more memory than the next.
 //
 // Concurrency: every operation holds its segment's lock in shared mode while it is inside the
 // table, and checks under that lock that the segment still covers its hash. So libcuckoo never
@@ -48,7 +50,7 @@ entry_index::entry_index(const entry_arena& arena, budget& held, memory_source& 
   static_assert(sizeof(segment) == 64, "one cache line");
   assert(limits.initial_depth <= limits.largest_depth &&
          limits.largest_depth <= max_directory_depth);
-  constexpr table_layout largest = table_layout::of(11, 9);
+  constexpr table_layout largest = table_layout::of(13, 9);
   static_assert(largest.slots() == 12'288 && largest.buckets <= 1U << 11,
                 "the bucket must not use the bits above");
   static_assert(table_layout::grow_in_slots_and_bytes(9));
@@ -103,33 +105,28 @@ entry_index::segment& entry_index::lock_exclusive(std::uint32_t hash) noexcept {
 
 void entry_index::prefetch(std::uint32_t hash) const noexcept {
   const segment& s = segment_of(hash);
-  s.prefetch(s.buckets_for(hash));
+  segment::prefetch(s.arrays(), s.buckets_for(hash));
 }
 
 [[gnu::flatten]] void entry_index::prefetch_entry(std::uint32_t hash) const noexcept {
   const shared_segment s{*this, hash};
-  with_table(s->slots, [=, this, buckets = s.buckets()]<class Table>(Table& t) {
-    const typename Table::locked_slot slot{t, hash, buckets, has_hash{}};
-    if (slot) arena_.at(slot.handle()).prefetch_both_lines();
-    return true;
-  });
+  const locked_slot slot{s.arrays(), hash, s.buckets(), has_hash{}};
+  if (slot) arena_.at(slot.handle()).prefetch_both_lines();
 }
 
 // ---- operations -----------------------------------------------------------------------
-// Flattened: with three table types and several operations the compiler does not inline the shared
-// parts by itself, and calls cost a tenth of an operation's instructions. Lambdas capture by value:
-// through a reference the compiler loses track of the callee and does not inline it. `find` passes
-// on the entry that it has read, or callers would look it up again.
+// Flattened: with several operations the compiler does not inline the shared parts by itself, and
+// calls cost a tenth of an operation's instructions. `find` passes on the entry that it has read,
+// or callers would look it up again.
 
 [[gnu::flatten]] bool
 entry_index::find(std::uint32_t hash, std::string_view key,
                   function_ref<void(entry_handle, entry)> see) const noexcept {
   const shared_segment s{*this, hash};
-  return with_table(s->slots, [=, this, buckets = s.buckets()]<class Table>(Table& t) {
-    const typename Table::locked_slot slot{t, hash, buckets, has_key{arena_, key}};
-    if (slot) see(slot.handle(), arena_.at(slot.handle()));
-    return static_cast<bool>(slot);
-  });
+  const has_key wanted{arena_, key};
+  const locked_slot slot{s.arrays(), hash, s.buckets(), wanted};
+  if (slot) see(slot.handle(), wanted.last);
+  return static_cast<bool>(slot);
 }
 
 [[gnu::flatten]] bool entry_index::visit(std::uint32_t hash, std::string_view key,
@@ -144,19 +141,17 @@ entry_index::find(std::uint32_t hash, std::string_view key,
 template <class IsWanted>
 bool entry_index::visit_wanted(std::uint32_t hash, IsWanted is_wanted, edit on_entry) noexcept {
   const shared_segment s{*this, hash};
-  return with_table(s->slots, [&s, hash, is_wanted, on_entry]<class Table>(Table& t) {
-    const typename Table::locked_slot slot{t, hash, s.buckets(), is_wanted};
-    if (!slot) return false;
-    entry_handle handle = slot.handle();
-    const fate decided = on_entry(handle);
-    assert(handle != no_entry);
-    slot.set_handle(handle);
-    if (decided == fate::erase) {
-      slot.erase();
-      s->count.fetch_sub(1, std::memory_order_relaxed);
-    }
-    return true;
-  });
+  const locked_slot slot{s.arrays(), hash, s.buckets(), is_wanted};
+  if (!slot) return false;
+  entry_handle handle = slot.handle();
+  const fate decided = on_entry(handle);
+  assert(handle != no_entry);
+  slot.set_handle(handle);
+  if (decided == fate::erase) {
+    with_table(s->slots, [&slot](auto& t) { t.erase(slot); });
+    s->count.fetch_sub(1, std::memory_order_relaxed);
+  }
+  return true;
 }
 
 entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view key,

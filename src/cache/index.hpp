@@ -31,8 +31,8 @@ namespace kvcache {
 // choose smaller tables, for many splits and merges.
 struct table_limits {
   unsigned initial_depth = 0;  // 2^0 tables
-  unsigned packed_shape = 9;   // 6,144 slots, then 8,192, then 12,288
-  unsigned largest_depth = 13; // 2^13 tables at most
+  unsigned packed_shape = 9;   // 6,144 slots, then 8,192, 9,216, 10,240 and 12,288
+  unsigned largest_depth = 17; // 2^17 tables at most
 };
 
 class entry_index {
@@ -109,7 +109,7 @@ public:
 private:
   struct segment;
   struct table_layout;
-  struct table { // one of three types, by the slots of its buckets
+  struct table { // one of five types, by the slots of its buckets
     void* map = nullptr;
     unsigned shape = 0;
     unsigned bucket_slots = 0;
@@ -140,9 +140,10 @@ private:
       KVCACHE_REQUIRES(structure_lock_);
   segment& unused_segment() noexcept KVCACHE_REQUIRES(structure_lock_);
 
-  unsigned largest_shape() const noexcept { return limits_.packed_shape + 2; }
+  static constexpr unsigned packed_shapes = 5; // from limits_.packed_shape on
+  unsigned largest_shape() const noexcept { return limits_.packed_shape + packed_shapes - 1; }
   // The shape of both halves of a split segment.
-  unsigned split_shape() const noexcept { return largest_shape() - 1; }
+  unsigned split_shape() const noexcept { return limits_.packed_shape + 1; }
   table_layout layout_of(unsigned shape) const noexcept;
   std::size_t table_bytes(unsigned shape) const noexcept;
   unsigned smallest_shape_for(std::size_t entries) const noexcept;

@@ -20,7 +20,7 @@ constexpr unsigned merge_percent = 70;
 // The highest load of the table that replaces one, or two, when shrinking.
 constexpr unsigned settle_percent = 80;
 // The highest load of all tables together at their largest. Entries fall on segments at random: at
-// this mean the fullest of 2^13 stays below grow_percent by more than six standard deviations.
+// this mean the fullest of 2^17 stays below grow_percent by more than six standard deviations.
 constexpr unsigned capacity_percent = 85;
 
 // Segments that one call of maintain() checks: some microseconds.
@@ -398,10 +398,14 @@ entry_index::replacement entry_index::build(unsigned shape, charging how, table&
   switch (layout.bucket_slots) {
   case 4:
     return make(std::type_identity<table_of<4>>{});
+  case 5:
+    return make(std::type_identity<table_of<5>>{});
+  case 6:
+    return make(std::type_identity<table_of<6>>{});
   case 8:
     return make(std::type_identity<table_of<8>>{});
   default:
-    return make(std::type_identity<table_of<6>>{});
+    return make(std::type_identity<table_of<9>>{});
   }
 }
 

@@ -102,10 +102,10 @@ std::string_view entry_arena::fault_of(std::uint32_t index) const noexcept {
 }
 
 bool entry_arena::holds_entry(entry_handle handle) const noexcept {
-  const std::uint32_t index = handle / handles_per_slab;
+  const std::uint32_t index = slab_of(handle);
   if (index >= pool_.frontier() || owner_of(index) == nullptr) return false;
   const slab& home = slabs_[index];
-  const std::size_t offset = std::size_t{handle % handles_per_slab} * handle_unit_bytes;
+  const std::size_t offset = offset_of(handle) % slab_bytes;
   const bool begins =
       home.large ? offset == 0
                  : offset % block_bytes(handle) == 0 && offset / block_bytes(handle) < home.carved;

@@ -1,5 +1,5 @@
 // The block sizes of the arena: steps of 8 bytes up to 512, then sixteen steps per doubling (at
-// most 6 % unused, 3 % on average) up to 8 KiB. Larger entries get whole pages.
+// most 6 % unused, 3 % on average) up to 32 KiB. Larger entries get whole pages.
 #pragma once
 
 #include <bit>
@@ -11,7 +11,7 @@ using size_class = std::size_t;
 
 inline constexpr std::size_t fine_step_bytes = 8;
 inline constexpr std::size_t max_fine_block_bytes = 512;
-inline constexpr std::size_t max_small_block_bytes = 8192;
+inline constexpr std::size_t max_small_block_bytes = std::size_t{32} << 10;
 inline constexpr std::size_t fine_classes = max_fine_block_bytes / fine_step_bytes;
 inline constexpr std::size_t steps_per_doubling = 16;
 inline constexpr std::size_t size_class_count =

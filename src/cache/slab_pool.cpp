@@ -7,8 +7,6 @@
 namespace kvcache {
 namespace {
 
-// 2^32 handles of 8 bytes. If the kernel refuses that much address space, half is tried, and so on.
-constexpr std::size_t largest_reservation = std::size_t{32} << 30;
 constexpr std::size_t smallest_reservation = std::size_t{64} << 20;
 
 // Slabs made usable with one system call.
@@ -22,8 +20,8 @@ constexpr std::size_t bitmap_bytes(std::uint32_t slabs) noexcept {
 
 } // namespace
 
-slab_pool::slab_pool(memory_source& source) : source_(source) {
-  std::size_t bytes = largest_reservation;
+slab_pool::slab_pool(memory_source& source, std::size_t most_bytes) : source_(source) {
+  std::size_t bytes = most_bytes;
   while ((base_ = static_cast<std::byte*>(source_.reserve(bytes))) == nullptr) {
     bytes /= 2;
     if (bytes < smallest_reservation) throw std::bad_alloc{};

@@ -31,7 +31,9 @@ struct slab_run {
 
 class slab_pool {
 public:
-  explicit slab_pool(memory_source& source); // throws std::bad_alloc if no range can be reserved
+  // Reserves `most_bytes`, or if the kernel refuses that, a half, a quarter, and so on. Throws
+  // std::bad_alloc if it refuses 64 MiB.
+  explicit slab_pool(memory_source& source, std::size_t most_bytes = default_bytes);
   ~slab_pool();
   slab_pool(const slab_pool&) = delete;
   slab_pool& operator=(const slab_pool&) = delete;
@@ -44,6 +46,7 @@ public:
 
   std::byte* base() const noexcept { return base_; }
   std::uint32_t slab_count() const noexcept { return slab_count_; }
+  std::size_t range_bytes() const noexcept { return slab_count_ * slab_bytes; }
 
   // All slabs ever taken are below this.
   std::uint32_t frontier() const noexcept { return frontier_.load(std::memory_order_acquire); }
@@ -62,6 +65,8 @@ private:
   std::uint32_t committed_ KVCACHE_GUARDED_BY(lock_) = first_slab;
   std::uint32_t search_from_ KVCACHE_GUARDED_BY(lock_) = first_slab; // no free slab lies below
   std::uint64_t* free_bits_ KVCACHE_GUARDED_BY(lock_) = nullptr;
+
+  static constexpr std::size_t default_bytes = std::size_t{32} << 30;
 
   // Slab 0 stays unused, so that no entry has the handle 0.
   static constexpr std::uint32_t first_slab = 1;

@@ -43,6 +43,7 @@
 
 #include "cache/invariants.hpp"
 #include "cache/thread_cpu_time.hpp"
+#include "memory/meminfo.hpp"
 
 namespace kvcache {
 namespace {
@@ -68,12 +69,19 @@ keyed_hash make_hash(const cache_options& options) {
 // The workers, and others beside them.
 unsigned counter_stripes(const cache_options& options) { return 2 * std::max(options.stripes, 1U); }
 
+addressing addressing_for(const cache_options& options) noexcept {
+  for (const std::size_t limit : {options.largest_limit_bytes, options.hold_limit_bytes}) {
+    if (limit != 0) return addressing::for_limit(limit);
+  }
+  return addressing::for_limit(read_machine_memory().total_bytes);
+}
+
 } // namespace
 
 store::store(const cache_options& options, memory_source& source, const table_limits& tables)
     : hash_(make_hash(options)),
       budget_(options.hold_limit_bytes),
-      arena_(options.stripes, budget_, source),
+      arena_(options.stripes, budget_, source, addressing_for(options)),
       index_(arena_, budget_, source, tables),
       max_entries_(options.max_entries == 0 ? index_.max_entries()
                                             : std::min(options.max_entries, index_.max_entries())),
@@ -280,10 +288,10 @@ inline bool store::overwrite_in_place(entry_handle handle, entry e, entry_meta m
 // Changes the lengths to those of another value, if that needs a block of the same size: a shorter
 // value must not keep a larger block.
 [[gnu::noinline]] bool store::fit_in_place(entry e, entry_meta meta,
-                                           const entry_shape& shape) noexcept {
-  const std::size_t bytes = entry_arena::block_bytes_for(shape.total_bytes());
+                                           const entry_shape& shape) const noexcept {
+  const std::size_t bytes = arena_.block_bytes_for(shape.total_bytes());
   if (bytes > max_small_block_bytes || !e.same_layout(meta, shape) || // a large one may be pinned
-      bytes != entry_arena::block_bytes_for(e.shape(meta).total_bytes()))
+      bytes != arena_.block_bytes_for(e.shape(meta).total_bytes()))
     return false;
   e.store_lengths(shape);
   return true;

@@ -81,6 +81,7 @@ public:
     return arena_.detached_bytes(block);
   }
   std::size_t detached_bytes() const noexcept { return arena_.detached_bytes(); }
+  std::size_t addressable_limit_bytes() const noexcept { return arena_.addressable_limit_bytes(); }
   void populate(char* start, std::size_t bytes) noexcept { arena_.populate(start, bytes); }
   value_upload begin_upload(std::string_view key, std::size_t most_bytes) noexcept;
   put_outcome finish_upload(const value_upload& upload, const new_value& value, tick expires_at,
@@ -241,7 +242,7 @@ private:
   bool overwrite_in_place(entry_handle handle, entry e, entry_meta meta, bool expired,
                           const entry_shape& shape, const new_value& value,
                           tick expires_at) noexcept;
-  static bool fit_in_place(entry e, entry_meta meta, const entry_shape& shape) noexcept;
+  bool fit_in_place(entry e, entry_meta meta, const entry_shape& shape) const noexcept;
   put_outcome outcome_of(const finding& f) noexcept;
 
   bool has_expired(entry e, entry_meta meta) const noexcept;

@@ -27,6 +27,9 @@ constexpr std::size_t bytes_per_move = 16;
 // After so many requests a write accepts a larger block than it needs.
 constexpr std::size_t requests_before_substitute = 2;
 
+// Larger writes reserve what is freed for them.
+constexpr std::size_t most_unreserved_bytes = std::size_t{8} << 10;
+
 // Batches of slots searched for an entry in a block of the needed size.
 constexpr unsigned batches_for_one_that_fits = 64;
 
@@ -59,7 +62,7 @@ store::room_effort store::effort_for(std::size_t bytes) noexcept {
 
 entry_arena::allocation store::allocate_block(std::size_t bytes, room_effort& effort) noexcept {
   using status = entry_arena::status;
-  shed_for(entry_arena::block_bytes_for(bytes));
+  shed_for(arena_.block_bytes_for(bytes));
   for (bool may_fit = true;;) {
     const entry_arena::allocation block = arena_.allocate(bytes, effort.reserved.bytes());
     if (block.outcome == status::ok) return block;
@@ -70,7 +73,7 @@ entry_arena::allocation store::allocate_block(std::size_t bytes, room_effort& ef
     if (!may_fit) return block;
     const std::size_t needed = block.outcome == status::range_full
                                    ? entry_arena::address_bytes_for(bytes)
-                                   : entry_arena::block_bytes_for(bytes);
+                                   : arena_.block_bytes_for(bytes);
     may_fit = block.outcome == status::out_of_memory
                   ? make_room_after_refusal(needed, room_maker::refused_for::entries, effort)
                   : make_room(needed, effort);
@@ -111,7 +114,7 @@ entry_index::insertion store::insert_into_index(const write_request& request, en
 bool store::make_room(std::size_t wanted_bytes, room_effort& effort) noexcept {
   const std::size_t wanted_pages = round_up_to_pages(wanted_bytes);
   // A small write mostly finds a freed block; a large one collects pages while others write.
-  if (wanted_bytes > max_small_block_bytes) effort.reserved.set(wanted_pages);
+  if (wanted_bytes > most_unreserved_bytes) effort.reserved.set(wanted_pages);
   const std::size_t missing_bytes = budget_.missing_for(wanted_pages, effort.reserved.bytes());
   const std::size_t needed_bytes = // all of it if addresses are missing and not memory
       missing_bytes == 0 ? wanted_bytes : std::min(missing_bytes, wanted_bytes);

@@ -36,8 +36,12 @@ put_outcome store::finish_upload(const value_upload& upload, const new_value& va
       entry_shape::of(upload.key_bytes_, value.bytes.size() + value.suffix.size(), expires_at);
   shape.wide = upload.header_bytes_ != shape.header_bytes() || shape.extended();
   assert(shape.header_bytes() == upload.header_bytes_ && shape.has_expiry);
-  assert(shape.value_bytes >= value_upload::least_bytes / 2); // else a small block would do
   const std::string_view key{upload.value_ - upload.key_bytes_, upload.key_bytes_};
+  if (shape.total_bytes() <= max_small_block_bytes) { // copied: it would waste addresses
+    const put_outcome outcome = put_if(key, value, expires_at, when);
+    abandon_upload(upload);
+    return outcome;
+  }
   const write_request request = make_request(key, value, expires_at, &when, shape);
   finding found;
   index_.find(request.hash, key,

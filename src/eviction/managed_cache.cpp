@@ -1,8 +1,10 @@
 #include "eviction/managed_cache.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "cache/addressing.hpp"
 #include "cache/cache_internals.hpp"
 #include "cache/store.hpp"
 
@@ -14,10 +16,21 @@ namespace {
 // by 0.15 s at most.
 constexpr std::chrono::milliseconds clock_lateness{50};
 
+// What is addressed is decided by the lowest limit at the start. If it is raised beyond what can be
+// addressed, that becomes a limit.
 cache_options cache_options_of(const limited_cache_options& options) {
   cache_options made;
+  memory_monitor monitor{managed_cache::monitor_options(options)};
+  made.largest_limit_bytes =
+      std::ranges::min_element(monitor.read(0).levels, {}, &memory_reading::limit_bytes)
+          ->limit_bytes;
   made.max_entries = options.max_entries;
   made.stripes = options.eviction.threads;
+  return made;
+}
+
+memory_monitor_options with_addresses_of(cache& addressed, memory_monitor_options made) {
+  made.addressable_bytes = cache_internals::store_of(addressed).addressable_limit_bytes();
   return made;
 }
 
@@ -25,8 +38,8 @@ cache_options cache_options_of(const limited_cache_options& options) {
 
 managed_cache::managed_cache(const limited_cache_options& options, managed_cache_hooks hooks)
     : interval_ms_(options.eviction.interval_ms),
-      monitor_(monitor_options(options)),
       cache_(cache_options_of(options)),
+      monitor_(with_addresses_of(cache_, monitor_options(options))),
       clock_thread_([this] { cache_.advance_clock(clock_.now()); }, {.interval = clock_lateness}),
       evictor_(cache_internals::store_of(cache_), options.eviction,
                make_surroundings(std::move(hooks))) {}
@@ -34,6 +47,7 @@ managed_cache::managed_cache(const limited_cache_options& options, managed_cache
 memory_monitor_options managed_cache::monitor_options(const limited_cache_options& options) {
   memory_monitor_options made;
   made.memory_limit_bytes = options.memory_limit_bytes;
+  made.addressable_bytes = most_limit_bytes;
   return made;
 }
 

@@ -39,7 +39,7 @@ public:
   managed_cache(const managed_cache&) = delete;
   managed_cache& operator=(const managed_cache&) = delete;
 
-  // The monitor's options for these options.
+  // The monitor's options for these options, before a cache is made.
   static memory_monitor_options monitor_options(const limited_cache_options& options);
 
   // Takes the first reading and starts the eviction thread. REQUIRES: called once, before any PUT.
@@ -64,9 +64,9 @@ private:
   evictor_surroundings make_surroundings(managed_cache_hooks hooks);
 
   const unsigned interval_ms_;
-  memory_monitor monitor_;
   const coarse_clock clock_;
   cache cache_;
+  memory_monitor monitor_;
   periodic_worker clock_thread_; // separate: a run of eviction may last longer than a tick
   evictor evictor_;
   std::unique_ptr<periodic_worker> eviction_thread_; // null: not started, or stopped

@@ -27,6 +27,9 @@ std::optional<std::uint64_t> read_number(reread_file& file, std::string& buffer)
 }
 
 constexpr std::string_view sysinfo_source = "sysinfo";
+constexpr std::string_view operators_source = "--memory-limit";
+constexpr std::string_view addressable_source =
+    "the most that one instance can address; run several to use more";
 
 bool lacks_resources(int error) noexcept {
   return error == EMFILE || error == ENFILE || error == ENOMEM;
@@ -147,13 +150,17 @@ const memory_report& memory_monitor::read(std::uint64_t own_bytes) {
   if (host_known) ++known;
   fill_unknown_use(known, std::max(resident.value_or(0) + own.swapped_bytes, own_bytes));
 
-  report_.estimated = known == 0 && (options_.memory_limit_bytes == 0 || !resident);
+  const bool unknown = known == 0;
+  report_.estimated = unknown && (options_.memory_limit_bytes == 0 || !resident);
   report_.estimate_began = report_.estimated && !std::exchange(estimated_before_, true);
   const machine_memory machine = host_known ? machine_memory{} : read_machine_memory();
-  if (options_.memory_limit_bytes != 0) {
-    read_operators_limit(next(), resident, own);
+  const process_limit limit =
+      limit_of_process(host_known ? host_total_bytes_ : machine.total_bytes);
+  if (limit.bytes != 0) {
+    read_process_limit(next(), limit, resident, own);
     ++known;
-  } else if (known == 0) {
+  }
+  if (unknown && options_.memory_limit_bytes == 0) {
     memory_reading& estimate = next();
     estimate.limit_bytes = std::max<std::uint64_t>(machine.total_bytes, 1);
     estimate.used_bytes = estimate_used_bytes(machine, own_bytes);
@@ -216,16 +223,26 @@ bool memory_monitor::read_host(memory_reading& to, const own_use& own) {
   return true;
 }
 
-void memory_monitor::read_operators_limit(memory_reading& to,
-                                          const std::optional<std::uint64_t>& resident,
-                                          const own_use& own) {
+memory_monitor::process_limit
+memory_monitor::limit_of_process(std::uint64_t machine_bytes) const noexcept {
+  const std::uint64_t operators = options_.memory_limit_bytes;
+  const std::uint64_t addressable = options_.addressable_bytes;
+  const std::uint64_t otherwise =
+      operators == 0 ? machine_bytes : std::min(operators, machine_bytes);
+  if (addressable != 0 && addressable < otherwise) return {addressable, addressable_source};
+  return {operators, operators_source};
+}
+
+void memory_monitor::read_process_limit(memory_reading& to, const process_limit& limit,
+                                        const std::optional<std::uint64_t>& resident,
+                                        const own_use& own) {
   std::optional<std::uint64_t> used;
   if (resident) used = text::saturating_add(*resident, own.swapped_bytes);
   to.used_bytes = process_use_.settle(used, own.bytes);
   // Never read: the cache's own accounting replaces it, and the configured limit stays in force.
   if (to.used_bytes == use_unknown) to.used_bytes = own.bytes;
-  to.limit_bytes = options_.memory_limit_bytes;
-  to.source = "--memory-limit";
+  to.limit_bytes = limit.bytes;
+  to.source = limit.source;
 }
 
 // The first `count` levels stand in the order from the own group to the host: the use of an outer

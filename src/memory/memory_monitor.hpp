@@ -1,13 +1,15 @@
 // Reads the memory limits of machine, container and operator, and the use at each.
 //
 // Every source is a level with its own use and limit: each cgroup from the own one up to the root,
-// the host, and the operator's limit. All levels are reported, since a level with a lower
+// the host, and the limit of this process: the operator's, or what one cache can address if that is
+// less and less than the host has. All levels are reported, since a level with a lower
 // proportion in use can have fewer bytes left.
 //
 // Use is what the kernel cannot reclaim:
 //   cgroup          its charge without clean page cache and reclaimable slab
 //   host            MemTotal − MemAvailable
-//   --memory-limit  what this process has resident (VmRSS): that limit is for this process alone
+//   --memory-limit  what this process has resident (VmRSS): that limit is for this process alone,
+//                   like the one of addresses
 //   sysinfo         sysinfo(2), if nothing else can be read; reported as an estimate
 // plus the swapped memory of this process (VmSwap), which is cache content. Swapped memory of other
 // processes uses no memory. Pages of this process that zswap has compressed count once.
@@ -29,6 +31,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kvcache/memory_reading.hpp"
@@ -40,6 +43,7 @@ namespace kvcache {
 struct memory_monitor_options {
   std::string root;                     // prepended to every path; "" is the machine itself
   std::uint64_t memory_limit_bytes = 0; // the operator's limit; 0 means there is none
+  std::uint64_t addressable_bytes = 0;  // the highest limit that the cache can use; 0: any
 };
 
 struct memory_report {
@@ -110,8 +114,13 @@ private:
 
   void look_up_groups();
   bool read_host(memory_reading& to, const own_use& own);
-  void read_operators_limit(memory_reading& to, const std::optional<std::uint64_t>& resident,
-                            const own_use& own);
+  struct process_limit {
+    std::uint64_t bytes = 0; // 0: there is none
+    std::string_view source = {};
+  };
+  process_limit limit_of_process(std::uint64_t machine_bytes) const noexcept;
+  void read_process_limit(memory_reading& to, const process_limit& limit,
+                          const std::optional<std::uint64_t>& resident, const own_use& own);
   void fill_unknown_use(std::size_t count, std::uint64_t outermost_bytes) noexcept;
   void choose_fullest() noexcept;
 

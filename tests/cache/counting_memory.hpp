@@ -22,6 +22,8 @@ public:
   // From now on so many requests are granted and so many refused, in turns.
   void refuse_in_turns(std::size_t requests) noexcept { turn_ = requests; }
   static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
+  // From now on larger reservations are refused: a small range of addresses.
+  void reserve_at_most(std::size_t bytes) noexcept { most_reserved_ = bytes; }
 
   std::size_t requests() const noexcept { return requests_; }
   std::size_t refused() const noexcept { return refused_; }
@@ -35,7 +37,7 @@ public:
   std::function<void()> on_commit;
 
   void* reserve(std::size_t bytes) noexcept override {
-    if (refused_now()) return nullptr;
+    if (bytes > most_reserved_ || refused_now()) return nullptr;
     return counted(kernel_.reserve(bytes), bytes, reserved_);
   }
   void unreserve(void* start, std::size_t bytes) noexcept override {
@@ -92,6 +94,7 @@ private:
   std::atomic<std::size_t> refuse_from_{all};
   std::atomic<std::size_t> refuse_until_{0};
   std::atomic<std::size_t> turn_{0};
+  std::atomic<std::size_t> most_reserved_{all};
   std::atomic<std::size_t> reserved_{0};
   std::atomic<std::size_t> mapped_{0};
   std::atomic<std::size_t> allocated_{0};

@@ -18,7 +18,6 @@ template <class Table>
 class a_cuckoo_table : public testing::Test {
 protected:
   using table = Table;
-  using locked_slot = typename table::locked_slot;
   using bucket = cuckoo_inside::bucket<typename table::cuckoo_map>;
   static constexpr std::size_t bucket_slots = table::cuckoo_map::slot_per_bucket();
   static constexpr std::size_t bucket_count = 64;
@@ -26,14 +25,14 @@ protected:
   static std::uint32_t hash_of(std::uint32_t i) {
     return static_cast<std::uint32_t>(std::mt19937{i}());
   }
-  bucket_pair buckets(std::uint32_t hash) const { return buckets_of(hash, t.map.hashpower()); }
+  bucket_pair buckets(std::uint32_t hash) const { return buckets_of(hash, bucket_count - 1); }
 
   // Entries 0 to count - 1, each with its number as its handle.
   void fill(std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) ASSERT_TRUE(t.add(hash_of(i), i));
   }
   bool holds(std::uint32_t i) {
-    const locked_slot slot{t, hash_of(i), buckets(hash_of(i)), is_entry{i}};
+    const locked_slot slot{t.arrays(), hash_of(i), buckets(hash_of(i)), is_entry{i}};
     return slot && slot.handle() == i;
   }
   bool is_free(std::size_t bucket_number) {
@@ -52,7 +51,7 @@ struct slots_in_name {
     return std::to_string(Table::cuckoo_map::slot_per_bucket()) + "_slots_a_bucket";
   }
 };
-using all_tables = testing::Types<table_of<4>, table_of<6>, table_of<8>>;
+using all_tables = testing::Types<table_of<4>, table_of<5>, table_of<6>, table_of<8>, table_of<9>>;
 TYPED_TEST_SUITE(a_cuckoo_table, all_tables, slots_in_name);
 
 // Hashes and handles of few different values, so that each shows up where the other one is wanted.
@@ -73,8 +72,9 @@ TYPED_TEST(a_cuckoo_table, tells_which_slots_of_a_bucket_hold_a_hash) {
       buckets.setKV(0, i, 0, slot_key{handle, tag_of(hash)}, high_byte_of(hash));
       expected.at(which) |= 1U << i;
     }
+    const auto* const first_bucket = reinterpret_cast<const std::byte*>(&buckets[0]);
     for (std::size_t which = 0; which < hashes.size(); ++which) {
-      ASSERT_EQ(slots_with<slots_each>(hashes.at(which), buckets[0]), expected.at(which));
+      ASSERT_EQ(slots_with(hashes.at(which), first_bucket, slots_each), expected.at(which));
     }
   }
 }
@@ -104,6 +104,22 @@ TYPED_TEST(a_cuckoo_table, adds_entries_where_libcuckoo_would_and_notes_the_same
   }
 }
 
+// Entries of the deepest segments have 17 bits of their hashes in common, and 4 beside the
+// bucket's.
+TYPED_TEST(a_cuckoo_table, fills_to_94_percent_with_16_alternatives_for_a_bucket) {
+  constexpr std::size_t buckets = 2048;
+  for (std::uint32_t segment = 0; segment < 4; ++segment) {
+    TypeParam large{system_memory_source(), buckets * TestFixture::bucket_slots};
+    std::mt19937 random{segment};
+    const std::uint32_t shared = static_cast<std::uint32_t>(random()) & 0xff0001ff;
+    const std::size_t count = large.map.capacity() * 94 / 100;
+    for (entry_handle handle = 0; handle < count; ++handle) {
+      const std::uint32_t hash = shared | (static_cast<std::uint32_t>(random()) & 0x00fffe00);
+      ASSERT_TRUE(large.add(hash, handle)) << handle << " of " << large.map.capacity();
+    }
+  }
+}
+
 TYPED_TEST(a_cuckoo_table, finds_every_slot_wherever_libcuckoo_has_put_it) {
   const auto count = static_cast<std::uint32_t>(this->t.map.capacity() * 9 / 10);
   this->fill(count);
@@ -112,8 +128,8 @@ TYPED_TEST(a_cuckoo_table, finds_every_slot_wherever_libcuckoo_has_put_it) {
   for (std::uint32_t i = 0; i < count; ++i) {
     ASSERT_TRUE(this->holds(i)) << i;
     const bucket_pair pair = this->buckets(this->hash_of(i));
-    const auto& second = cuckoo_inside::bucket_at(this->t.map, pair.second);
-    const unsigned there = slots_with<TestFixture::bucket_slots>(this->hash_of(i), second);
+    const table_arrays in = this->t.arrays();
+    const unsigned there = slots_with(this->hash_of(i), in.bucket(pair.second), in.bucket_slots);
     in_second.insert(pair.first != pair.second && there != 0);
   }
   EXPECT_EQ(in_second.size(), 2U);
@@ -148,7 +164,7 @@ TYPED_TEST(a_cuckoo_table, refuses_an_entry_that_has_no_place_and_keeps_the_othe
   EXPECT_FALSE(this->t.add(hash, places));
   EXPECT_EQ(this->t.map.size(), places);
   for (entry_handle handle = 0; handle < places; ++handle) {
-    const typename TestFixture::locked_slot slot{this->t, hash, pair, is_entry{handle}};
+    const locked_slot slot{this->t.arrays(), hash, pair, is_entry{handle}};
     ASSERT_TRUE(slot) << handle;
   }
 }
@@ -157,9 +173,9 @@ TYPED_TEST(a_cuckoo_table, finds_nothing_that_was_erased_and_counts_it_no_more) 
   this->fill(100);
   for (std::uint32_t i = 0; i < 100; i += 2) {
     const std::uint32_t hash = this->hash_of(i);
-    const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash), is_entry{i}};
+    const locked_slot slot{this->t.arrays(), hash, this->buckets(hash), is_entry{i}};
     ASSERT_TRUE(slot);
-    slot.erase();
+    this->t.erase(slot);
   }
   for (std::uint32_t i = 0; i < 100; ++i) EXPECT_EQ(this->holds(i), i % 2 == 1) << i;
   EXPECT_EQ(this->t.map.size(), 50U);
@@ -169,12 +185,11 @@ TYPED_TEST(a_cuckoo_table, finds_a_slot_by_the_handle_that_was_set_last) {
   this->fill(1);
   const std::uint32_t hash = this->hash_of(0);
   {
-    const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash), is_entry{0}};
+    const locked_slot slot{this->t.arrays(), hash, this->buckets(hash), is_entry{0}};
     slot.set_handle(7);
   }
   const auto finds = [&](entry_handle handle) {
-    return bool{
-        typename TestFixture::locked_slot{this->t, hash, this->buckets(hash), is_entry{handle}}};
+    return bool{locked_slot{this->t.arrays(), hash, this->buckets(hash), is_entry{handle}}};
   };
   EXPECT_TRUE(finds(7));
   EXPECT_FALSE(finds(0));
@@ -184,8 +199,7 @@ TYPED_TEST(a_cuckoo_table, tells_slots_of_the_same_hash_in_one_bucket_apart) {
   const std::uint32_t hash = this->hash_of(0);
   for (const entry_handle handle : {1, 2, 3}) ASSERT_TRUE(this->t.add(hash, handle));
   for (const entry_handle handle : {1, 2, 3}) {
-    const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash),
-                                                 is_entry{handle}};
+    const locked_slot slot{this->t.arrays(), hash, this->buckets(hash), is_entry{handle}};
     ASSERT_TRUE(slot);
     EXPECT_EQ(slot.handle(), handle);
   }
@@ -197,7 +211,7 @@ TYPED_TEST(a_cuckoo_table, keeps_other_threads_out_of_a_slot) {
   unsigned visits = 0; // guarded by the slot's locks
   const auto visit_often = [&] {
     for (int i = 0; i < 100'000; ++i) {
-      const typename TestFixture::locked_slot slot{this->t, hash, this->buckets(hash), is_entry{0}};
+      const locked_slot slot{this->t.arrays(), hash, this->buckets(hash), is_entry{0}};
       visits += slot ? 1 : 0;
     }
   };
@@ -219,8 +233,7 @@ TYPED_TEST(a_cuckoo_table, takes_the_lock_of_the_bucket_with_the_lower_number_fi
     auto& held = cuckoo_inside::lock_at(this->t.map, upper);
     held.lock();
     std::thread other{[&, lock_both = hash] {
-      const typename TestFixture::locked_slot slot{this->t, lock_both, this->buckets(lock_both),
-                                                   is_entry{0}};
+      const locked_slot slot{this->t.arrays(), lock_both, this->buckets(lock_both), is_entry{0}};
     }};
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds{30};
     while (this->is_free(lower) && std::chrono::steady_clock::now() < deadline) {
@@ -239,7 +252,7 @@ TYPED_TEST(a_cuckoo_table, holds_the_locks_of_both_buckets_while_it_has_a_slot_a
     const std::uint32_t hash = this->hash_of(i);
     const bucket_pair pair = this->buckets(hash);
     {
-      const typename TestFixture::locked_slot slot{this->t, hash, pair, is_entry{i}};
+      const locked_slot slot{this->t.arrays(), hash, pair, is_entry{i}};
       ASSERT_FALSE(this->is_free(pair.first));
       ASSERT_FALSE(this->is_free(pair.second));
     }

@@ -41,7 +41,7 @@ protected:
 };
 
 TEST_F(entry_arena_of_one_stripe, accounts_for_blocks_exactly) {
-  const std::size_t block = entry_arena::block_bytes_for(100);
+  const std::size_t block = arena.block_bytes_for(100);
   EXPECT_EQ(block, 104U);
   const auto handles = add_many(1000, 100);
   EXPECT_EQ(arena.live_bytes(), 1000 * block);

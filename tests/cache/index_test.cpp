@@ -167,7 +167,7 @@ TEST_F(index_with_small_tables, accounts_for_its_tables_exactly) {
   for (std::size_t i = 0; i < 5000; ++i) add(i);
   // All it has from the kernel and the heap, but for the two fixed tables of addresses.
   const std::size_t directory_and_segments =
-      round_up_to_pages(8192 * 8) + round_up_to_pages(8192 * 64);
+      round_up_to_pages(131'072 * 8) + round_up_to_pages(131'072 * 64);
   const std::size_t tables = memory.mapped_bytes() - mapped_by_the_arena - directory_and_segments +
                              memory.allocated_bytes();
   EXPECT_GE(index.bytes(), tables);
@@ -292,8 +292,8 @@ TEST(entry_index, grows_when_a_bucket_is_full_of_keys_without_a_second_one) {
   entry_index index{arena, held, system_memory_source()};
   constexpr std::uint32_t bucket = 5;
   const auto hash_of = [](std::uint32_t i) {
-    const std::uint32_t in_larger_tables = i * 0x9E3779B9 & 0x00f80038; // bits that tell them apart
-    return in_larger_tables | bucket | (bucket ^ 7) << 8;               // a partial of …111
+    const std::uint32_t in_larger_tables = i * 0x9E3779B9 & 0x0007001f; // bits that tell them apart
+    return in_larger_tables | bucket << 13 | (bucket ^ 7) << 5;         // a partial of …111
   };
   for (std::uint32_t i = 0; i < 60; ++i) {
     const std::string key = "key" + std::to_string(i);
@@ -314,7 +314,7 @@ TEST(entry_index, keeps_all_entries_if_half_of_a_segment_has_no_place_for_them) 
   entry_arena arena{1, held, system_memory_source()};
   entry_index index{arena, held, system_memory_source(), {.initial_depth = 0, .packed_shape = 1}};
   const auto hash_in = [](std::uint32_t bucket) {
-    return bucket | (bucket ^ 7) << 8; // both of its buckets are this one
+    return bucket << 13 | (bucket ^ 7) << 5; // both of its buckets are this one
   };
   std::vector<std::pair<std::uint32_t, std::string>> there;
   const auto add = [&](std::uint32_t bucket) {
@@ -323,7 +323,7 @@ TEST(entry_index, keeps_all_entries_if_half_of_a_segment_has_no_place_for_them) 
     if (outcome == insertion::inserted) there.emplace_back(hash_in(bucket), key);
     return outcome;
   };
-  for (int i = 0; i < 5; ++i) { // for which the table becomes the largest
+  for (int i = 0; i < 6; ++i) { // for which the table becomes the largest
     for (const std::uint32_t bucket : {0, 2, 3, 4, 6, 7}) {
       ASSERT_EQ(add(bucket), insertion::inserted);
     }
@@ -363,6 +363,17 @@ TEST(entry_index, never_takes_more_memory_as_its_entries_decrease) {
     before = index.bytes();
   }
   EXPECT_LT(before, 20'000U); // of tables of 16 slots
+}
+
+TEST(entry_index, has_places_for_the_entries_of_64_gib_and_touches_no_memory_for_them) {
+  budget held{0};
+  counting_memory memory;
+  entry_arena arena{1, held, memory};
+  const std::size_t before = held.held_bytes();
+  const entry_index index{arena, held, memory};
+  EXPECT_GE(index.max_entries(), 1'300'000'000U);
+  EXPECT_LT(held.held_bytes() - before, 4096U);
+  EXPECT_EQ(memory.populated_bytes(), 0U);
 }
 
 TEST(entry_index, reports_a_full_segment_that_must_not_split) {

@@ -19,7 +19,7 @@ TEST(size_classes, every_size_gets_the_smallest_block_that_holds_it) {
 
 TEST(size_classes, waste_at_most_a_sixteenth_and_keep_blocks_aligned) {
   for (size_class c = 0; c < size_class_count; ++c) {
-    EXPECT_EQ(block_bytes_of(c) % 8, 0U);
+    EXPECT_EQ(block_bytes_of(c) % (block_bytes_of(c) <= max_fine_block_bytes ? 8 : 32), 0U);
     if (c > 0 && block_bytes_of(c) > max_fine_block_bytes) {
       EXPECT_LE((block_bytes_of(c) - block_bytes_of(c - 1)) * 16, block_bytes_of(c));
     }

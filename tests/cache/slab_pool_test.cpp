@@ -63,6 +63,13 @@ TEST(slab_pool, reserves_less_address_space_when_much_is_refused) {
   EXPECT_EQ(pool.slab_count() * slab_bytes, std::size_t{4} << 30); // an eighth
 }
 
+TEST(slab_pool, reserves_no_more_than_it_is_asked_for) {
+  const slab_pool pool{system_memory_source(), std::size_t{128} << 30};
+  EXPECT_EQ(pool.range_bytes(), std::size_t{128} << 30);
+  const slab_pool small{system_memory_source(), std::size_t{64} << 20};
+  EXPECT_EQ(small.range_bytes(), std::size_t{64} << 20);
+}
+
 TEST(slab_pool, cannot_start_without_address_space) {
   counting_memory memory;
   memory.refuse(1, counting_memory::all);

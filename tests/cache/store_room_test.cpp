@@ -86,21 +86,21 @@ TEST(store_room, never_holds_more_entries_than_its_limit) {
 
 TEST(store_room, makes_room_in_a_full_range_of_addresses_as_for_bytes) {
   counting_memory memory;
-  memory.refuse(1, 9); // 64 MiB of addresses are left of 32 GiB
+  memory.reserve_at_most(std::size_t{64} << 20);
   store s{cache_options{.hash_seed = std::pair{5U, 6U}}, memory};
   const auto put = [&](std::size_t i, std::size_t length) {
     return s.put(numbered("key", i), std::string(length, 'v'), never);
   };
   std::size_t stored = 0;
   put_outcome last = put_outcome::inserted;
-  while (last == put_outcome::inserted) last = put(stored++, 9000);
+  while (last == put_outcome::inserted) last = put(stored++, 33'000);
   EXPECT_EQ(last, put_outcome::no_room); // the kernel has refused nothing
   EXPECT_GT(stored, 1000U);
-  EXPECT_LT(s.held_bytes(), std::size_t{16} << 20); // of addresses a slab each, of memory 12 KiB
+  EXPECT_LT(s.held_bytes(), std::size_t{40} << 20); // of addresses a slab each, of memory 36 KiB
   first_met_evictor evictor{s};
   s.set_room_maker(&evictor);
   for (std::size_t i = 0; i < 3000; ++i) {
-    ASSERT_EQ(put(stored + i, i % 3 == 0 ? 100 : 9000), put_outcome::inserted);
+    ASSERT_EQ(put(stored + i, i % 3 == 0 ? 100 : 33'000), put_outcome::inserted);
   }
   EXPECT_GT(s.size(), 900U);
   EXPECT_EQ(put(1'000'000, 1'000'000), put_outcome::inserted); // a run of neighbours
@@ -108,11 +108,11 @@ TEST(store_room, makes_room_in_a_full_range_of_addresses_as_for_bytes) {
 
 TEST(store_room, small_entries_use_partly_carved_slabs_when_the_addresses_are_used_up) {
   counting_memory memory;
-  memory.refuse(1, 9);
+  memory.reserve_at_most(std::size_t{64} << 20);
   store s{cache_options{.stripes = 1}, memory};
   s.put("small", "v", never); // begins a slab
   std::size_t stored = 0;
-  while (s.put(numbered("key", stored), std::string(9000, 'v'), never) == put_outcome::inserted) {
+  while (s.put(numbered("key", stored), std::string(33'000, 'v'), never) == put_outcome::inserted) {
     ++stored;
   }
   for (std::size_t i = 0; i < 2000; ++i) {
@@ -257,7 +257,7 @@ TEST(store_room, large_values_are_charged_and_freed_exactly) {
     EXPECT_EQ(value_of(s, "large"), value);
     EXPECT_GE(s.held_bytes() - held, value.size());
     EXPECT_LT(s.held_bytes() - held, value.size() + 3 * page_bytes());
-    EXPECT_EQ(s.live_bytes() - live, entry_arena::block_bytes_for(value.size() + 13));
+    EXPECT_EQ(s.live_bytes() - live, round_up_to_pages(value.size() + 13));
     EXPECT_TRUE(s.erase("large"));
     EXPECT_LT(s.held_bytes() - held, 2 * page_bytes()); // what describes the slabs stays
     EXPECT_EQ(s.live_bytes(), live);

@@ -218,6 +218,24 @@ TEST(program, continues_to_serve_at_the_size_limit_of_its_log_file) {
   EXPECT_EQ(program.wait_for_end(), 0);
 }
 
+#ifndef KVCACHE_SANITIZED // an instrumented program needs more addresses than that
+TEST(program, shows_what_it_can_address_as_its_limit_where_that_is_less_than_memory) {
+  running_program program{{"--port=0"}, [] {
+                            constexpr rlim_t three_gib = rlim_t{3} << 30;
+                            const rlimit addresses{three_gib, three_gib};
+                            setrlimit(RLIMIT_AS, &addresses);
+                          }};
+  const std::string line = program.wait_for_line("listening on");
+  // Of 2 GiB of addresses, 53 % serve blocks of the worst size, and these may be 71 % of the limit.
+  EXPECT_NE(line.find("memory limit 1532 MiB (the most that one instance can address; run several "
+                      "to use more)"),
+            std::string::npos)
+      << line;
+  program.send_signal(SIGTERM);
+  EXPECT_EQ(program.wait_for_end(), 0);
+}
+#endif
+
 // ---- token files --------------------------------------------------------------------------------
 
 TEST(program_with_a_token_file, ends_on_sigterm_after_a_sighup_that_finds_a_fifo) {

@@ -320,6 +320,36 @@ TEST(memory_monitor, the_operators_limit_does_not_hide_a_fuller_host) {
   EXPECT_EQ(monitor.read(0).fullest_level().source, "host");
 }
 
+TEST(memory_monitor, what_one_instance_can_address_is_a_limit_on_a_larger_machine) {
+  const fake_root root{{"/proc/meminfo", host_quarter_full},
+                       {"/proc/self/status", "VmRSS: 1024000 kB\nVmSwap: 1024 kB\n"}};
+  for (const std::uint64_t operators : {std::uint64_t{0}, 4096 * mib}) {
+    memory_monitor monitor{
+        {.root = root.path(), .memory_limit_bytes = operators, .addressable_bytes = 2048 * mib}};
+    const memory_report& report = monitor.read(0);
+    ASSERT_EQ(report.levels.size(), 2U);
+    EXPECT_EQ(report.levels[0].source, "host");
+    EXPECT_EQ(report.levels[1].source,
+              "the most that one instance can address; run several to use more");
+    EXPECT_EQ(report.levels[1].limit_bytes, 2048 * mib);
+    EXPECT_EQ(report.levels[1].used_bytes, 1001 * mib);
+    EXPECT_EQ(report.fullest, 1U);
+    EXPECT_FALSE(report.estimated);
+  }
+}
+
+TEST(memory_monitor, what_one_instance_can_address_is_no_limit_where_another_is_lower) {
+  const fake_root root{{"/proc/meminfo", host_quarter_full},
+                       {"/proc/self/status", "VmRSS: 1024000 kB\n"}};
+  memory_monitor on_small_machine{{.root = root.path(), .addressable_bytes = 8001 * mib}};
+  ASSERT_EQ(on_small_machine.read(0).levels.size(), 1U);
+  EXPECT_EQ(on_small_machine.read(0).levels[0].source, "host");
+  memory_monitor limited{
+      {.root = root.path(), .memory_limit_bytes = 1024 * mib, .addressable_bytes = 2048 * mib}};
+  ASSERT_EQ(limited.read(0).levels.size(), 2U);
+  EXPECT_EQ(limited.read(0).levels[1].source, "--memory-limit");
+}
+
 TEST(memory_monitor, what_was_swapped_out_of_this_process_counts_on_the_host) {
   const fake_root root{{"/proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 600 kB\n"
                                          "SwapTotal: 500 kB\nSwapFree: 100 kB\n"},
@@ -564,6 +594,16 @@ TEST(memory_monitor, uses_its_own_bytes_and_the_operators_limit_if_no_level_can_
   EXPECT_TRUE(report.estimated);
   EXPECT_EQ(report.fullest_level().limit_bytes, 64 * mib);
   EXPECT_EQ(report.fullest_level().used_bytes, 5U);
+}
+
+TEST(memory_monitor, estimates_use_of_the_machine_beside_what_can_be_addressed) {
+  const fake_root root;
+  memory_monitor monitor{{.root = root.path(), .addressable_bytes = 64 * mib}};
+  const memory_report& report = monitor.read(5);
+  EXPECT_TRUE(report.estimated);
+  ASSERT_EQ(report.levels.size(), 2U);
+  EXPECT_EQ(report.levels[0].limit_bytes, 64 * mib);
+  EXPECT_EQ(report.levels[1].source, "sysinfo");
 }
 
 // What a procfs that is mounted with subset=pid has: no meminfo, but everything of the process.

@@ -14,6 +14,7 @@ PROGRAMS = {
     "bench_bulk_ceiling": BUILD / "bench" / "kv" / "bench_bulk_ceiling",
     "bench_ordinary_beast": BUILD / "bench" / "throughput" / "bench_ordinary_beast",
     "store_bench": BUILD / "bench" / "store" / "store_bench",
+    "bench_large_fill": BUILD / "bench" / "memory" / "bench_large_fill",
     "bench_load": BUILD / "bench" / "lib" / "bench_load",
 }
 
