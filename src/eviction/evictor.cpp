@@ -155,6 +155,11 @@ void evictor::apply_control_law() {
       surroundings_.on_estimate(report.fullest_level());
     }
     if (decision.tier == pressure_tier::emergency) store_.ghosts().resize(0);
+    has_room_for_ghosts_ = std::ranges::all_of(report.levels, [&](const memory_reading& level) {
+      const auto& marks = options_.pressure;
+      return level.used_bytes <
+             level.limit_bytes / 200 * (marks.pressure_percent + marks.emergency_percent);
+    });
     if (before != decision.tier && surroundings_.on_tier_change) {
       surroundings_.on_tier_change(
           {.from = before, .to = decision.tier, .reading = report.levels[verdict.decisive]});
@@ -338,15 +343,16 @@ bool evictor::purge(std::uint64_t bytes, bool hurried) noexcept {
   return false;
 }
 
-// As many ghosts as entries under pressure. A table of another size starts empty, so it follows
-// larger changes only. It is given up where it is no longer needed, or memory is short.
+// As many ghosts as entries under pressure, while use is below the middle of the two marks: after
+// an emergency they would otherwise take what was just freed. A table of another size starts empty,
+// so it follows larger changes only. It is given up where it is no longer needed.
 void evictor::size_ghosts() noexcept {
   ghost_table& ghosts = store_.ghosts();
   const std::size_t entries = store_.size();
   const std::size_t capacity = ghosts.capacity();
   const pressure_tier tier = tier_.load(std::memory_order_relaxed);
   const bool fits = capacity >= entries / 2 && capacity / 2 <= entries;
-  if (tier == pressure_tier::pressure && !fits) ghosts.resize(entries);
+  if (tier == pressure_tier::pressure && has_room_for_ghosts_ && !fits) ghosts.resize(entries);
   if (tier == pressure_tier::normal && capacity / 4 > entries) ghosts.resize(0);
   if (tier == pressure_tier::normal) lru_.pause();
 }

@@ -153,6 +153,7 @@ private:
   expiry_sweep sweep_;
   std::vector<pressure_history> histories_; // of each level
   bool holds_too_much_ = false;
+  bool has_room_for_ghosts_ = false;
   std::uint64_t read_at_ns_ = 0; // the last reading; 0: none yet
 
   mutable std::mutex status_mutex_;

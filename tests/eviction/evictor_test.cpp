@@ -354,6 +354,20 @@ TEST(evictor, gives_up_the_ghosts_first_in_an_emergency) {
   EXPECT_EQ(m.entries.check_invariants(), "");
 }
 
+TEST(evictor, takes_no_memory_for_ghosts_while_others_use_what_an_emergency_has_freed) {
+  machine m(32 * mib);
+  m.tick();
+  fill_beyond_the_mark(m);
+  m.others = 27 * mib; // 84 %: after the purge, use stays above the middle of the marks
+  for (int run = 0; run < 50; ++run) m.tick();
+  ASSERT_EQ(m.evict.status().tier, pressure_tier::pressure);
+  ASSERT_GT(m.use_percent(), 83);
+  EXPECT_EQ(m.entries.ghost_bytes(), 0U);
+  m.others = 0;
+  fill_beyond_the_mark(m);
+  EXPECT_GT(m.entries.ghost_bytes(), 0U);
+}
+
 TEST(evictor, gives_up_the_ghosts_of_a_cache_that_became_small) {
   machine m(32 * mib);
   m.tick();
