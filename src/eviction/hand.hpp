@@ -1,8 +1,8 @@
 // What the pickers (CLOCK, LRU, expired_first, slab_purge) share. A hand is a position in entry
 // memory from which a picker continues, with a lock of its own. Several threads pick at once
-// without waiting: each takes the hand of its number, or the next one that no other uses. So a
-// single thread always uses the same hand, and the policy is then exactly that of one hand; and
-// threads that all evict do not meet at one cache line.
+// without waiting: each takes the first hand that no other uses. So a single thread always uses the
+// first hand, and the policy is then exactly that of one hand. A hand for each thread would spare
+// the first one's cache line, but hands that catch up with each other pick the same entries.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,6 @@
 #include "cache/entry_meta.hpp"
 #include "cache/spin_lock.hpp"
 #include "cache/store.hpp"
-#include "cache/thread_number.hpp"
 #include "cache/walk.hpp"
 #include "kvcache/cache_stats.hpp"
 
@@ -67,14 +66,13 @@ public:
   explicit hand_set(unsigned count)
       : count_(std::max(count, 1U)), hands_(std::make_unique<Hand[]>(count_)) {}
 
-  // Calls (picker.*advance)(hand) with the thread's hand, or the next that no other thread uses,
-  // locked. Returns Result{} if all are in use in every round.
+  // Calls (picker.*advance)(hand) with the first hand that no other thread uses, locked. Returns
+  // Result{} if all are in use in every round.
   template <class Picker, class Result>
   Result advance_free(Picker& picker, Result (Picker::*advance)(Hand&) noexcept,
                       unsigned rounds = 1) noexcept KVCACHE_NO_THREAD_SAFETY_ANALYSIS {
-    const unsigned own = this_thread_number();
     for (unsigned i = 0; i < rounds * count_; ++i) {
-      Hand& h = hands_[(own + i) % count_];
+      Hand& h = hands_[i % count_];
       if (!h.lock.try_lock()) continue;
       const Result result = (picker.*advance)(h);
       h.lock.unlock();
