@@ -386,7 +386,7 @@ TEST_P(pressure_neighbour, that_grows_fast_does_not_get_the_daemon_killed) {
   }
   start_in_group();
   const auto fit = entries_that_fit(limit_bytes, c.entries);
-  expect_served(put_all(server().port(), c.entries, 0, fit * 3 / 2, 8)); // more than fit
+  expect_served(put_all(server().port(), c.entries, 0, fit * 13 / 10, 8)); // below the mark
   if (c.processors != 0) {
     ASSERT_TRUE(group().set_processor_share(c.processors, why_not)) << why_not;
   }
