@@ -40,7 +40,7 @@ struct candidate {
 struct evicted_entry {
   std::size_t bytes = 0;
   eviction_cause cause = eviction_cause::expired;
-  candidate what{};
+  candidate what{}; // the entry, as it was picked
 };
 
 // Candidates that have not been evicted yet. A batch has no more slots than this.
