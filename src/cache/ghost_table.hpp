@@ -43,8 +43,8 @@ public:
   ghost_table(const ghost_table&) = delete;
   ghost_table& operator=(const ghost_table&) = delete;
 
-  // Forgets all ghosts, and has room for about so many from now on; none: returns the memory. The
-  // first call reserves addresses for four times as many, which no later one exceeds.
+  // Removes all ghosts and sets the capacity; 0 returns the memory to the kernel. The first call
+  // reserves addresses for four times as many, which no later one exceeds.
   void resize(std::size_t ghosts) noexcept;
 
   std::size_t capacity() const noexcept {

@@ -13,6 +13,7 @@
 // Ownership: borrows the store, which must outlive it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -40,8 +41,8 @@ public:
   // How many the caller should evict between two calls.
   std::size_t evictions_between_steps() const noexcept;
 
-  // The time from the last sample to the next is not learned from: what was in the cache meanwhile
-  // is not known.
+  // The accesses from the last sample to the next are not learned from: the population meanwhile is
+  // not known.
   void skip_interval() noexcept { skips_interval_.store(true, std::memory_order_relaxed); }
 
   // Takes a small sample at once, in some 30 us: no limits are known, or no entry reaches them.

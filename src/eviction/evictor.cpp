@@ -117,6 +117,7 @@ void evictor::run() noexcept {
   wants_help_.store(false, std::memory_order_relaxed);
   purge_.end();
   size_ghosts();
+  if (tier_.load(std::memory_order_relaxed) == pressure_tier::normal) lru_.pause();
   compact();
   collect_expired();
 }
@@ -354,7 +355,6 @@ void evictor::size_ghosts() noexcept {
   const bool fits = capacity >= entries / 2 && capacity / 2 <= entries;
   if (tier == pressure_tier::pressure && has_room_for_ghosts_ && !fits) ghosts.resize(entries);
   if (tier == pressure_tier::normal && capacity / 4 > entries) ghosts.resize(0);
-  if (tier == pressure_tier::normal) lru_.pause();
 }
 
 void evictor::compact() noexcept {
