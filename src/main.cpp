@@ -50,6 +50,7 @@ int serve(const config::command_line& line) {
   config::preallocate_stack();
   config::disable_huge_pages();
   config::return_large_blocks_to_kernel();
+  config::share_one_heap_if_addresses_are_limited();
   const config::open_file_limit files = config::raise_open_file_limit();
   config::logging log{line.settings.level, line.settings.format};
   for (const std::string& warning : line.warnings) log.warn(warning);

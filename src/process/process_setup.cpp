@@ -138,4 +138,12 @@ void return_large_blocks_to_kernel() noexcept {
 #endif
 }
 
+void share_one_heap_if_addresses_are_limited() noexcept {
+#ifdef __GLIBC__
+  rlimit limit{};
+  if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return;
+  mallopt(M_ARENA_MAX, 1); // there is one thread yet. NOLINT(concurrency-mt-unsafe)
+#endif
+}
+
 } // namespace kvcache::config

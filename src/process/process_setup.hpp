@@ -53,4 +53,8 @@ bool disable_huge_pages() noexcept;
 // in each thread's heap, which malloc_trim() does not reach.
 void return_large_blocks_to_kernel() noexcept;
 
+// Where address space is limited (RLIMIT_AS), makes all threads share glibc's first heap. Each of
+// the others reserves 64 MiB of addresses, which may be what the stacks of later threads need.
+void share_one_heap_if_addresses_are_limited() noexcept;
+
 } // namespace kvcache::config
