@@ -61,9 +61,10 @@ int serve(const config::command_line& line) {
                                                         settings.server.max_connections);
   if (too_few_files) log.warn(*too_few_files);
   try {
-    std::make_unique<daemon::daemon>(settings, signals, log, revision)
-        ->run(); // too large for a stack
-    return success;
+    auto served = std::make_unique<daemon::daemon>(settings, signals, log, revision); // large
+    if (served->run()) return success;
+    served.release(); // a thread of it waits for a disk. NOLINT(bugprone-unused-return-value)
+    return failure;
   } catch (const daemon::unworkable_option& error) {
     log.error(config::name_origins(error.what(), line.origins));
     return invalid_option;

@@ -18,6 +18,9 @@ struct api_options {
   // Whether POST /flush is allowed to anyone who may write. A read-write token always may.
   bool enable_flush = false;
 
+  // Likewise for POST /snapshot.
+  bool enable_snapshot = false;
+
   // Host names (without port) that a request may name; empty means any. Protects against DNS
   // rebinding.
   std::vector<std::string> allowed_hosts;

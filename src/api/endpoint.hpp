@@ -47,12 +47,18 @@ enum class body_use : std::uint8_t {
 
 // Work that would block a worker for long, and the response to it.
 struct deferred_work {
-  // On a background thread. respond() gets the result.
-  std::size_t (*run)(const shared_state& shared) noexcept = nullptr;
+  struct result {
+    std::uint64_t entries = 0;
+    std::uint64_t bytes = 0;
+    int error = 0; // errno
+  };
 
-  // On the worker's thread. Writes a response of status 200; throws only std::bad_alloc.
-  void (*respond)(output_buffer& out, handler_context& context, std::size_t result,
-                  reply_options how) = nullptr;
+  // On a background thread. respond() gets the result.
+  result (*run)(const shared_state& shared) noexcept = nullptr;
+
+  // On the worker's thread. Writes a response and returns its status; throws only std::bad_alloc.
+  unsigned (*respond)(output_buffer& out, handler_context& context, const result& done,
+                      reply_options how) = nullptr;
 };
 
 struct endpoint {

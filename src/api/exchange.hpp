@@ -30,6 +30,7 @@
 namespace kvcache::http {
 
 class body_upload;
+class snapshot_maker;
 
 inline constexpr std::uint8_t ok_slot = observe::status_slot(200);
 inline constexpr std::uint8_t created_slot = observe::status_slot(201);
@@ -45,6 +46,9 @@ struct api_services {
   const token_authorizer* authorization = nullptr; // nullptr: everyone may do everything
   page_source stats;                               // JSON
   page_source metrics;                             // Prometheus text
+  snapshot_maker* snapshots = nullptr;             // nullptr: there are none
+  // What is left to do before requests find all entries; "" if nothing is. For /readyz.
+  std::function<std::string()> unready;
 };
 
 // The state that all workers share. The server owns it; it outlives them.

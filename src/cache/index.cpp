@@ -198,10 +198,10 @@ entry_index::insertion entry_index::insert(std::uint32_t hash, std::string_view 
   }
 }
 
-[[gnu::flatten]] entry_index::attempt entry_index::insert_into(segment& s, std::uint32_t hash,
-                                                               std::string_view key,
-                                                               entry_handle handle,
-                                                               edit if_present) noexcept {
+// Not flattened: libcuckoo's search for a way takes a stack frame of some 200 KiB, each page of
+// which would be touched at every insertion (-fstack-clash-protection).
+entry_index::attempt entry_index::insert_into(segment& s, std::uint32_t hash, std::string_view key,
+                                              entry_handle handle, edit if_present) noexcept {
   const insert_probe probe{{arena_, key}, tag_of(hash), handle};
   bool erased = false;
   bool added = false;

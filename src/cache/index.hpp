@@ -76,6 +76,10 @@ public:
   insertion insert(std::uint32_t hash, std::string_view key, entry_handle handle,
                    edit if_present) noexcept;
 
+  // Makes tables for so many entries, as far as the budget allows: cheaper than growing to them.
+  // REQUIRES: it holds few. Others may insert meanwhile.
+  void reserve(std::size_t entries) noexcept;
+
   // Checks the next few segments, and replaces at most one table, or pair of tables, by a smaller
   // one. False once a whole round has found none that is too large.
   bool maintain() noexcept;

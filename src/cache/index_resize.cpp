@@ -191,6 +191,25 @@ entry_index::segment& entry_index::unused_segment() noexcept {
   return *new (&segments_[segments_made_++]) segment;
 }
 
+// A position that a split adds is behind all others, so it is reached, too.
+void entry_index::reserve(std::size_t entries) noexcept {
+  for (unsigned position = 0; position <= last_position_.load(std::memory_order_relaxed);
+       ++position) {
+    const std::uint32_t hash = hash_at(position);
+    for (;;) {
+      unsigned shape = 0;
+      unsigned depth = 0;
+      {
+        const shared_segment s{*this, hash};
+        shape = s->slots.shape;
+        depth = s->depth;
+      }
+      if (entries >> depth <= percent_of(layout_of(shape).slots(), settle_percent)) break;
+      if (grow(hash, shape, depth) != replacement::done) return;
+    }
+  }
+}
+
 // ---- shrinking ------------------------------------------------------------------------
 
 bool entry_index::maintain() noexcept {

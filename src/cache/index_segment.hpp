@@ -21,6 +21,9 @@ inline constexpr std::size_t max_segments = std::size_t{1} << max_directory_dept
 // Bits 24 to 31 of the hash, then 0 to 8, from the low end on: see index.cpp.
 constexpr unsigned directory_bits(std::uint32_t hash) { return std::rotl(hash, 32 - tag_bits); }
 
+// A hash that belongs to that position of the directory.
+constexpr std::uint32_t hash_at(unsigned position) { return std::rotl(position, tag_bits); }
+
 constexpr std::size_t percent_of(std::size_t slots, unsigned percent) {
   return slots * percent / 100;
 }

@@ -91,6 +91,7 @@ store::store(const cache_options& options, memory_source& source, const table_li
       accesses_(options.stripes),
       reuses_(options.stripes),
       ghosts_(budget_, source),
+      loads_(source),
       evictions_{
           striped_counter{counter_stripes(options)}, striped_counter{counter_stripes(options)},
           striped_counter{counter_stripes(options)}, striped_counter{counter_stripes(options)},
@@ -194,6 +195,7 @@ bool store::has_expired(entry e, entry_meta meta) const noexcept {
   if (std::max(key.size(), value.size()) > cache::max_item_bytes) return put_outcome::too_large;
   const std::uint64_t wide = hash_.wide(key);
   const auto hash = static_cast<std::uint32_t>(wide >> 32);
+  loads_.note_write(hash);
   const entry_shape shape = entry_shape::of(key.size(), value.size(), expires_at);
   finding found;
   index_.find(hash, key, [this, shape, value, expires_at, &found](entry_handle handle, entry e) {
@@ -214,6 +216,7 @@ put_outcome store::put_if(std::string_view key, const new_value& value, tick exp
   if (std::max(key.size(), value_bytes) > cache::max_item_bytes) return put_outcome::too_large;
   const write_request request = make_request(key, value, expires_at, &when,
                                              entry_shape::of(key.size(), value_bytes, expires_at));
+  loads_.note_write(request.hash);
   finding found;
   index_.find(request.hash, key, [&](entry_handle handle, entry e) {
     const entry_meta meta = e.meta();
@@ -374,7 +377,9 @@ put_outcome store::link_block(const write_request& request, entry_handle fresh,
 bool store::erase(std::string_view key) noexcept {
   entry_handle gone = no_entry;
   bool expired = false;
-  index_.visit(hash_(key), key, [&](entry_handle& handle) {
+  const std::uint32_t hash = hash_(key);
+  loads_.note_write(hash);
+  index_.visit(hash, key, [&](entry_handle& handle) {
     const entry e = arena_.at(handle);
     expired = has_expired(e, e.meta());
     gone = handle;
@@ -389,7 +394,9 @@ bool store::erase(std::string_view key) noexcept {
 erase_outcome store::erase_if(std::string_view key, precondition when) noexcept {
   entry_handle gone = no_entry;
   erase_outcome outcome = erase_outcome::absent;
-  index_.visit(hash_(key), key, [&](entry_handle& handle) {
+  const std::uint32_t hash = hash_(key);
+  loads_.note_write(hash);
+  index_.visit(hash, key, [&](entry_handle& handle) {
     const entry e = arena_.at(handle);
     const entry_meta meta = e.meta();
     if (!has_expired(e, meta)) {
@@ -407,6 +414,7 @@ erase_outcome store::erase_if(std::string_view key, precondition when) noexcept 
 }
 
 std::size_t store::clear() noexcept {
+  loads_.end();
   const std::lock_guard lock{maintenance_}; // a merge would move entries past the drain
   return index_.drain([&](entry_handle handle) { release_unlinked(handle); });
 }
@@ -432,7 +440,10 @@ bool store::maintain(unsigned budget_us, bool urgently) noexcept {
     return urgently || budget_.over_limit() ? entry_arena::urgency::pressing
                                             : entry_arena::urgency::background;
   };
-  while (compactor_.step(urgency(), moves_per_step).outcome != compactor::progress::none) {
+  const bool rests = unmoved_.load(std::memory_order_relaxed) != 0 &&
+                     urgency() == entry_arena::urgency::background;
+  while (!rests &&
+         compactor_.step(urgency(), moves_per_step).outcome != compactor::progress::none) {
     if (!time_left()) return true;
   }
   arena_.trim();

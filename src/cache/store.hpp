@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string_view>
 
 #include "cache/access_clock.hpp"
@@ -21,6 +22,7 @@
 #include "cache/ghost_table.hpp"
 #include "cache/index.hpp"
 #include "cache/keyed_hash.hpp"
+#include "cache/load_filter.hpp"
 #include "cache/memory_source.hpp"
 #include "cache/reuse_counts.hpp"
 #include "cache/room_maker.hpp"
@@ -32,6 +34,32 @@
 #include "kvcache/function_ref.hpp"
 
 namespace kvcache {
+
+// An entry as a snapshot holds it, valid only during the call that receives it.
+struct saved_entry {
+  std::string_view key;
+  entry_view view;
+  entry_meta meta;
+};
+
+// An entry to be loaded: from a snapshot.
+struct older_entry {
+  std::string_view key;
+  std::size_t value_bytes = 0; // with its suffix
+  std::uint8_t mark = 0;
+  tick expires_at = never;
+  unsigned references = 0;
+  unsigned uses = 0;
+  epoch age_epochs = 0; // since its last access
+};
+
+enum class load_outcome : std::uint8_t {
+  loaded,
+  superseded, // the key is present, or was written since the load began
+  ended,      // no more is loaded: the store was cleared
+  no_room,    // nothing is evicted for it
+  unreadable  // its value could not be written, or it is none
+};
 
 class store {
 public:
@@ -158,6 +186,43 @@ public:
   // Replaces at most one table that is too large, as maintain() does; false if there is none now.
   bool shrink_index() noexcept; // one caller at a time
 
+  // ---- snapshots: store_snapshot.cpp ----------------------------------------------------
+  // Calls `see` under the bucket's lock, unless the entry has gone, moved or expired. False then.
+  bool visit(entry_ref ref, function_ref<void(const saved_entry&)> see) noexcept;
+
+  // Visits the live entries in up to 64 slots of that slab from `slot` on, which it advances; false
+  // at the end of the slab. The slabs are those below walk_end(). Like walk() otherwise.
+  bool walk_slab(std::uint32_t slab, std::uint32_t& slot,
+                 function_ref<void(walked_entry&)> visit) noexcept {
+    return arena_.walk_within(slab, slot, hash_, visit);
+  }
+  void prefetch(entry_ref ref) const noexcept { index_.prefetch(ref.hash); }
+
+  // While it exists, maintain() moves no entry unless memory is short: a walk meets every one.
+  class unmoved {
+  public:
+    explicit unmoved(store& entries) noexcept : holds_(entries.unmoved_) { ++holds_; }
+    ~unmoved() { --holds_; }
+    unmoved(const unmoved&) = delete;
+    unmoved& operator=(const unmoved&) = delete;
+
+  private:
+    std::atomic<unsigned>& holds_;
+  };
+
+  // About so many entries will be loaded: makes tables for them. Until end_loading(), the keys that
+  // are written are noted. False if the kernel refuses memory. REQUIRES: called once, before any
+  // write.
+  bool begin_loading(std::size_t entries) noexcept {
+    index_.reserve(entries);
+    return loads_.begin(entries);
+  }
+  void end_loading() noexcept { loads_.end(); }
+  // `write_value` fills the value's memory, and returns whether it could. REQUIRES: begin_loading()
+  // returned true.
+  load_outcome load(const older_entry& older,
+                    function_ref<bool(std::span<char>)> write_value) noexcept;
+
   // ---- figures, each a few relaxed loads ----------------------------------------------
   std::size_t size() const noexcept;
   // Whether the options limit the entries.
@@ -245,6 +310,8 @@ private:
   bool fit_in_place(entry e, entry_meta meta, const entry_shape& shape) const noexcept;
   put_outcome outcome_of(const finding& f) noexcept;
 
+  load_outcome link_loaded(std::string_view key, entry_handle block) noexcept;
+
   bool has_expired(entry e, entry_meta meta) const noexcept;
   void release_unlinked(entry_handle handle) noexcept;
   void collect_expired(std::uint32_t hash, std::string_view key) noexcept;
@@ -278,6 +345,8 @@ private:
   access_clock accesses_;
   reuse_counts reuses_;
   ghost_table ghosts_;
+  load_filter loads_;
+  std::atomic<unsigned> unmoved_{0}; // how many want that nothing moves
   std::atomic<tick> now_{0};
   std::atomic<room_maker*> room_maker_{nullptr};
   std::array<striped_counter, eviction_cause_count> evictions_;

@@ -25,11 +25,13 @@ touch_outcome touch_outcome_of(put_outcome stored) noexcept {
 // copied and stored again with one, if nobody has changed the entry meanwhile.
 touch_outcome store::touch_if(std::string_view key, tick expires_at, precondition when) noexcept {
   std::array<char, entry_shape::long_value_bytes> copy; // deliberately uninitialised
+  const std::uint32_t hash = hash_(key);
+  loads_.note_write(hash);
   for (;;) {
     touch_outcome outcome = touch_outcome::absent;
     new_value same;
     bool lacks_room = false;
-    index_.find(hash_(key), key, [&](entry_handle handle, entry e) {
+    index_.find(hash, key, [&](entry_handle handle, entry e) {
       const entry_meta meta = e.meta();
       if (has_expired(e, meta)) return;
       const entry_view present = view(handle, e, meta);

@@ -43,6 +43,7 @@ put_outcome store::finish_upload(const value_upload& upload, const new_value& va
     return outcome;
   }
   const write_request request = make_request(key, value, expires_at, &when, shape);
+  loads_.note_write(request.hash);
   finding found;
   index_.find(request.hash, key,
               [&](entry_handle handle, entry e) { found = examine(request, handle, e, e.meta()); });

@@ -216,7 +216,8 @@ constexpr std::uint64_t request_bytes_most = std::uint64_t{64} << 20;
 constexpr std::uint64_t head_fields_most = 10'000;
 constexpr std::uint64_t connections_most = 1'000'000;
 constexpr std::uint64_t timeout_least_ms = 100;
-constexpr std::uint64_t timeout_most_ms = 86'400'000; // a day
+constexpr std::uint64_t timeout_most_ms = 86'400'000;          // a day
+constexpr std::uint64_t snapshot_interval_most_s = 31'536'000; // a year
 constexpr std::uint64_t access_log_sample_most = 1'000'000;
 
 static_assert(http::http_limits{}.head_bytes == 16384 && http::http_limits{}.target_bytes == 8192 &&
@@ -246,6 +247,7 @@ constexpr std::string_view network = "Network";
 constexpr std::string_view content = "Content";
 constexpr std::string_view memory = "Memory";
 constexpr std::string_view requests = "Requests and connections";
+constexpr std::string_view snapshots = "Snapshots";
 constexpr std::string_view access = "Access";
 constexpr std::string_view stopping = "Stopping";
 constexpr std::string_view logs = "Logging";
@@ -335,8 +337,26 @@ constexpr option_row rows[] = {
      "Maximum time a client may leave its responses unread, in milliseconds",
      timeout<&deadlines::write_timeout_ms>},
 
+    {"snapshot-file", snapshots, "<path>",
+     "File that entries are saved to at a stop, and loaded from at the next start",
+     file_path<&options::snapshots, &snapshot::options::file>},
+    {"snapshot-interval-s", snapshots, "<seconds>",
+     "Time between two snapshots while serving; with 0 there is only the one at the stop",
+     number<0, snapshot_interval_most_s, &options::snapshots, &snapshot::options::interval_s>},
+    {"snapshot-timeout-ms", snapshots, "<ms>",
+     "Maximum time for the snapshot at a stop, in milliseconds, after all connections are closed; "
+     "the least recently used entries are left out if it does not suffice",
+     number<timeout_least_ms, timeout_most_ms, &options::snapshots,
+            &snapshot::options::timeout_ms>},
+    {"snapshot-max-age-s", snapshots, "<seconds>",
+     "Maximum age of a snapshot that is loaded; with 0 any is",
+     number<0, http::max_ttl_s, &options::snapshots, &snapshot::options::max_age_s>},
+
     {"enable-flush", access, "", "Allow everyone to send POST /flush, which empties the cache",
      on_or_off<&options::server, &server_options::enable_flush>},
+    {"enable-snapshot", access, "",
+     "Allow everyone to send POST /snapshot, which writes the snapshot file",
+     on_or_off<&options::server, &server_options::enable_snapshot>},
     {"allowed-hosts", access, "<hosts>",
      "Host names that requests may be addressed to, comma-separated, without port; none allows any",
      host_list<&options::server, &server_options::allowed_hosts>, "", true},
@@ -348,11 +368,11 @@ constexpr option_row rows[] = {
      "Time after a stop signal during which connections are still accepted while /readyz returns "
      "503, in milliseconds",
      number<0, timeout_most_ms, &options::server, &server_options::drain_delay_ms>},
-    {"drain-timeout-ms", stopping, "<ms>",
+    {"drain-timeout-ms", stopping, "<ms>|auto",
      "Maximum time from a stop signal until all connections are closed, including "
-     "--drain-delay-ms, in milliseconds",
-     number<timeout_least_ms, timeout_most_ms, &options::server,
-            &server_options::drain_timeout_ms>},
+     "--drain-delay-ms, in milliseconds; auto is 8000, or 4000 with --snapshot-file",
+     number_or_auto<timeout_least_ms, timeout_most_ms, &options::server,
+                    &server_options::drain_timeout_ms>},
 
     {"log-level", logs, "<level>", "Minimum level to log: debug, info, warn or error",
      one_of<log_levels, &options::level>},
@@ -396,7 +416,7 @@ nlohmann::ordered_json settings_json(const options& settings) {
 std::optional<std::string> find_contradiction(const options& settings) {
   if (auto fault = find_fault(settings.cache.eviction.pressure)) return fault;
   const auto [delay_ms, timeout_ms] =
-      std::pair{settings.server.drain_delay_ms, settings.server.drain_timeout_ms};
+      std::pair{settings.server.drain_delay_ms, drain_timeout_ms(settings)};
   if (delay_ms >= timeout_ms) {
     return "--drain-delay-ms (" + std::to_string(delay_ms) +
            ") must be below --drain-timeout-ms (" + std::to_string(timeout_ms) + ")";

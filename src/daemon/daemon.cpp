@@ -65,6 +65,7 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       counters_(settings.server.threads, endpoints_.operations()),
       cache_(settings.cache, make_hooks()),
       limit_(lowest_limit(cache_.monitor().read(0))),
+      snapshots_(settings.snapshots, cache_, [this] { signals_.wake(); }),
       token_reader_(settings.auth_token_file.empty()
                         ? nullptr
                         : std::make_unique<token_reader>(settings.auth_token_file,
@@ -110,6 +111,11 @@ http::server_services daemon::make_services() {
   services.access = access_.get();
   services.stats = [this] { return observe::stats_json(snapshot()); };
   services.metrics = [this] { return observe::prometheus_text(snapshot()); };
+  services.snapshots = &snapshots_;
+  services.unready = [this] {
+    return snapshots_.loading() ? std::to_string(snapshots_.loaded_percent()) + " %"
+                                : std::string{};
+  };
   services.eviction = {.wanted = &cache_.wants_help(),
                        .take_part = [this](std::size_t steps) { cache_.help(steps); }};
   return services;
@@ -117,7 +123,10 @@ http::server_services daemon::make_services() {
 
 // Once it has logged that it listens, only a signal may stop it. A step that fails for lack of
 // memory is skipped and logged with a message that needs no memory.
-void daemon::run() {
+bool daemon::run() {
+  if (const auto warning = snapshots_.start_loading(server_->tags(), settings_.server.threads);
+      !warning.empty())
+    log_.warn(warning);
   server_->start([this] {
     server_ended_ = true;
     signals_.wake();
@@ -136,10 +145,32 @@ void daemon::run() {
       break;
     }
     apply_reloaded_tokens();
+    snapshots_.save_if_due(clock::now());
     publish_logs();
   }
   server_->wait();
+  const bool saved = save_last_snapshot();
   log_stopped();
+  return saved;
+}
+
+// A second stop signal aborts it. A disk that does not respond is not waited for.
+bool daemon::save_last_snapshot() noexcept {
+  constexpr std::chrono::seconds grace{2};
+  const auto end = clock::now() + std::chrono::milliseconds{settings_.snapshots.timeout_ms} + grace;
+  snapshots_.begin_last();
+  while (!snapshots_.await_last(std::chrono::milliseconds{0})) {
+    if (clock::now() >= end) {
+      log_.error("snapshot: not saved, its disk does not respond");
+      return false;
+    }
+    if (signals_.wait(publish_interval) == config::signal_waiter::event::stop) {
+      log_.warn("another stop signal: aborting the snapshot");
+      snapshots_.abort_last();
+    }
+  }
+  publish_logs();
+  return true;
 }
 
 void daemon::log_started() {
@@ -185,6 +216,12 @@ void daemon::log_changes() {
       faults.new_lines(counters_.totals(), access_ ? access_->dropped_lines() : 0, now);
   faults_ = faults;
   for (const std::string& line : of_faults) log_.warn(line);
+
+  snapshot_log snapshots = snapshot_lines_;
+  const auto of_snapshots = snapshots.new_lines(snapshots_.report());
+  snapshot_lines_ = snapshots;
+  for (const auto& [level, text] : of_snapshots)
+    level == config::log_level::warn ? log_.warn(text) : log_.info(text);
 }
 
 void daemon::on_stop_signal() noexcept {
@@ -195,6 +232,7 @@ void daemon::on_stop_signal() noexcept {
   }
   log_.info("stopping: responding to requests that have been received");
   faults_.on_stopping();
+  snapshots_.on_stopping();
   server_->begin_drain();
 }
 
@@ -268,7 +306,9 @@ observe::service_snapshot daemon::snapshot() const {
   observe::service_snapshot now;
   now.version = config::version();
   now.revision = revision_;
-  now.state = server_->draining() ? service_state::draining : service_state::ready;
+  now.state = server_->draining()    ? service_state::draining
+              : snapshots_.loading() ? service_state::loading
+                                     : service_state::ready;
   now.configuration = config::settings_json(in_force);
   now.max_connections = in_force.server.max_connections;
   now.options = settings_.cache;
@@ -277,6 +317,7 @@ observe::service_snapshot daemon::snapshot() const {
   now.hold_limit_bytes = cache_.entries().hold_limit_bytes();
   now.buffer_bytes = server_->buffer_bytes();
   now.eviction = cache_.status();
+  now.snapshots = snapshots_.report();
   now.evictor_runs = cache_.runs();
   now.log_lines_dropped = log_.dropped_lines() + (access_ ? access_->dropped_lines() : 0);
   now.counters = counters_.report(uptime());

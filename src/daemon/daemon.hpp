@@ -18,6 +18,7 @@
 #include "config/options.hpp"
 #include "daemon/fault_log.hpp"
 #include "daemon/process_monitor.hpp"
+#include "daemon/snapshot_log.hpp"
 #include "daemon/tier_log.hpp"
 #include "daemon/token_reader.hpp"
 #include "eviction/managed_cache.hpp"
@@ -29,6 +30,7 @@
 #include "process/signal_waiter.hpp"
 #include "report/service_snapshot.hpp"
 #include "server/server.hpp"
+#include "snapshot/snapshot_service.hpp"
 
 namespace kvcache::daemon {
 
@@ -56,9 +58,10 @@ public:
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
 
-  // Serves. Returns when a signal has stopped it and the final response is sent.
+  // Serves. Returns when a signal has stopped it, the final response is sent and the snapshot is
+  // saved. False if the snapshot's disk does not respond: then the daemon cannot be destroyed.
   // Errors: throws only before it has logged that it listens.
-  void run();
+  bool run();
 
 private:
   using clock = std::chrono::steady_clock;
@@ -67,6 +70,7 @@ private:
   http::server_services make_services();
   void reject_memory_limit_below_own_use();
   void log_started();
+  bool save_last_snapshot() noexcept;
   void log_stopped() noexcept;
   void publish_logs() noexcept;
   void log_changes();
@@ -95,6 +99,7 @@ private:
   observe::registry counters_;
   managed_cache cache_;        // once started, its monitor belongs to the eviction thread
   const memory_reading limit_; // the lowest memory limit at start
+  snapshot::snapshot_service snapshots_;
   const std::unique_ptr<token_reader> token_reader_; // null: no tokens are required
   std::unique_ptr<http::token_authorizer> tokens_;   // null: no tokens are required
   std::unique_ptr<config::access_lines> access_;     // null: no access log
@@ -102,6 +107,7 @@ private:
 
   fault_log faults_;
   tier_log tiers_;
+  snapshot_log snapshot_lines_;
   std::atomic<bool> server_ended_{false};
 };
 

@@ -98,6 +98,7 @@ config::options resolve_automatic(config::options settings, unsigned threads) {
     limits.head_bytes =
         std::max(http::http_limits{}.head_bytes, limits.target_bytes + http::head_frame_bytes);
   if (limits.body_bytes == 0) limits.body_bytes = derived.body_bytes;
+  server.drain_timeout_ms = config::drain_timeout_ms(settings);
   return settings;
 }
 

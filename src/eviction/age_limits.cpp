@@ -47,6 +47,17 @@ age_limits::limits age_limits::now() const noexcept {
   return now;
 }
 
+by_use_and_age<int> age_limits::ranks() const noexcept {
+  by_use_and_age<int> ranks{};
+  spin_guard guard{lock_};
+  for (unsigned uses = 0; uses < use_class_count; ++uses) {
+    for (unsigned bucket = 0; bucket < age_bucket_count; ++bucket) {
+      ranks[uses][bucket] = density_.rank(uses, bucket);
+    }
+  }
+  return ranks;
+}
+
 std::size_t age_limits::evictions_between_steps() const noexcept {
   return std::clamp<std::size_t>(store_.size() / steps_per_turnover, 1,
                                  most_evictions_between_steps);

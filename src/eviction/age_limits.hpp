@@ -36,6 +36,10 @@ public:
   limits now() const noexcept;
   bool known() const noexcept { return known_.load(std::memory_order_relaxed); }
 
+  // The order of eviction: the lower, the longer an entry of such uses and age is kept. May wait
+  // for a sample to be learned from: some 20 us.
+  by_use_and_age<int> ranks() const noexcept;
+
   // So many were evicted by the caller since its last call; goes on with a sample if one is due.
   void follow(std::size_t evicted) noexcept;
   // How many the caller should evict between two calls.

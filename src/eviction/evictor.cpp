@@ -240,6 +240,12 @@ own_bytes evictor::measure_own() const noexcept {
   return {.held = store_.held_bytes(), .content = content_bytes()};
 }
 
+std::uint64_t evictor::room_to_mark_bytes() const noexcept {
+  if (tier_.load(std::memory_order_relaxed) != pressure_tier::normal) return 0;
+  const std::uint64_t most = spared_content_bytes_.load(std::memory_order_relaxed);
+  return most - std::min(most, content_bytes());
+}
+
 std::uint64_t evictor::content_bytes() const noexcept {
   // An index that is too large for its entries, as after a purge, is about to shrink. The surplus
   // is not content, or entries would be evicted for it.

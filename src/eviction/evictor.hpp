@@ -99,6 +99,13 @@ public:
 
   eviction_status status() const;
 
+  // ---- for snapshots; any thread --------------------------------------------------------
+  // See age_limits::ranks().
+  by_use_and_age<int> ranks() const noexcept { return lru_.ranks(); }
+  // What can be loaded until entries would be evicted: by the last reading, and what the store
+  // holds now.
+  std::uint64_t room_to_mark_bytes() const noexcept;
+
 private:
   void apply_control_law();
   std::uint32_t epoch_accesses() const noexcept;

@@ -39,6 +39,9 @@ public:
   // finds none.
   evicted_entry evict_one(eviction_cause cause) noexcept;
 
+  // See age_limits::ranks().
+  by_use_and_age<int> ranks() const noexcept { return limits_.ranks(); }
+
   // Nothing is evicted at present: see age_limits::skip_interval().
   void pause() noexcept { limits_.skip_interval(); }
 

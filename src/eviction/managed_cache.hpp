@@ -57,6 +57,10 @@ public:
   const std::atomic<bool>& wants_help() const noexcept { return evictor_.wants_help(); }
   void help(std::size_t steps) noexcept { evictor_.help(steps); }
 
+  // For snapshots: see evictor. Any thread.
+  by_use_and_age<int> eviction_ranks() const noexcept { return evictor_.ranks(); }
+  std::uint64_t room_to_mark_bytes() const noexcept { return evictor_.room_to_mark_bytes(); }
+
   // Completed runs of the eviction thread. REQUIRES: it is between start() and stop().
   std::uint64_t runs() const noexcept;
 

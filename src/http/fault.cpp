@@ -223,6 +223,8 @@ constexpr std::array<row, fault_count> rows{{
     {fault::read_only_token, "read_only_token", 403, go_on, "This token may read but not write."},
     {fault::flush_disabled, "flush_disabled", 403, go_on,
      "Flushing is not enabled on this server."},
+    {fault::snapshot_disabled, "snapshot_disabled", 403, go_on,
+     "Snapshots on request are not enabled on this server."},
 
     {fault::key_not_found, "key_not_found", 404, go_on, "Key not found."},
     {fault::precondition_failed, "precondition_failed", 412, go_on,
@@ -242,6 +244,15 @@ constexpr std::array<row, fault_count> rows{{
     {fault::out_of_memory, "out_of_memory", 507, close,
      "The server has no memory left for this request.", nullptr, retry_soon},
 
+    {fault::no_snapshot_file, "no_snapshot_file", 409, go_on,
+     "This server has no snapshot file: start it with --snapshot-file."},
+    {fault::snapshot_under_way, "snapshot_under_way", 409, go_on,
+     "Another snapshot is being written or loaded: try again when it is done."},
+    {fault::no_disk_space, "no_disk_space", 507, go_on,
+     "There is no space for the snapshot on its disk; the earlier one is unchanged."},
+    {fault::snapshot_failed, "snapshot_failed", 500, go_on,
+     "The snapshot could not be written; the earlier one is unchanged. Cause: #."},
+
     {fault::batch_response_too_large, "batch_response_too_large", 503, go_on,
      "The results might exceed # bytes: send fewer operations.",
      &http_limits::max_batch_reply_bytes, retry_soon},
@@ -255,6 +266,8 @@ constexpr std::array<row, fault_count> rows{{
      "The server has as many connections as it may have: try again in a moment.", nullptr,
      retry_soon},
     {fault::not_ready, "not_ready", 503, go_on, "The server is stopping.", nullptr, retry_soon},
+    {fault::still_loading, "still_loading", 503, go_on,
+     "The snapshot is being loaded: # of the file.", nullptr, retry_soon},
     {fault::internal_error, "internal_error", 500, close,
      "The server failed to handle this request."},
 }};

@@ -134,6 +134,7 @@ enum class fault : std::uint8_t {
   unauthorized,
   read_only_token,
   flush_disabled,
+  snapshot_disabled,
 
   // ---- outcomes of the store (handlers)
   key_not_found,
@@ -146,12 +147,19 @@ enum class fault : std::uint8_t {
   no_room,
   out_of_memory,
 
+  // ---- snapshots (endpoints/snapshot)
+  no_snapshot_file,
+  snapshot_under_way,
+  no_disk_space,
+  snapshot_failed,
+
   // ---- the server's own state
   batch_response_too_large,
   batch_response_full,
   no_response_memory,
   too_many_connections,
   not_ready,
+  still_loading,
   internal_error,
 };
 inline constexpr std::size_t fault_count = static_cast<std::size_t>(fault::internal_error) + 1;

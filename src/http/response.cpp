@@ -22,7 +22,7 @@ std::string with_name(std::string_view message, std::string_view name) {
   const std::size_t place = message.find('#');
   const std::size_t most_bytes = place == std::string_view::npos ? 80 : 64;
   std::string text{place == std::string_view::npos ? std::string_view{} : message.substr(0, place)};
-  for (const char c : name.substr(0, most_bytes)) text += c > ' ' && c < '\x7F' ? c : '?';
+  for (const char c : name.substr(0, most_bytes)) text += c >= ' ' && c < '\x7F' ? c : '?';
   if (name.size() > most_bytes) text += "...";
   if (place == std::string_view::npos) return text.append(": ").append(message);
   return text.append(message.substr(place + 1));

@@ -76,6 +76,39 @@ void write_memory(metrics_writer& metrics, const service_snapshot& snapshot) {
                      snapshot.eviction.evictions[tier][cause]);
 }
 
+// Of the last load or save. `direction`: "load".
+template <class Status>
+void write_transfer(metrics_writer& metrics, const std::string& direction, const Status& last,
+                    std::span<const std::string_view> results) {
+  const std::string prefix = "keyvalue_cache_snapshot_last_" + direction + "_";
+  metrics.family(prefix + "result",
+                 "1 for the result of the last " + direction + " of a snapshot, 0 for the others.");
+  write_states(metrics, "result", results, static_cast<std::size_t>(last.state));
+  metrics.single(prefix + "entries", "Entries in the last " + direction + " of a snapshot.",
+                 last.entries);
+  metrics.single(prefix + "bytes", "Bytes of the file in the last " + direction + " of a snapshot.",
+                 last.bytes);
+  metrics.single(prefix + "duration_seconds",
+                 "Duration of the last " + direction + " of a snapshot.", last.seconds);
+  metrics.single(prefix + "timestamp_seconds",
+                 "Time of the last " + direction + " of a snapshot, since 1970; 0: never.",
+                 seconds(last.unix_ms * 1'000'000));
+}
+
+void write_snapshots(metrics_writer& metrics, const snapshot::status& snapshots) {
+  write_transfer(metrics, "load", snapshots.last_load, snapshot::load_state_names);
+  metrics.single("keyvalue_cache_snapshot_last_load_skipped_blocks",
+                 "Damaged blocks that the last load of a snapshot skipped.",
+                 snapshots.last_load.skipped_blocks);
+  write_transfer(metrics, "save", snapshots.last_save, snapshot::save_state_names);
+  metrics.single("keyvalue_cache_snapshot_failed_saves_total",
+                 "Snapshots that could not be written.", snapshots.failed_saves);
+  if (snapshots.file_age_ms)
+    metrics.single("keyvalue_cache_snapshot_file_age_seconds",
+                   "Age of the snapshot file; absent while there is none.",
+                   seconds(*snapshots.file_age_ms * 1'000'000));
+}
+
 // A series for each pair that has occurred, and from the start those of the ordinary results.
 void write_responses(metrics_writer& metrics, const counters_snapshot& counters) {
   metrics.family("keyvalue_cache_requests_total",
@@ -159,6 +192,7 @@ std::string prometheus_text(const service_snapshot& snapshot) {
   write_figures(metrics, snapshot);
   write_service(metrics, snapshot);
   write_memory(metrics, snapshot);
+  if (snapshot.snapshots.configured) write_snapshots(metrics, snapshot.snapshots);
   write_requests(metrics, snapshot.counters.since_start);
   write_batches(metrics, snapshot.counters.since_start);
   write_latencies(metrics, snapshot.counters);

@@ -14,13 +14,15 @@
 #include "kvcache/eviction_status.hpp"
 #include "kvcache/limited_cache.hpp"
 #include "metrics/registry.hpp"
+#include "snapshot/status.hpp"
 
 namespace kvcache::observe {
 
-enum class service_state : std::uint8_t { ready, draining };
+enum class service_state : std::uint8_t { ready, loading, draining };
 
 // The names of the states above, and of those of the store, in every report.
-inline constexpr std::array<std::string_view, 2> service_state_names{"ready", "draining"};
+inline constexpr std::array<std::string_view, 3> service_state_names{"ready", "loading",
+                                                                     "draining"};
 inline constexpr std::array<std::string_view, pressure_tier_count> pressure_tier_names{
     "normal", "pressure", "emergency"};
 inline constexpr std::array<std::string_view, eviction_cause_count> eviction_cause_names{
@@ -61,6 +63,7 @@ struct service_snapshot {
   std::uint64_t buffer_bytes = 0;     // of all connections, including the kernel's buffers
   eviction_status eviction;           // reading.limit_bytes 0: not read yet
   std::uint64_t evictor_runs = 0;
+  snapshot::status snapshots;
   std::uint64_t log_lines_dropped = 0; // of the log and the access log
   counters_report counters;
 };

@@ -2,7 +2,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <chrono>
+#include <ctime>
+#include <string>
+#include <tuple>
 
 #include "report/figures.hpp"
 
@@ -81,6 +85,39 @@ ordered_json counters_json(std::chrono::nanoseconds length, const counters_snaps
           {"put_latency_us", latency_json(counters.put_latency)}};
 }
 
+// "2026-11-30T17:00:00.123Z"; null for 0.
+ordered_json time_json(std::uint64_t unix_ms) {
+  if (unix_ms == 0) return {};
+  const auto whole = static_cast<std::time_t>(unix_ms / 1000);
+  std::tm parts{};
+  ::gmtime_r(&whole, &parts);
+  std::array<char, 32> text;
+  std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
+  const std::string ms = std::to_string(1000 + unix_ms % 1000).substr(1);
+  return std::string{text.data()} + "." + ms + "Z";
+}
+
+ordered_json snapshot_json(const snapshot::status& now) {
+  const auto& [load, save] = std::tie(now.last_load, now.last_save);
+  return {{"last_load",
+           {{"result", snapshot::load_state_names[index_of(load.state)]},
+            {"entries", load.entries},
+            {"bytes", load.bytes},
+            {"seconds", load.seconds},
+            {"skipped_blocks", load.skipped_blocks},
+            {"time", time_json(load.unix_ms)}}},
+          {"last_save",
+           {{"result", snapshot::save_state_names[index_of(save.state)]},
+            {"entries", save.entries},
+            {"bytes", save.bytes},
+            {"seconds", save.seconds},
+            {"skipped_blocks", 0}, // for the same form as above: none is skipped in writing
+            {"time", time_json(save.unix_ms)}}},
+          {"failed_saves", now.failed_saves},
+          {"file_age_s", now.file_age_ms ? ordered_json(static_cast<double>(*now.file_age_ms) / 1e3)
+                                         : ordered_json{}}};
+}
+
 } // namespace
 
 std::string stats_json(const service_snapshot& snapshot) {
@@ -106,6 +143,7 @@ std::string stats_json(const service_snapshot& snapshot) {
        {{"tier", pressure_tier_names[index_of(snapshot.eviction.tier)]},
         {"evictions", std::move(evictions)},
         {"evictions_by_tier", std::move(by_tier)}}},
+      {"snapshot", snapshot_json(snapshot.snapshots)},
       {"since_start", counters_json(snapshot.counters.uptime, snapshot.counters.since_start)},
       {"last_minute", counters_json(snapshot.counters.window, snapshot.counters.last_minute)},
       {"configuration", snapshot.configuration}};

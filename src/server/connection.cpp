@@ -402,16 +402,16 @@ void connection::begin_deferred() noexcept {
   wait_for(interest::nothing);
   try {
     owner_.run_in_background(deferred_.to->to->later.run,
-                             [this](std::size_t result) { on_deferred(result); });
+                             [this](const deferred_work::result& done) { on_deferred(done); });
   } catch (const std::bad_alloc&) {
     is_deferring_ = false;
     is_ending_ = true;
   }
 }
 
-void connection::on_deferred(std::size_t result) noexcept {
+void connection::on_deferred(const deferred_work::result& done) noexcept {
   is_deferring_ = false;
-  deferred_.result = result;
+  deferred_.result = done;
   if (phase_ == phase::deferred) respond_deferred(); // else earlier responses are being sent
   account();
   owner_.retire(*this);
@@ -422,8 +422,9 @@ void connection::respond_deferred() noexcept {
   out.clear();
   is_ending_ = deferred_.how.connection == persistence::close;
   try {
-    deferred_.to->to->later.respond(out, owner_.handlers(), *deferred_.result, deferred_.how);
-    count_response(*deferred_.to, ok_slot, deferred_.verb, out, 0);
+    const unsigned status =
+        deferred_.to->to->later.respond(out, owner_.handlers(), *deferred_.result, deferred_.how);
+    count_response(*deferred_.to, observe::status_slot(status), deferred_.verb, out, 0);
   } catch (const std::bad_alloc&) {
     is_ending_ = true;
   }

@@ -109,7 +109,7 @@ private:
     const route* to = nullptr;
     method verb = method::other;
     reply_options how{};
-    std::optional<std::size_t> result;
+    std::optional<deferred_work::result> result;
   };
 
   // Receiving.
@@ -149,7 +149,7 @@ private:
   bool is_last(std::size_t request_bytes) const noexcept;
   bool is_over_limit() const noexcept { return admitted_as_ != admission::served; }
   void begin_deferred() noexcept;
-  void on_deferred(std::size_t result) noexcept;
+  void on_deferred(const deferred_work::result& done) noexcept;
   void respond_deferred() noexcept;
 
   // Waiting for memory to hold a response, or for acknowledgements.

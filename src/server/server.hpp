@@ -59,6 +59,8 @@ public:
 
   void wait();
 
+  const entity_tagger& tags() const noexcept { return shared_.tags; }
+
   bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
 
   // In force from now on; from any thread. Connections above a lower cap stay open, but stalled
@@ -84,7 +86,7 @@ private:
   std::atomic<bool> draining_{false};
   const shared_state shared_;
   buffer_budget budget_;
-  boost::asio::thread_pool background_{1}; // flushes
+  boost::asio::thread_pool background_{2}; // a flush, a snapshot
   std::vector<std::unique_ptr<worker>> workers_;
   std::latch begun_; // workers that wait for connections
   listener listener_;

@@ -198,10 +198,10 @@ bool worker::recount_as_refused() noexcept {
   return true;
 }
 
-void worker::run_in_background(std::size_t (*work)(const shared_state&) noexcept,
-                               std::function<void(std::size_t)> done) {
+void worker::run_in_background(deferred_work::result (*work)(const shared_state&) noexcept,
+                               std::function<void(const deferred_work::result&)> done) {
   background_([this, work, done = std::move(done)] {
-    const std::size_t result = work(shared_);
+    const deferred_work::result result = work(shared_);
     for (;;) { // a connection waits for it
       try {
         asio::post(context_, [done, result] { done(result); });

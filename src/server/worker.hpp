@@ -111,8 +111,8 @@ public:
   };
 
   // Runs an endpoint's deferred work on another thread, then calls `done` here with its result.
-  void run_in_background(std::size_t (*work)(const shared_state&) noexcept,
-                         std::function<void(std::size_t)> done);
+  void run_in_background(deferred_work::result (*work)(const shared_state&) noexcept,
+                         std::function<void(const deferred_work::result&)> done);
 
   // Deletes the connection if it has finished, and does follow-up work on memory that is due. Must
   // be the caller's last use of it.

@@ -24,6 +24,7 @@ from running import daemon, until  # noqa: E402
 
 TIMEOUT_S = 10
 FLUSH = "--enable-flush"
+SNAPSHOT = "--enable-snapshot"
 
 # Answers that need a server in a certain state, by the name of their example: the server (SERVERS) and
 # what is sent to it, whole or not. {operation} is method and path.
@@ -52,9 +53,10 @@ SERVERS = {  # their options
 
 # No client can make a healthy server return these reliably. no_request_memory requires that the last bytes for
 # requests are taken (tests/server/connection_test.cpp), value_too_long_for_json a higher limit of values
-# (tests/server/large_value_test.cpp), batch_response_too_large a lower one of responses (tests/api/batch_test.cpp).
+# (tests/server/large_value_test.cpp), batch_response_too_large a lower one of responses (tests/api/batch_test.cpp),
+# those of snapshots a full disk, or another snapshot at the same moment (tests/api/snapshot_test.cpp).
 NOT_PROVOKED = {"internal_error", "no_request_memory", "no_room", "out_of_memory", "value_too_long_for_json",
-                "batch_response_too_large"}
+                "batch_response_too_large", "no_disk_space", "snapshot_under_way", "still_loading"}
 
 # Refused for certain is only a response that is larger than any gap between those of the slow readers.
 LARGE_RESPONSES = {"/get"}
@@ -143,7 +145,12 @@ class Contract(unittest.TestCase):
         folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         plain = cls.enterClassContext(daemon(cls.program, folder / "plain.log"))
         flushing = cls.enterClassContext(daemon(cls.program, folder / "flush.log", FLUSH))
-        cls.ports = {f"no {FLUSH}": plain.port, FLUSH: flushing.port}
+        saving = {SNAPSHOT: ["--snapshot-file", str(folder / "snapshot")],
+                  f"{SNAPSHOT}, no file": [],
+                  f"{SNAPSHOT}, no folder": ["--snapshot-file", str(folder / "none" / "snapshot")]}
+        cls.ports = {f"no {FLUSH}": plain.port, FLUSH: flushing.port} | {
+            needs: cls.enterClassContext(daemon(cls.program, folder / f"{needs}.log", SNAPSHOT, *options)).port
+            for needs, options in saving.items()}
         cls.port = cls.ports[f"no {FLUSH}"]
         cls.document = json.loads(ask(cls.port, "GET", "/openapi.json").body)
 
@@ -282,6 +289,7 @@ class Contract(unittest.TestCase):
     def test_every_documented_state_is_reported(self):
         seen = {json.loads(ask(port, "GET", "/stats").body)["state"]
                 for port in (self.port, self.states["draining"].port)}
+        seen.add("loading")  # for too short a time: see tests/snapshot
         self.assertEqual(seen, set(self.document["components"]["schemas"]["Stats"]["properties"]["state"]["enum"]))
 
     def test_a_path_that_is_not_documented_is_not_found(self):

@@ -56,9 +56,9 @@ TEST(openapi, is_plain_ascii_without_line_breaks) {
 TEST(openapi, documents_every_endpoint) {
   std::set<std::string> paths;
   for (const auto& [path, operations] : document()["paths"].items()) paths.insert(path);
-  EXPECT_EQ(paths,
-            (std::set<std::string>{"/put", "/get", "/kv/{key}", "/batch", "/delete", "/flush",
-                                   "/stats", "/metrics", "/healthz", "/readyz", "/openapi.json"}));
+  EXPECT_EQ(paths, (std::set<std::string>{"/put", "/get", "/kv/{key}", "/batch", "/delete",
+                                          "/flush", "/snapshot", "/stats", "/metrics", "/healthz",
+                                          "/readyz", "/openapi.json"}));
 }
 
 TEST(openapi, has_a_description_and_an_example_of_every_response) {

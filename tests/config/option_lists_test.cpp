@@ -99,7 +99,12 @@ const std::vector<std::string> every_flag{"--bind=::1",
                                           "--body-timeout-ms=102",
                                           "--idle-timeout-ms=103",
                                           "--write-timeout-ms=104",
+                                          "--snapshot-file=/snapshot",
+                                          "--snapshot-interval-s=13",
+                                          "--snapshot-timeout-ms=106",
+                                          "--snapshot-max-age-s=14",
                                           "--enable-flush",
+                                          "--enable-snapshot",
                                           "--allowed-hosts=a,b",
                                           "--auth-token-file=/tokens",
                                           "--drain-delay-ms=9",
@@ -135,10 +140,16 @@ TEST(option_lists, lead_each_flag_to_the_member_of_its_layer) {
   EXPECT_EQ(server.timeouts.idle_timeout_ms, 103U);
   EXPECT_EQ(server.timeouts.write_timeout_ms, 104U);
   EXPECT_TRUE(server.enable_flush);
+  EXPECT_TRUE(server.enable_snapshot);
   EXPECT_EQ(server.allowed_hosts, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(server.drain_delay_ms, 9U);
   EXPECT_EQ(server.drain_timeout_ms, 105U);
   EXPECT_EQ(server.access_log_sample, 10U);
+  const snapshot::options& snapshots = line.settings.snapshots;
+  EXPECT_EQ(snapshots.file, "/snapshot");
+  EXPECT_EQ(snapshots.interval_s, 13U);
+  EXPECT_EQ(snapshots.timeout_ms, 106U);
+  EXPECT_EQ(snapshots.max_age_s, 14U);
   const limited_cache_options& cache = line.settings.cache;
   EXPECT_EQ(cache.max_entries, 5U);
   EXPECT_EQ(cache.memory_limit_bytes, std::uint64_t{16} << 20);
@@ -164,6 +175,8 @@ TEST(option_lists, show_each_value_in_the_statistics) {
     "max_batch_bytes": 3072, "max_batch_reply_bytes": 66560, "head_timeout_ms": 101,
     "body_timeout_ms": 102, "idle_timeout_ms": 103, "write_timeout_ms": 104, "drain_delay_ms": 9,
     "drain_timeout_ms": 105, "tokens": true, "enable_flush": true, "allowed_hosts": 2,
+    "enable_snapshot": true, "snapshot_file": true, "snapshot_interval_s": 13,
+    "snapshot_timeout_ms": 106, "snapshot_max_age_s": 14,
     "access_log": true, "access_log_sample": 10})"));
 }
 

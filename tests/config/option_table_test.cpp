@@ -62,8 +62,14 @@ TEST(option_table, rejects_thresholds_out_of_order) {
 
 TEST(option_table, rejects_a_drain_delay_that_leaves_no_time_to_drain) {
   options settings;
-  settings.server.drain_delay_ms = settings.server.drain_timeout_ms;
+  settings.server.drain_delay_ms = 8'000; // as long as "auto" is
   EXPECT_TRUE(find_contradiction(settings));
+  settings.server.drain_delay_ms = 5'000;
+  EXPECT_FALSE(find_contradiction(settings));
+  settings.snapshots.file = "/snapshot"; // then it is 4,000
+  EXPECT_TRUE(find_contradiction(settings));
+  settings.server.drain_timeout_ms = 5'001;
+  EXPECT_FALSE(find_contradiction(settings));
 }
 
 } // namespace

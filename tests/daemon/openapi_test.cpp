@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <iterator>
+#include <map>
 #include <regex>
 #include <set>
 #include <string>
@@ -90,15 +91,23 @@ constexpr http::fault never_documented[] = {
     http::fault::batch_response_full, // in a result only
 };
 
+// What stands for '#' in the examples, in messages that name something.
+std::string named(http::fault code, std::string message) {
+  const std::map<http::fault, std::string_view> names{
+      {http::fault::unknown_parameter, "key"},
+      {http::fault::snapshot_failed, "No such file or directory"},
+      {http::fault::still_loading, "40 %"}};
+  if (names.contains(code)) message.replace(message.find('#'), 1, names.at(code));
+  return message;
+}
+
 std::set<status_and_message> possible_refusals() {
   const http::fault_table faults{http::http_limits{}};
   std::set<status_and_message> all;
   for (std::size_t i = 1; i < http::fault_count; ++i) {
     const auto code = static_cast<http::fault>(i);
     if (std::ranges::find(never_documented, code) != std::end(never_documented)) continue;
-    std::string message{faults[code].message};
-    if (code == http::fault::unknown_parameter) message.replace(message.find('#'), 1, "key");
-    all.emplace(faults[code].status, message);
+    all.emplace(faults[code].status, named(code, std::string{faults[code].message}));
   }
   return all;
 }

@@ -556,8 +556,9 @@ TEST(connection, refuses_a_request_that_would_exceed_the_cap_on_all_buffers) {
 TEST(connection, refuses_a_long_head_that_would_exceed_the_cap_whatever_its_request) {
   test_server server;
   server.server().set_caps({.buffer_bytes = 1, .buffer_bytes_most = 1'000'000});
-  const std::vector<std::string> paths{"/put",     "/get",     "/delete", "/flush",       "/stats",
-                                       "/metrics", "/healthz", "/readyz", "/openapi.json"};
+  const std::vector<std::string> paths{"/put",      "/get",         "/delete",  "/flush",
+                                       "/snapshot", "/stats",       "/metrics", "/healthz",
+                                       "/readyz",   "/openapi.json"};
   std::vector<raw_client> clients;
   for (const std::string& path : paths) {
     clients.push_back(server.connect());

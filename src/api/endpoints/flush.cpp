@@ -9,14 +9,18 @@ namespace {
 
 handled flush(exchange&) { return handled::deferred; }
 
-std::size_t empty_the_cache(const shared_state& shared) noexcept { return shared.store.clear(); }
+deferred_work::result empty_the_cache(const shared_state& shared) noexcept {
+  return {.entries = shared.store.clear()};
+}
 
-void respond(output_buffer& out, handler_context& context, std::size_t entries, reply_options how) {
+unsigned respond(output_buffer& out, handler_context& context, const deferred_work::result& done,
+                 reply_options how) {
   constexpr unsigned status_ok = 200;
   context.writer.reply(out, status_ok, json_content_type,
                        R"({"status":"OK","message":"Cache flushed.","entries":)" +
-                           std::to_string(entries) + "}",
+                           std::to_string(done.entries) + "}",
                        how);
+  return status_ok;
 }
 
 // With tokens, the router has checked that this one may write.

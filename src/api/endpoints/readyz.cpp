@@ -1,4 +1,6 @@
 // GET /readyz: whether this server accepts new requests.
+#include <string>
+
 #include "api/exchange.hpp"
 
 namespace kvcache::http {
@@ -8,6 +10,10 @@ namespace {
 handled readyz(exchange& x) {
   if (x.context.shared.draining.load(std::memory_order_relaxed))
     return refuse(x, {fault::not_ready});
+  if (const auto& unready = x.context.shared.services.unready) {
+    if (const std::string what = unready(); !what.empty())
+      return refuse(x, {.code = fault::still_loading, .name = what});
+  }
   return show(x, json_content_type, R"({"status":"OK","message":"Ready."})");
 }
 
