@@ -1,0 +1,186 @@
+// The real program under a service manager: a fake NOTIFY_SOCKET, and a thread that really hangs.
+#include <gtest/gtest.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "daemon/running_program.hpp"
+#include "e2e/token_file.hpp"
+#include "support/raw_client.hpp"
+#include "support/service_manager.hpp"
+
+namespace kvcache::tests {
+namespace {
+
+using test::get_request;
+using test::notify_socket;
+using test::raw_client;
+
+// A program with this manager; its port is that of its status.
+class service : public running_program {
+public:
+  explicit service(notify_socket& manager, std::vector<std::string> arguments = {},
+                   const char* watchdog_us = nullptr)
+      : running_program(with_port(std::move(arguments)), [&manager, watchdog_us] {
+          ::setenv("NOTIFY_SOCKET", manager.name().c_str(), 1);
+          if (watchdog_us != nullptr) ::setenv("WATCHDOG_USEC", watchdog_us, 1);
+        }) {}
+
+private:
+  static std::vector<std::string> with_port(std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--port=0", "--threads=2"});
+    return arguments;
+  }
+};
+
+// Suspends one thread of a child process, and no other.
+class suspended_thread {
+public:
+  explicit suspended_thread(pid_t thread) : thread_(thread) {
+    is_suspended_ = ::ptrace(PTRACE_SEIZE, thread, nullptr, nullptr) == 0 &&
+                    ::ptrace(PTRACE_INTERRUPT, thread, nullptr, nullptr) == 0 &&
+                    ::waitpid(thread, nullptr, __WALL) == thread;
+  }
+  ~suspended_thread() { resume(); }
+  suspended_thread(const suspended_thread&) = delete;
+  suspended_thread& operator=(const suspended_thread&) = delete;
+
+  explicit operator bool() const { return is_suspended_; }
+  void resume() {
+    if (std::exchange(is_suspended_, false)) ::ptrace(PTRACE_DETACH, thread_, nullptr, nullptr);
+  }
+
+private:
+  const pid_t thread_;
+  bool is_suspended_ = false;
+};
+
+// A worker's thread: of all threads, only workers wait in epoll. 0: none waits at the moment, or
+// the kernel does not show it.
+pid_t find_worker(pid_t process) {
+  for (const auto& task :
+       std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task"}) {
+    std::ifstream file{task.path() / "syscall"};
+    long number = -1;
+    if (!(file >> number)) continue;
+    bool waits = number == SYS_epoll_pwait;
+#ifdef SYS_epoll_wait
+    waits = waits || number == SYS_epoll_wait;
+#endif
+    if (waits) return std::stoi(task.path().filename().string());
+  }
+  return 0;
+}
+
+pid_t find_worker_within_patience(pid_t process) {
+  const auto end = std::chrono::steady_clock::now() + raw_client::patience;
+  while (std::chrono::steady_clock::now() < end) {
+    if (const pid_t found = find_worker(process)) return found;
+    std::this_thread::yield();
+  }
+  return 0;
+}
+
+TEST(service, is_ready_once_connections_are_accepted_and_reports_when_it_stops) {
+  notify_socket manager;
+  service program{manager};
+  EXPECT_EQ(manager.receive(), "READY=1");
+  const std::string status = manager.receive();
+  const std::string begin = "STATUS=serving on 127.0.0.1:";
+  ASSERT_TRUE(status.starts_with(begin)) << status;
+  const auto port = static_cast<std::uint16_t>(std::stoi(status.substr(begin.size())));
+  EXPECT_EQ(raw_client{port}.ask(get_request("/readyz")).status, 200U);
+  program.send_signal(SIGTERM);
+  EXPECT_EQ(manager.receive(), "STOPPING=1");
+  EXPECT_EQ(manager.receive(), "STATUS=draining");
+  EXPECT_EQ(program.wait_for_end(), 0);
+  EXPECT_TRUE(manager.is_empty());
+}
+
+TEST(service, is_not_ready_if_it_cannot_start) {
+  notify_socket manager;
+  service program{manager, {"--max-connections=x"}};
+  EXPECT_EQ(program.wait_for_end(), 2);
+  EXPECT_TRUE(manager.is_empty());
+}
+
+TEST(service, is_ready_again_after_each_reload_whatever_its_result) {
+  test::token_file tokens{"read-write 0123456789abcdef\n"};
+  notify_socket manager;
+  service program{manager, {"--auth-token-file=" + tokens.path()}};
+  manager.receive_next("STATUS=serving");
+  program.send_signal(SIGHUP);
+  EXPECT_TRUE(manager.receive().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+  EXPECT_EQ(manager.receive(), "READY=1");
+  EXPECT_NE(program.wait_for_line("tokens in force"), "");
+  tokens.write("every-right 0123456789abcdef\n");
+  program.send_signal(SIGHUP);
+  EXPECT_TRUE(manager.receive().starts_with("RELOADING=1\n"));
+  EXPECT_EQ(manager.receive(), "READY=1");
+  EXPECT_NE(program.wait_for_line("tokens unchanged"), "");
+}
+
+TEST(service, is_ready_again_after_a_reload_of_nothing) {
+  notify_socket manager;
+  service program{manager};
+  manager.receive_next("STATUS=serving");
+  program.send_signal(SIGHUP);
+  EXPECT_TRUE(manager.receive().starts_with("RELOADING=1\n"));
+  EXPECT_EQ(manager.receive(), "READY=1");
+}
+
+TEST(service, feeds_the_watchdog) {
+  notify_socket manager;
+  service program{manager, {}, "1000000"};
+  manager.receive_next("STATUS=serving");
+  EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+  EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+}
+
+TEST(service, warns_of_a_watchdog_that_is_too_quick_for_it) {
+  notify_socket manager;
+  service program{manager, {"--eviction-interval-ms=1000"}, "3000000"};
+  EXPECT_NE(program.wait_for_line("WatchdogSec= to at least 4000 ms"), "");
+}
+
+TEST(service, does_not_feed_the_watchdog_while_a_worker_hangs) {
+  notify_socket manager;
+  service program{manager, {}, "1000000"};
+  manager.receive_next("WATCHDOG=1");
+  const pid_t worker = find_worker_within_patience(program.pid());
+  if (worker == 0) GTEST_SKIP() << "the kernel does not show what a thread waits for";
+  suspended_thread hanging{worker};
+  if (!hanging) GTEST_SKIP() << "this user may not trace its processes";
+  EXPECT_NE(program.wait_for_line("the thread of worker"), "");
+  while (!manager.is_empty()) manager.receive();
+  program.send_signal(SIGHUP); // the main thread runs, and does nothing else
+  EXPECT_TRUE(manager.receive().starts_with("RELOADING=1\n"));
+  EXPECT_EQ(manager.receive(), "READY=1");
+  hanging.resume();
+  EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+}
+
+TEST(service, serves_without_a_manager_that_can_be_reached) {
+  running_program program{{"--port=0"}, [] {
+                            ::setenv("NOTIFY_SOCKET", "@nobody.listens.here", 1);
+                            ::setenv("WATCHDOG_USEC", "soon", 1);
+                          }};
+  EXPECT_NE(program.wait_for_line("WATCHDOG_USEC is 'soon'"), "");
+  const std::uint16_t port = program.wait_for_port();
+  EXPECT_NE(program.wait_for_line("cannot notify the service manager"), "");
+  EXPECT_EQ(raw_client{port}.ask(get_request("/healthz")).status, 200U);
+}
+
+} // namespace
+} // namespace kvcache::tests
