@@ -127,8 +127,10 @@ void daemon::run() {
     server_ended_ = true;
     signals_.wake();
   });
+  start_watchdog();
   log_started();
-  announce_start();
+  notifier_.ready();
+  report_serving();
   while (!server_ended_) {
     switch (signals_.wait(tick_interval())) {
     case config::signal_waiter::event::stop:
@@ -161,19 +163,23 @@ void daemon::log_started() {
   if (fewer) log_.warn(*fewer);
 }
 
-// Tells the service manager that connections are accepted; from now on it expects to be fed.
-void daemon::announce_start() {
-  if (watchdog_timeout_ && notifier_.is_enabled()) {
-    if (const auto warning = find_timeout_too_short(
-            *watchdog_timeout_, std::chrono::milliseconds{settings_.cache.eviction.interval_ms}))
-      log_.warn(*warning);
-    progress_.resize(settings_.server.threads + 2);
-    read_progress();
-    watchdog_.emplace(*watchdog_timeout_, progress_, clock::now());
+// From READY=1 on, the service manager expects to be fed.
+void daemon::start_watchdog() {
+  if (!watchdog_timeout_ || !notifier_.is_enabled()) return;
+  if (const auto warning = find_timeout_too_short(
+          *watchdog_timeout_, std::chrono::milliseconds{settings_.cache.eviction.interval_ms}))
+    log_.warn(*warning);
+  progress_.resize(settings_.server.threads + 2);
+  read_progress();
+  watchdog_.emplace(*watchdog_timeout_, progress_, clock::now());
+}
+
+void daemon::report_serving() noexcept {
+  try {
+    const auto endpoint = server_->local_endpoint();
+    notifier_.status("serving on " + address_text(endpoint.address().to_string(), endpoint.port()));
+  } catch (const std::bad_alloc&) { // the former status stays
   }
-  const auto endpoint = server_->local_endpoint();
-  notifier_.ready();
-  notifier_.status("serving on " + address_text(endpoint.address().to_string(), endpoint.port()));
 }
 
 // Several times within half of the watchdog's timeout.
@@ -192,8 +198,7 @@ void daemon::read_progress() noexcept {
   progress_[workers + 1] = cache_.clock_runs();
 }
 
-// Not during a drain, when workers end: a service manager that has been told of the stop, or
-// requested it, limits its time instead.
+// Not during a drain, when workers end: the service manager limits its time instead.
 void daemon::feed_watchdog() noexcept {
   if (!watchdog_ || server_->draining()) return;
   read_progress();

@@ -79,9 +79,10 @@ private:
   managed_cache_hooks make_hooks();
   http::server_services make_services();
   void reject_memory_limit_below_own_use();
-  void announce_start();
   void log_started();
   void log_stopped() noexcept;
+  void start_watchdog();
+  void report_serving() noexcept;
   std::chrono::milliseconds tick_interval() const noexcept;
   void read_progress() noexcept;
   void feed_watchdog() noexcept;

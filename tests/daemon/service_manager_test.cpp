@@ -5,14 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "daemon/running_program.hpp"
@@ -66,30 +66,48 @@ private:
   bool is_suspended_ = false;
 };
 
-// A worker's thread: of all threads, only workers wait in epoll. 0: none waits at the moment, or
-// the kernel does not show it.
-pid_t find_worker(pid_t process) {
-  for (const auto& task :
-       std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task"}) {
-    std::ifstream file{task.path() / "syscall"};
-    long number = -1;
-    if (!(file >> number)) continue;
-    bool waits = number == SYS_epoll_pwait;
-#ifdef SYS_epoll_wait
-    waits = waits || number == SYS_epoll_wait;
-#endif
-    if (waits) return std::stoi(task.path().filename().string());
-  }
-  return 0;
+// Of a thread: the system call in which it waits, and how often it has waited.
+struct thread_waits {
+  long call = -1; // none: the thread runs
+  long number = 0;
+};
+
+thread_waits waits_of(const std::filesystem::path& task) {
+  thread_waits found;
+  std::ifstream{task / "syscall"} >> found.call;
+  std::ifstream status{task / "status"};
+  for (std::string word; status >> word;)
+    if (word == "voluntary_ctxt_switches:") status >> found.number;
+  return found;
 }
 
-pid_t find_worker_within_patience(pid_t process) {
+// Of all threads, only workers wait in epoll.
+bool is_worker(const thread_waits& waits) {
+#ifdef SYS_epoll_wait
+  if (waits.call == SYS_epoll_wait) return true;
+#endif
+  return waits.call == SYS_epoll_pwait;
+}
+
+// The others wait for a change, mostly for ever; those of the evictor and the clock, only for time.
+bool is_periodic(const thread_waits& waits) {
+  constexpr long changes_most = 20; // lines of the log
+  return waits.call == SYS_futex && waits.number > changes_most;
+}
+
+// The threads of a process of which this is true; fewer than `number` after the patience.
+std::vector<pid_t> find_threads(pid_t process, bool (*predicate)(const thread_waits&),
+                                std::size_t number) {
+  std::vector<pid_t> found;
   const auto end = std::chrono::steady_clock::now() + raw_client::patience;
-  while (std::chrono::steady_clock::now() < end) {
-    if (const pid_t found = find_worker(process)) return found;
-    std::this_thread::yield();
+  while (found.size() < number && std::chrono::steady_clock::now() < end) {
+    found.clear();
+    for (const auto& task :
+         std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task"})
+      if (predicate(waits_of(task.path())))
+        found.push_back(std::stoi(task.path().filename().string()));
   }
-  return 0;
+  return found;
 }
 
 TEST(service, is_ready_once_connections_are_accepted_and_reports_when_it_stops) {
@@ -154,21 +172,40 @@ TEST(service, warns_of_a_watchdog_that_is_too_quick_for_it) {
   EXPECT_NE(program.wait_for_line("WatchdogSec= to at least 4000 ms"), "");
 }
 
-TEST(service, does_not_feed_the_watchdog_while_a_worker_hangs) {
+// Suspends each such thread in turn; returns the names by which the log reports them.
+std::set<std::string> names_of_hanging(bool (*predicate)(const thread_waits&)) {
+  constexpr std::size_t threads = 2;
   notify_socket manager;
-  service program{manager, {}, "1000000"};
+  service program{manager, {}, "2000000"};
   manager.receive_next("WATCHDOG=1");
-  const pid_t worker = find_worker_within_patience(program.pid());
-  if (worker == 0) GTEST_SKIP() << "the kernel does not show what a thread waits for";
-  suspended_thread hanging{worker};
-  if (!hanging) GTEST_SKIP() << "this user may not trace its processes";
-  EXPECT_NE(program.wait_for_line("the thread of worker"), "");
-  while (!manager.is_empty()) manager.receive();
-  program.send_signal(SIGHUP); // the main thread runs, and does nothing else
-  EXPECT_TRUE(manager.receive().starts_with("RELOADING=1\n"));
-  EXPECT_EQ(manager.receive(), "READY=1");
-  hanging.resume();
-  EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+  std::set<std::string> names;
+  for (const pid_t thread : find_threads(program.pid(), predicate, threads)) {
+    suspended_thread hanging{thread};
+    if (!hanging) return {};
+    const std::string begin = "the thread of ";
+    const std::string line = program.wait_for_line(begin);
+    const std::size_t at = line.find(begin) + begin.size();
+    names.insert(line.substr(at, line.find(" makes no progress") - at));
+    while (!manager.is_empty()) manager.receive();
+    program.send_signal(SIGHUP); // the main thread runs, and sends nothing else
+    EXPECT_TRUE(manager.receive().starts_with("RELOADING=1\n"));
+    EXPECT_EQ(manager.receive(), "READY=1");
+    hanging.resume();
+    EXPECT_EQ(manager.receive(), "WATCHDOG=1");
+  }
+  return names;
+}
+
+TEST(service, does_not_feed_the_watchdog_while_a_worker_hangs) {
+  const auto names = names_of_hanging(is_worker);
+  if (names.empty()) GTEST_SKIP() << "this user may not trace its processes";
+  EXPECT_EQ(names, (std::set<std::string>{"worker 1", "worker 2"}));
+}
+
+TEST(service, does_not_feed_the_watchdog_while_the_evictor_or_the_clock_hangs) {
+  const auto names = names_of_hanging(is_periodic);
+  if (names.empty()) GTEST_SKIP() << "this user may not trace its processes";
+  EXPECT_EQ(names, (std::set<std::string>{"evictor", "clock"}));
 }
 
 TEST(service, serves_without_a_manager_that_can_be_reached) {
