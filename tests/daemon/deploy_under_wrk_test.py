@@ -98,7 +98,7 @@ class Deploy(unittest.TestCase):
             self.assertEqual((configuration["bind"], configuration["port"]), ("127.0.0.1", port))
             cache.send_signal(signal.SIGTERM)
             self.assertEqual(cache.wait(timeout=60), 0)
-        self.assertIn("--port is 1, but the service manager passed a socket", log.read_text())
+        self.assertIn("--port is ignored, since the service manager passed a socket", log.read_text())
 
     def test_systemd_cannot_pass_a_local_socket(self):
         address = self.folder / "socket"

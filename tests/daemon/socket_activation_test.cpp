@@ -86,8 +86,8 @@ TEST(socket_activation, warns_of_an_address_that_it_ignores) {
   const auto program = start(socket, {"--bind=127.0.0.2"});
   ::unsetenv("KVCACHE_PORT");
   const std::string at = "at 127.0.0.1, port " + std::to_string(socket.port());
-  EXPECT_NE(program->wait_for_line("--bind is 127.0.0.2").find(at), std::string::npos);
-  EXPECT_NE(program->wait_for_line("KVCACHE_PORT is 1").find(at), std::string::npos);
+  EXPECT_NE(program->wait_for_line("--bind is ignored").find(at), std::string::npos);
+  EXPECT_NE(program->wait_for_line("KVCACHE_PORT is ignored").find(at), std::string::npos);
   EXPECT_EQ(program->wait_for_port(), socket.port());
 }
 
