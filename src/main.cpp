@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "config/command_line.hpp"
@@ -19,7 +20,10 @@
 #include "process/health_check.hpp"
 #include "process/log_queue.hpp"
 #include "process/logging.hpp"
+#include "process/passed_socket.hpp"
 #include "process/process_setup.hpp"
+#include "process/service_environment.hpp"
+#include "process/service_notifier.hpp"
 #include "process/signal_waiter.hpp"
 #include "process/worker_count.hpp"
 #include "revision.hpp"
@@ -45,7 +49,11 @@ int print(std::string_view text) {
   return failure;
 }
 
-int serve(const config::command_line& line) {
+int serve(config::command_line line) {
+  const auto environment = config::read_service_environment(environ, getpid());
+  auto passed = config::take_passed_socket(environment); // before any descriptor is opened
+  if (passed.fd.get() >= 0)
+    config::use_passed_address(line, passed.address.address().to_string(), passed.address.port());
   config::signal_waiter signals; // before the first thread
   config::preallocate_stack();
   config::disable_huge_pages();
@@ -53,15 +61,25 @@ int serve(const config::command_line& line) {
   config::share_one_heap_if_addresses_are_limited();
   const config::open_file_limit files = config::raise_open_file_limit();
   config::logging log{line.settings.level, line.settings.format};
+  if (!passed.fault.empty()) {
+    log.error(passed.fault);
+    return invalid_option;
+  }
   for (const std::string& warning : line.warnings) log.warn(warning);
+  for (const std::string& warning : environment.warnings) log.warn(warning);
   for (const std::string& warning : daemon::find_tight_limits(line.settings))
     log.warn(config::name_origins(warning, line.origins));
   const config::options settings = daemon::fit_to_open_files(line.settings, files.soft);
   const auto too_few_files = config::find_too_few_files(files, line.settings.server.max_connections,
                                                         settings.server.max_connections);
   if (too_few_files) log.warn(*too_few_files);
+  config::service_notifier notifier{environment.notify_socket, log};
   try {
-    auto served = std::make_unique<daemon::daemon>(settings, signals, log, revision); // large
+    auto served = std::make_unique<daemon::daemon>( // too large for a stack
+        settings, signals, log, revision,
+        daemon::service_manager{.notifier = notifier,
+                                .watchdog_timeout = environment.watchdog_timeout,
+                                .passed_socket = std::move(passed.fd)});
     if (served->run()) return success;
     served.release(); // a thread of it waits for a disk. NOLINT(bugprone-unused-return-value)
     return failure;

@@ -254,6 +254,22 @@ command_line parse_command_line(const std::vector<std::string>& arguments,
   return result;
 }
 
+void use_passed_address(command_line& line, const std::string& address, std::uint16_t port) {
+  const options given = line.settings;
+  line.settings.server.bind_address = address;
+  line.settings.server.port = port;
+  const std::string socket = "the service manager passed a socket (LISTEN_FDS) at " + address +
+                             ", port " + std::to_string(port);
+  for (std::size_t i = 0; i < line.origins.size(); ++i) {
+    const option_row& row = option_table()[i];
+    const std::string value = row.value.write(given);
+    if (line.origins[i] == origin_is_default || value == row.value.write(line.settings)) continue;
+    std::string warning = row.flag();
+    warning.append(" is ignored, since ").append(socket).append(", not ").append(value);
+    line.warnings.push_back(name_origins(std::move(warning), line.origins));
+  }
+}
+
 std::string name_origins(std::string message, const value_origins& origins) {
   const auto continues = [](char c) { return c == '-' || (c >= 'a' && c <= 'z'); };
   for (std::size_t i = 0; i < origins.size(); ++i) {

@@ -39,6 +39,10 @@ struct command_line {
 command_line parse_command_line(const std::vector<std::string>& arguments,
                                 const environment& variables);
 
+// Replaces --bind and --port by the address of a socket that a service manager passed. Adds a
+// warning if they were set to something else.
+void use_passed_address(command_line& line, const std::string& address, std::uint16_t port);
+
 // The message, in which each option that was set by its variable is named by that variable.
 std::string name_origins(std::string message, const value_origins& origins);
 

@@ -37,10 +37,11 @@ std::string address_text(const std::string& address, std::uint16_t port) {
 std::unique_ptr<http::server> make_server(const http::server_options& options,
                                           const http::endpoint_table& endpoints, cache& store,
                                           const coarse_clock& clock, http::server_services services,
-                                          observe::registry& counters) {
+                                          observe::registry& counters,
+                                          http::unique_fd passed_socket) {
   try {
     return std::make_unique<http::server>(options, endpoints, store, clock, std::move(services),
-                                          counters);
+                                          counters, std::move(passed_socket));
   } catch (const boost::system::system_error& error) {
     if (error.code() == boost::system::errc::resource_unavailable_try_again)
       throw; // no thread could be created; listening does not fail with this error
@@ -57,11 +58,13 @@ memory_reading find_memory_limit(const config::options& settings) {
 }
 
 daemon::daemon(const config::options& settings, config::signal_waiter& signals,
-               config::logging& log, std::string_view revision)
+               config::logging& log, std::string_view revision, service_manager manager)
     : settings_(settings),
       revision_(revision),
       signals_(signals),
       log_(log),
+      notifier_(manager.notifier),
+      watchdog_timeout_(manager.watchdog_timeout),
       counters_(settings.server.threads, endpoints_.operations()),
       cache_(settings.cache, make_hooks()),
       limit_(lowest_limit(cache_.monitor().read(0))),
@@ -74,7 +77,8 @@ daemon::daemon(const config::options& settings, config::signal_waiter& signals,
       access_(settings.access_log ? std::make_unique<config::access_lines>(settings.format)
                                   : nullptr),
       server_(make_server(make_server_options(settings, limit_.limit_bytes), endpoints_,
-                          cache_.entries(), cache_.clock(), make_services(), counters_)) {
+                          cache_.entries(), cache_.clock(), make_services(), counters_,
+                          std::move(manager.passed_socket))) {
   reject_memory_limit_below_own_use();
   if (const auto beyond = find_values_beyond_memory(settings, limit_)) log_.warn(*beyond);
   cache_.start();
@@ -88,6 +92,7 @@ daemon::~daemon() {
 
 // On the eviction thread, after each reading.
 void daemon::set_caps() noexcept {
+  memory_readings_.fetch_add(1, std::memory_order_relaxed);
   server_->set_caps(make_load_caps(
       settings_, cache_.monitor().last().levels,
       {.connections = server_->connection_count(), .buffer_bytes = server_->buffer_bytes()}));
@@ -131,9 +136,12 @@ bool daemon::run() {
     server_ended_ = true;
     signals_.wake();
   });
+  start_watchdog();
   log_started();
+  notifier_.ready();
+  report_serving();
   while (!server_ended_) {
-    switch (signals_.wait(publish_interval)) {
+    switch (signals_.wait(tick_interval())) {
     case config::signal_waiter::event::stop:
       on_stop_signal();
       break;
@@ -146,6 +154,9 @@ bool daemon::run() {
     }
     apply_reloaded_tokens();
     snapshots_.save_if_due(clock::now());
+    notifier_.retry();
+    report_serving();
+    feed_watchdog();
     publish_logs();
   }
   server_->wait();
@@ -158,6 +169,7 @@ bool daemon::run() {
 bool daemon::save_last_snapshot() noexcept {
   constexpr std::chrono::seconds grace{2};
   const auto end = clock::now() + std::chrono::milliseconds{settings_.snapshots.timeout_ms} + grace;
+  if (snapshots_.configured()) notifier_.status("saving the snapshot");
   snapshots_.begin_last();
   while (!snapshots_.await_last(std::chrono::milliseconds{0})) {
     if (clock::now() >= end) {
@@ -182,6 +194,63 @@ void daemon::log_started() {
             (settings_.server.threads == 1 ? " thread" : " threads") + ", memory limit " +
             describe_limit(limit_));
   if (fewer) log_.warn(*fewer);
+}
+
+// From READY=1 on, the service manager expects to be fed.
+void daemon::start_watchdog() {
+  if (!watchdog_timeout_ || !notifier_.is_enabled()) return;
+  if (const auto warning = find_timeout_too_short(
+          *watchdog_timeout_, std::chrono::milliseconds{settings_.cache.eviction.interval_ms}))
+    log_.warn(*warning);
+  progress_.resize(settings_.server.threads + 2);
+  read_progress();
+  watchdog_.emplace(*watchdog_timeout_, progress_, clock::now());
+}
+
+// To the service manager, whenever it changes.
+void daemon::report_serving() noexcept {
+  if (!notifier_.is_enabled() || server_->draining()) return;
+  try {
+    const auto endpoint = server_->local_endpoint();
+    std::string now =
+        snapshots_.loading()
+            ? "loading the snapshot: " + std::to_string(snapshots_.loaded_percent()) + " %"
+            : "serving on " + address_text(endpoint.address().to_string(), endpoint.port());
+    if (now == reported_) return;
+    notifier_.status(now);
+    reported_ = std::move(now);
+  } catch (const std::bad_alloc&) { // the former status stays
+  }
+}
+
+// Several times within half of the watchdog's timeout.
+std::chrono::milliseconds daemon::tick_interval() const noexcept {
+  constexpr int ticks_per_timeout = 8;
+  if (!watchdog_) return publish_interval;
+  const auto tick = std::chrono::floor<std::chrono::milliseconds>(*watchdog_timeout_);
+  return std::clamp(tick / ticks_per_timeout, std::chrono::milliseconds{1}, publish_interval);
+}
+
+// In the order of explain_stall().
+void daemon::read_progress() noexcept {
+  const std::size_t workers = settings_.server.threads;
+  for (std::size_t i = 0; i < workers; ++i) progress_[i] = server_->sweeps(i);
+  progress_[workers] = cache_.runs() + memory_readings_.load(std::memory_order_relaxed);
+  progress_[workers + 1] = cache_.clock_runs();
+}
+
+// Not during a drain, when workers end: the service manager limits its time instead.
+void daemon::feed_watchdog() noexcept {
+  if (!watchdog_ || server_->draining()) return;
+  read_progress();
+  const auto [feed, stalled] = watchdog_->decide(progress_, clock::now());
+  if (feed) notifier_.keep_alive();
+  if (!stalled) return;
+  try {
+    log_.error(explain_stall(*stalled, settings_.server.threads, *watchdog_timeout_));
+  } catch (const std::bad_alloc&) {
+    log_.error("a thread makes no progress: the watchdog is not fed");
+  }
 }
 
 // Clients can compare the counts with their own.
@@ -233,6 +302,8 @@ void daemon::on_stop_signal() noexcept {
   log_.info("stopping: responding to requests that have been received");
   faults_.on_stopping();
   snapshots_.on_stopping();
+  notifier_.stopping();
+  notifier_.status("draining");
   server_->begin_drain();
 }
 
@@ -261,8 +332,10 @@ void daemon::warn_of_token_file(const config::token_file& file) {
 }
 
 void daemon::reload_tokens() noexcept {
+  notifier_.reloading();
   if (!token_reader_) {
     log_.info("SIGHUP ignored: --auth-token-file is not set");
+    notifier_.ready();
     return;
   }
   try {
@@ -271,17 +344,21 @@ void daemon::reload_tokens() noexcept {
                 "responds");
   } catch (const std::exception&) {
     log_.error("tokens unchanged: no thread or memory for reading the file");
+    notifier_.ready();
   }
 }
 
 // Applies the result of a reload, if available.
 void daemon::apply_reloaded_tokens() noexcept {
   if (!token_reader_) return;
+  auto read = token_reader_->take();
+  if (!read) return;
   try {
-    if (auto read = token_reader_->take()) apply_tokens(*std::move(read));
+    apply_tokens(*std::move(read));
   } catch (const std::bad_alloc&) {
     log_.error("tokens unchanged: no memory for reading the file");
   }
+  notifier_.ready();
 }
 
 // Errors: throws std::bad_alloc, and has changed nothing then.

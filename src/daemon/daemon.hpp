@@ -11,8 +11,11 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <stdexcept>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/token_authorizer.hpp"
 #include "config/options.hpp"
@@ -21,15 +24,18 @@
 #include "daemon/snapshot_log.hpp"
 #include "daemon/tier_log.hpp"
 #include "daemon/token_reader.hpp"
+#include "daemon/watchdog.hpp"
 #include "eviction/managed_cache.hpp"
 #include "kvcache/cache.hpp"
 #include "kvcache/coarse_clock.hpp"
 #include "metrics/registry.hpp"
 #include "process/access_lines.hpp"
 #include "process/logging.hpp"
+#include "process/service_notifier.hpp"
 #include "process/signal_waiter.hpp"
 #include "report/service_snapshot.hpp"
 #include "server/server.hpp"
+#include "server/unique_fd.hpp"
 #include "snapshot/snapshot_service.hpp"
 
 namespace kvcache::daemon {
@@ -46,14 +52,22 @@ struct stopped_early : std::exception {};
 // The lowest memory limit in force for this process now.
 memory_reading find_memory_limit(const config::options& settings);
 
+// What connects the daemon with its service manager.
+struct service_manager {
+  config::service_notifier& notifier;
+  std::optional<std::chrono::microseconds> watchdog_timeout; // none: no watchdog
+  http::unique_fd passed_socket{-1};                         // negative: none
+};
+
 class daemon {
 public:
   // Builds everything and binds the address, but serves nothing yet. `revision` identifies the
   // sources in statistics and must outlive the daemon.
-  // REQUIRES: settings.threads is not "auto".
+  // REQUIRES: settings.threads is not "auto"; the address is that of the manager's socket, if it
+  // passed one.
   // Errors: throws unworkable_option, stopped_early, or another std::exception (start_failure.hpp).
   daemon(const config::options& settings, config::signal_waiter& signals, config::logging& log,
-         std::string_view revision);
+         std::string_view revision, service_manager manager);
   ~daemon();
   daemon(const daemon&) = delete;
   daemon& operator=(const daemon&) = delete;
@@ -72,6 +86,11 @@ private:
   void log_started();
   bool save_last_snapshot() noexcept;
   void log_stopped() noexcept;
+  void start_watchdog();
+  void report_serving() noexcept;
+  std::chrono::milliseconds tick_interval() const noexcept;
+  void read_progress() noexcept;
+  void feed_watchdog() noexcept;
   void publish_logs() noexcept;
   void log_changes();
   void set_caps() noexcept;
@@ -90,6 +109,8 @@ private:
   const std::string_view revision_;
   config::signal_waiter& signals_;
   config::logging& log_;
+  config::service_notifier& notifier_;
+  const std::optional<std::chrono::microseconds> watchdog_timeout_;
   const std::uint64_t started_ns_ = boot_time_now_ns();
 
   const process_monitor process_;
@@ -104,6 +125,11 @@ private:
   std::unique_ptr<http::token_authorizer> tokens_;   // null: no tokens are required
   std::unique_ptr<config::access_lines> access_;     // null: no access log
   std::unique_ptr<http::server> server_;
+
+  std::string reported_; // the last status of report_serving()
+  std::atomic<std::uint64_t> memory_readings_{0};
+  std::vector<std::uint64_t> progress_; // of the threads that the watchdog monitors
+  std::optional<watchdog> watchdog_;    // none: no manager waits for it
 
   fault_log faults_;
   tier_log tiers_;

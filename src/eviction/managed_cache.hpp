@@ -2,7 +2,8 @@
 // evictor and eviction thread. The daemon runs one, with its own hooks; kvcache::limited_cache
 // wraps one.
 //
-// Thread-safety: entries(), clock(), status() and runs() may be called by any thread at any time;
+// Thread-safety: entries(), clock(), status(), runs() and clock_runs() may be called by any thread
+// at any time;
 //   the others by the thread that made it. monitor() belongs to that thread until start(), to the
 //   eviction thread from then on.
 // Ownership: owns all of its parts. The hooks must be callable from start() to stop().
@@ -63,6 +64,9 @@ public:
 
   // Completed runs of the eviction thread. REQUIRES: it is between start() and stop().
   std::uint64_t runs() const noexcept;
+
+  // Completed runs of the clock's thread: twenty a second.
+  std::uint64_t clock_runs() const noexcept { return clock_thread_.runs(); }
 
 private:
   evictor_surroundings make_surroundings(managed_cache_hooks hooks);

@@ -71,8 +71,10 @@ void drop_new_peers(int listening) noexcept {
 
 listener::listener(const server_options& options, const fault_table& faults,
                    std::span<const std::unique_ptr<worker>> workers,
-                   observe::worker_counters& counters)
-    : connections_most_(options.max_connections),
+                   observe::worker_counters& counters, unique_fd passed)
+    : options_(options),
+      is_passed_(passed.get() >= 0),
+      connections_most_(options.max_connections),
       health_most_(options.health_connections),
       accept_wait_(options.timeouts.accept_wait_ms),
       refused_most_(options.refused_connections),
@@ -83,33 +85,50 @@ listener::listener(const server_options& options, const fault_table& faults,
       acceptor_(workers.front()->context()),
       back_off_timer_(workers.front()->context()),
       drain_timer_(workers.front()->context()) {
-  const tcp::endpoint wanted{asio::ip::make_address(options.bind_address), options.port};
+  if (is_passed_)
+    take_over(std::move(passed));
+  else
+    bind_and_listen();
+  acceptor_.non_blocking(true);
+  local_endpoint_ = acceptor_.local_endpoint();
+}
+
+void listener::bind_and_listen() {
+  const tcp::endpoint wanted{asio::ip::make_address(options_.bind_address), options_.port};
   acceptor_.open(wanted.protocol());
   acceptor_.set_option(asio::socket_base::reuse_address(true)); // past connections in TIME_WAIT
   if (wanted.address().is_v6()) acceptor_.set_option(asio::ip::v6_only(false));
-  bound_buffers(options);
+  bound_buffers(acceptor_.native_handle());
   acceptor_.bind(wanted);
   acceptor_.listen(backlog);
-  acceptor_.non_blocking(true);
-  local_endpoint_ = acceptor_.local_endpoint();
+}
+
+// Its address, its backlog and all options but the sizes of the buffers are those of its owner.
+void listener::take_over(unique_fd passed) {
+  int family = AF_INET;
+  socklen_t bytes = sizeof(family);
+  ::getsockopt(passed.get(), SOL_SOCKET, SO_DOMAIN, &family, &bytes);
+  acceptor_.assign(family == AF_INET6 ? tcp::v6() : tcp::v4(), passed.get());
+  passed.release();
+  bound_buffers(acceptor_.native_handle());
 }
 
 // Every connection inherits them, so that the kernel does not let its buffers grow to megabytes.
 // They are set before listening, since the handshake announces the receive window. A peer
 // acknowledges at once only when it has received more than one segment. So several segments must
 // fit into a small send buffer, which requires smaller ones on the loopback device.
-void listener::bound_buffers(const server_options& options) {
+void listener::bound_buffers(int socket) const noexcept {
   constexpr std::size_t segments_per_buffer = 4;
   constexpr std::size_t most_segment_bytes = 32'767; // the kernel takes no larger limit
-  const std::size_t segment_bytes = options.send_buffer_bytes / segments_per_buffer;
+  const std::size_t segment_bytes = options_.send_buffer_bytes / segments_per_buffer;
   if (segment_bytes <= most_segment_bytes) {
     const int bytes = static_cast<int>(segment_bytes);
-    ::setsockopt(acceptor_.native_handle(), IPPROTO_TCP, TCP_MAXSEG, &bytes, sizeof(bytes));
+    ::setsockopt(socket, IPPROTO_TCP, TCP_MAXSEG, &bytes, sizeof(bytes));
   }
-  acceptor_.set_option(
-      asio::socket_base::send_buffer_size(static_cast<int>(options.send_buffer_bytes)));
-  acceptor_.set_option(
-      asio::socket_base::receive_buffer_size(static_cast<int>(options.receive_buffer_bytes)));
+  const int send_bytes = static_cast<int>(options_.send_buffer_bytes);
+  const int receive_bytes = static_cast<int>(options_.receive_buffer_bytes);
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &send_bytes, sizeof(send_bytes));
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof(receive_bytes));
 }
 
 void listener::start() {
@@ -155,6 +174,8 @@ listener::accepted listener::accept_one() {
     return errno == ECONNABORTED || errno == EPROTO || errno == EINTR ? accepted::some
                                                                       : accepted::failed;
   }
+  // It may have connected before take_over(), and have inherited other sizes.
+  if (is_passed_) bound_buffers(peer.get());
   try {
     hand_out(std::move(peer));
     return accepted::some;
@@ -252,7 +273,7 @@ void listener::stop(std::chrono::milliseconds delay, drain_clock::time_point end
     if (!acceptor_.is_open()) return;
     drain_end_ = end;
     stopped_ = std::move(stopped);
-    after(delay, &listener::let_handshakes_finish);
+    after(delay, is_passed_ ? &listener::end_accepting : &listener::let_handshakes_finish);
   });
 }
 
@@ -291,6 +312,10 @@ void listener::finish() {
   waited_enough_ = false;
   while (accept_one() == accepted::some) {
   }
+  end_accepting();
+}
+
+void listener::end_accepting() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   back_off_timer_.cancel();

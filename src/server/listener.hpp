@@ -4,9 +4,14 @@
 // silent split of the load, few connections are spread evenly over the workers, and a drain has a
 // single queue to empty.
 //
+// The socket is its own, or one that another process holds open and has passed to this one (socket
+// activation). A passed socket outlives this process: its queue belongs to the next instance as
+// well, so the listener neither shuts it down nor filters or empties its queue, but stops
+// accepting.
+//
 // Thread-safety: runs on the first worker's io_context. The constructor runs before its thread;
 // start(), stop(), close() and the caps may be called from any thread; all else runs on that
-// thread. Ownership: the workers and the fault table must outlive it.
+// thread. Ownership: the options, the workers and the fault table must outlive it.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -36,10 +41,12 @@ namespace kvcache::http {
 
 class listener {
 public:
-  // Binds and listens. Throws boost::system::system_error, for example if the port is in use.
+  // Binds and listens, or takes over `passed`, a listening TCP socket, if that is not negative.
+  // Throws boost::system::system_error, for example if the port is in use.
   // REQUIRES: !workers.empty(); `counters` is that of the first worker.
   listener(const server_options& options, const fault_table& faults,
-           std::span<const std::unique_ptr<worker>> workers, observe::worker_counters& counters);
+           std::span<const std::unique_ptr<worker>> workers, observe::worker_counters& counters,
+           unique_fd passed);
 
   boost::asio::ip::tcp::endpoint local_endpoint() const { return local_endpoint_; }
 
@@ -52,12 +59,13 @@ public:
   }
 
   // After `delay`, rejects new peers, accepts those whose handshake is complete or completes
-  // shortly (well before `end`), stops listening and calls `stopped`. At most once.
+  // shortly (well before `end`), stops listening and calls `stopped`. At most once. A passed socket
+  // is only closed: whoever waits in its queue is served by the next instance.
   void stop(std::chrono::milliseconds delay, drain_clock::time_point end,
             std::function<void()> stopped);
 
-  // Stops listening at once: peers in the queue are reset. A stop() in progress ends without
-  // calling `stopped`. May be called repeatedly.
+  // Stops listening at once: peers in the queue of its own socket are reset. A stop() in progress
+  // ends without calling `stopped`. May be called repeatedly.
   void close();
 
 private:
@@ -70,7 +78,9 @@ private:
 
   enum class accepted : std::uint8_t { some, queue_empty, failed };
 
-  void bound_buffers(const server_options& options);
+  void bind_and_listen();
+  void take_over(unique_fd passed);
+  void bound_buffers(int socket) const noexcept;
   void wait();
   void accept_more();
   accepted accept_one();
@@ -85,7 +95,10 @@ private:
   void after(drain_clock::duration time, void (listener::*next)());
   void let_handshakes_finish();
   void finish();
+  void end_accepting();
 
+  const server_options& options_;
+  const bool is_passed_; // the socket
   std::atomic<std::size_t> connections_most_;
   std::atomic<std::size_t> connections_now_{std::numeric_limits<std::size_t>::max()};
   const std::size_t health_most_;

@@ -13,7 +13,8 @@ namespace kvcache::http {
 using std::chrono::milliseconds;
 
 server::server(server_options options, const endpoint_table& endpoints, cache& store,
-               const coarse_clock& clock, server_services services, observe::registry& counters)
+               const coarse_clock& clock, server_services services, observe::registry& counters,
+               unique_fd passed_socket)
     : options_(std::move(options)),
       services_(std::move(services)),
       faults_(options_.limits),
@@ -21,7 +22,7 @@ server::server(server_options options, const endpoint_table& endpoints, cache& s
       budget_(options_.max_buffer_bytes),
       workers_(make_workers(counters)),
       begun_(static_cast<std::ptrdiff_t>(workers_.size())),
-      listener_(options_, faults_, workers_, counters.worker(0)) {}
+      listener_(options_, faults_, workers_, counters.worker(0), std::move(passed_socket)) {}
 
 server::~server() {
   stop();

@@ -16,6 +16,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -37,9 +38,11 @@ namespace kvcache::http {
 class server {
 public:
   // Binds the address but accepts nothing yet. Throws boost::system::system_error, std::bad_alloc.
+  // `passed_socket`: listens on this socket of another process instead (see listener).
   // REQUIRES: options.threads > 0, and counters for as many workers, of these endpoints.
   server(server_options options, const endpoint_table& endpoints, cache& store,
-         const coarse_clock& clock, server_services services, observe::registry& counters);
+         const coarse_clock& clock, server_services services, observe::registry& counters,
+         unique_fd passed_socket = unique_fd{-1});
   ~server();
   server(const server&) = delete;
   server& operator=(const server&) = delete;
@@ -73,6 +76,10 @@ public:
   // Memory held by all connections, for the accounting of the process.
   std::size_t buffer_bytes() const noexcept { return budget_.used_bytes(); }
   bool is_short_of_memory() const noexcept { return budget_.is_short(); }
+
+  // The number of sweeps of a worker, which rises several times a second until it is stopped or
+  // drained; from any thread. REQUIRES: worker < options.threads.
+  std::uint64_t sweeps(std::size_t worker) const noexcept { return workers_[worker]->sweeps(); }
 
   // Connections that hold more than themselves; for tests.
   std::size_t holder_count() const noexcept;

@@ -236,7 +236,9 @@ void worker::sweep() noexcept {
   clock_.read();
   handlers_.writer.refresh(std::time(nullptr));
   const std::uint64_t late_ms = clock_.take_late_ms();
-  shedder_.read_kernel(connections_, ++sweeps_ % sweeps_per_full_reading == 0);
+  const std::uint64_t number = sweeps() + 1;
+  sweeps_.store(number, std::memory_order_relaxed);
+  shedder_.read_kernel(connections_, number % sweeps_per_full_reading == 0);
   for (auto next = connections_.begin(); next != connections_.end();) {
     connection& c = *next++;
     c.sweep(late_ms);

@@ -64,6 +64,9 @@ public:
     return counts_[static_cast<std::size_t>(as)].load(std::memory_order_relaxed);
   }
 
+  // Sweeps so far: a sign that the thread runs, at no cost for requests.
+  std::uint64_t sweeps() const noexcept { return sweeps_.load(std::memory_order_relaxed); }
+
   // Connections that hold more than themselves; for tests.
   std::size_t holder_count() const noexcept { return shedder_.holder_count(); }
 
@@ -159,9 +162,9 @@ private:
   const std::unique_ptr<access_recorder> access_;
   batch_timer timer_;
   output_buffer scratch_;
-  std::size_t scratch_bytes_ = 0; // of it and what the handlers decode into, accounted
-  std::size_t pool_bytes_ = 0;    // of connections' blocks, accounted
-  unsigned sweeps_ = 0;
+  std::size_t scratch_bytes_ = 0;        // of it and what the handlers decode into, accounted
+  std::size_t pool_bytes_ = 0;           // of connections' blocks, accounted
+  std::atomic<std::uint64_t> sweeps_{0}; // written by this worker's thread only
   block_pool pool_{sizeof(connection)};
   connection_list connections_;
   std::array<std::atomic<std::size_t>, admission_count> counts_{};

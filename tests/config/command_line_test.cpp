@@ -375,6 +375,26 @@ TEST(command_line, prints_the_configuration_with_its_sources) {
   EXPECT_NE(text.find("bind=127.0.0.1 # default\n"), std::string::npos) << text;
 }
 
+TEST(command_line, takes_the_address_of_a_passed_socket) {
+  command_line line = parse_command_line({}, {});
+  use_passed_address(line, "::1", 8080);
+  EXPECT_EQ(line.settings.server.bind_address, "::1");
+  EXPECT_EQ(line.settings.server.port, 8080);
+  EXPECT_TRUE(line.warnings.empty());
+}
+
+TEST(command_line, warns_of_each_option_that_a_passed_socket_replaces_unless_they_agree) {
+  command_line line = parse_command_line({"--bind=0.0.0.0"}, {{"KVCACHE_PORT", "81"}});
+  use_passed_address(line, "127.0.0.1", 80);
+  const std::string reason =
+      " is ignored, since the service manager passed a socket (LISTEN_FDS) at 127.0.0.1, port 80, ";
+  EXPECT_EQ(line.warnings, (std::vector<std::string>{"--bind" + reason + "not 0.0.0.0",
+                                                     "KVCACHE_PORT" + reason + "not 81"}));
+  command_line same = parse_command_line({"--bind=127.0.0.1", "--port=80"}, {});
+  use_passed_address(same, "127.0.0.1", 80);
+  EXPECT_TRUE(same.warnings.empty());
+}
+
 TEST(command_line, checks_health_at_the_given_address) {
   const command_line line = parse_command_line({"--health-check", "--port=80"}, {});
   EXPECT_EQ(line.what, command::check_health);

@@ -181,6 +181,12 @@ class Haproxy(unittest.TestCase):
             self.assertNotIn("WARNING", output.upper())
 
 
+def default_of(flags):
+    """The sum of the defaults of the options whose flags match; of those in milliseconds, in seconds."""
+    rows = re.findall(rf"^\| `--(?:{flags})` \| `(\d+)` ", (ROOT / "src/config/README.md").read_text(), re.MULTILINE)
+    return sum(map(int, rows)) / 1000
+
+
 class Systemd(unittest.TestCase):
     def setUp(self):
         # The program is not installed on this machine: the unit is checked with another one.
@@ -191,12 +197,13 @@ class Systemd(unittest.TestCase):
         self.assertIn("ExecStart=/usr/local/bin/keyvalue-cache\n", self.text)
         pathlib.Path(self.unit).write_text(
             self.text.replace("ExecStart=/usr/local/bin/keyvalue-cache", "ExecStart=/bin/true"))
+        self.socket = shutil.copy(DOCKER / "systemd/keyvalue-cache.socket", folder.name)
 
     def set_to(self, name):
         return re.findall(rf"^{name}=(.*)$", self.text, re.MULTILINE)
 
-    def assert_valid(self):
-        self.assertEqual(run("systemd-analyze", "verify", "--man=no", self.unit).strip(), "")
+    def assert_valid(self, *units):
+        self.assertEqual(run("systemd-analyze", "verify", "--man=no", *(units or [self.unit])).strip(), "")
 
     def add_drop_in(self):
         drop_ins = pathlib.Path(f"{self.unit}.d")
@@ -209,6 +216,36 @@ class Systemd(unittest.TestCase):
     def test_unit_is_valid_with_tokens(self):
         self.add_drop_in()
         self.assert_valid()
+
+    def test_socket_is_valid_with_its_service(self):
+        self.assert_valid(self.socket, self.unit)
+
+    def test_a_mistake_in_the_socket_is_found(self):
+        socket = pathlib.Path(self.socket)
+        socket.write_text(socket.read_text().replace("ListenStream=", "ListenTcp="))
+        with self.assertRaises(AssertionError):
+            self.assert_valid(self.socket, self.unit)
+
+    def test_socket_is_a_single_one_at_the_default_address_where_the_health_check_looks(self):
+        address, port = (re.search(rf"^\| `--{flag}` \| `(.*?)` ", (ROOT / "src/config/README.md").read_text(),
+                                   re.MULTILINE)[1] for flag in ("bind", "port"))
+        listens = re.findall(r"^Listen\w+=(.*)$", pathlib.Path(self.socket).read_text(), re.MULTILINE)
+        self.assertEqual(listens, [f"{address}:{port}"])
+
+    def test_unit_can_notify_systemd(self):
+        self.assertEqual(self.set_to("Type"), ["notify"])
+        self.assertIn("AF_UNIX", self.set_to("RestrictAddressFamilies")[0].split())
+
+    def test_unit_has_more_time_to_stop_than_the_program_takes(self):
+        margin_s = 2
+        self.assertGreater(default_of("drain-timeout-ms"), 0)
+        self.assertGreaterEqual(int(self.set_to("TimeoutStopSec")[0]),
+                                default_of("(?:drain|snapshot)-timeout-ms") + margin_s)
+
+    def test_watchdog_waits_for_a_service_that_works(self):
+        longest_interval_s = 1  # of --eviction-interval-ms
+        self.assertIn("at most 1000 |", (ROOT / "src/config/README.md").read_text())
+        self.assertGreater(int(self.set_to("WatchdogSec")[0]), 4 * longest_interval_s)
 
     def test_a_mistake_in_the_drop_in_is_found(self):
         self.add_drop_in()

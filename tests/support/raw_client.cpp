@@ -132,6 +132,15 @@ http_reply raw_client::read_reply(bool to_head) {
   return reply;
 }
 
+bool raw_client::await_reply() {
+  try {
+    return !received_.empty() || fill();
+  } catch (const std::system_error& error) {
+    if (error.code() == std::errc::connection_reset) return false;
+    throw;
+  }
+}
+
 bool raw_client::receive_some(std::size_t bytes) {
   const std::size_t before = received_.size();
   received_.resize(before + bytes);

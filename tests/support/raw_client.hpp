@@ -46,6 +46,9 @@ public:
   // The next response. `to_head`: it has no body, whatever its Content-Length.
   http_reply read_reply(bool to_head = false);
 
+  // Waits for the first byte of the next response. False: the peer closes or resets before it.
+  bool await_reply();
+
   // Receives at most this many of the available bytes, without blocking; they belong to the next
   // response. False if there are none, or the peer has closed.
   bool receive_some(std::size_t bytes);

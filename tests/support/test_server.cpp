@@ -12,12 +12,12 @@ http::server_options test_server::on_any_port(http::server_options options) {
 }
 
 test_server::test_server(http::server_options options, http::server_services services,
-                         const http::endpoint_set& endpoints)
+                         const http::endpoint_set& endpoints, http::unique_fd passed_socket)
     : store_(cache_options{}),
       endpoints_(endpoints),
       counters_(options.threads, endpoints_.operations()),
       server_(on_any_port(std::move(options)), endpoints_, store_, clock_, std::move(services),
-              counters_) {
+              counters_, std::move(passed_socket)) {
   server_.start();
 }
 

@@ -19,7 +19,8 @@ namespace kvcache::test {
 class test_server {
 public:
   explicit test_server(http::server_options options = {}, http::server_services services = {},
-                       const http::endpoint_set& endpoints = http::product_endpoints);
+                       const http::endpoint_set& endpoints = http::product_endpoints,
+                       http::unique_fd passed_socket = http::unique_fd{-1});
 
   std::uint16_t port() const { return server_.local_endpoint().port(); }
   raw_client connect() const { return raw_client{port()}; }
