@@ -29,6 +29,8 @@ LABEL org.opencontainers.image.title="keyvalue-cache" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# For --snapshot-file: a volume that is mounted here belongs to the user, too.
+RUN install -d -o 65532 -g 65532 -m 700 /var/lib/keyvalue-cache
 COPY --from=build /src/build/release/keyvalue-cache /usr/local/bin/keyvalue-cache
 # A container's port is published by choice (docker run -p), so inside it listens on every interface.
 # The rest is what suits a t3.small (2 processors, 2 GiB) and smaller and larger ones alike: a thread

@@ -76,37 +76,53 @@ void write_memory(metrics_writer& metrics, const service_snapshot& snapshot) {
                      snapshot.eviction.evictions[tier][cause]);
 }
 
-// Of the last load or save. `direction`: "load".
+// The families of the last load and of the last save. The writer keeps views of the names.
+struct transfer_names {
+  struct family {
+    std::string_view name;
+    std::string_view help;
+  };
+  family result, entries, bytes, duration, timestamp;
+};
+constexpr transfer_names load_names{
+    {"keyvalue_cache_snapshot_last_load_result",
+     "1 for the result of the last load of a snapshot, 0 for the others."},
+    {"keyvalue_cache_snapshot_last_load_entries", "Entries loaded from the snapshot at the start."},
+    {"keyvalue_cache_snapshot_last_load_bytes", "Bytes read from the snapshot at the start."},
+    {"keyvalue_cache_snapshot_last_load_duration_seconds", "Duration of the last load."},
+    {"keyvalue_cache_snapshot_last_load_timestamp_seconds",
+     "Time of the last load, since 1970; 0 if there was none."}};
+constexpr transfer_names save_names{
+    {"keyvalue_cache_snapshot_last_save_result",
+     "1 for the result of the last save of a snapshot, 0 for the others."},
+    {"keyvalue_cache_snapshot_last_save_entries", "Entries in the snapshot that was saved last."},
+    {"keyvalue_cache_snapshot_last_save_bytes", "Bytes of the snapshot that was saved last."},
+    {"keyvalue_cache_snapshot_last_save_duration_seconds", "Duration of the last save."},
+    {"keyvalue_cache_snapshot_last_save_timestamp_seconds",
+     "Time of the last save, since 1970; 0 if there was none."}};
+
 template <class Status>
-void write_transfer(metrics_writer& metrics, const std::string& direction, const Status& last,
+void write_transfer(metrics_writer& metrics, const transfer_names& names, const Status& last,
                     std::span<const std::string_view> results) {
-  const std::string prefix = "keyvalue_cache_snapshot_last_" + direction + "_";
-  metrics.family(prefix + "result",
-                 "1 for the result of the last " + direction + " of a snapshot, 0 for the others.");
+  metrics.family(names.result.name, names.result.help);
   write_states(metrics, "result", results, static_cast<std::size_t>(last.state));
-  metrics.single(prefix + "entries", "Entries in the last " + direction + " of a snapshot.",
-                 last.entries);
-  metrics.single(prefix + "bytes", "Bytes of the file in the last " + direction + " of a snapshot.",
-                 last.bytes);
-  metrics.single(prefix + "duration_seconds",
-                 "Duration of the last " + direction + " of a snapshot.", last.seconds);
-  metrics.single(prefix + "timestamp_seconds",
-                 "Time of the last " + direction + " of a snapshot, since 1970; 0: never.",
-                 seconds(last.unix_ms * 1'000'000));
+  metrics.single(names.entries.name, names.entries.help, last.entries);
+  metrics.single(names.bytes.name, names.bytes.help, last.bytes);
+  metrics.single(names.duration.name, names.duration.help, last.seconds);
+  metrics.single(names.timestamp.name, names.timestamp.help, seconds(last.unix_ms * 1'000'000));
 }
 
 void write_snapshots(metrics_writer& metrics, const snapshot::status& snapshots) {
-  write_transfer(metrics, "load", snapshots.last_load, snapshot::load_state_names);
+  write_transfer(metrics, load_names, snapshots.last_load, snapshot::load_state_names);
   metrics.single("keyvalue_cache_snapshot_last_load_skipped_blocks",
                  "Damaged blocks that the last load of a snapshot skipped.",
                  snapshots.last_load.skipped_blocks);
-  write_transfer(metrics, "save", snapshots.last_save, snapshot::save_state_names);
+  write_transfer(metrics, save_names, snapshots.last_save, snapshot::save_state_names);
   metrics.single("keyvalue_cache_snapshot_failed_saves_total",
                  "Snapshots that could not be written.", snapshots.failed_saves);
-  if (snapshots.file_age_ms)
-    metrics.single("keyvalue_cache_snapshot_file_age_seconds",
-                   "Age of the snapshot file; absent while there is none.",
-                   seconds(*snapshots.file_age_ms * 1'000'000));
+  metrics.family("keyvalue_cache_snapshot_file_age_seconds",
+                 "Age of the snapshot file; without a sample while there is none.");
+  if (snapshots.file_age_ms) metrics.sample({}, seconds(*snapshots.file_age_ms * 1'000'000));
 }
 
 // A series for each pair that has occurred, and from the start those of the ordinary results.
@@ -192,7 +208,7 @@ std::string prometheus_text(const service_snapshot& snapshot) {
   write_figures(metrics, snapshot);
   write_service(metrics, snapshot);
   write_memory(metrics, snapshot);
-  if (snapshot.snapshots.configured) write_snapshots(metrics, snapshot.snapshots);
+  write_snapshots(metrics, snapshot.snapshots);
   write_requests(metrics, snapshot.counters.since_start);
   write_batches(metrics, snapshot.counters.since_start);
   write_latencies(metrics, snapshot.counters);

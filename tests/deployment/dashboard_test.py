@@ -124,7 +124,8 @@ class Dashboard(unittest.TestCase):
         if shutil.which("prometheus") is None:
             raise AssertionError("prometheus is missing; it is Debian's package 'prometheus'")
         folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        running = cls.enterClassContext(daemon(cls.program, folder / "cache.log"))
+        running = cls.enterClassContext(daemon(cls.program, folder / "cache.log", "--snapshot-file",
+                                           str(folder / "snapshot"), "--snapshot-interval-s", "1"))
         cls.cache = Cache(running.port)
         until("the daemon is ready", cls.cache.is_ready)
 

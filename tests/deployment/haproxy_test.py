@@ -114,7 +114,7 @@ class Proxy(unittest.TestCase):
         self.assertEqual(self.request("GET", "/kv/large")[:2], (200, value))
 
     def test_hides_the_internal_endpoints(self):
-        for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush"):
+        for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/snapshot"):
             with self.subTest(target):
                 status, body, _ = self.request("GET", target)
                 self.assertEqual((status, json.loads(body)["status"]), (404, "ERROR"))

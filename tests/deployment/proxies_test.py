@@ -162,7 +162,7 @@ class Configured(BehindProxy, unittest.TestCase):
         self.assertEqual((status, body), (200, whole))
 
     def test_hides_the_internal_endpoints(self):
-        for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/getx", "/x/get"):
+        for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/snapshot", "/getx", "/x/get"):
             self.assertEqual(self.request("GET", target)[0], 404, target)
 
 

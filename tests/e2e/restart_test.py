@@ -16,7 +16,9 @@ import tempfile
 import time
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "snapshot")]
+import file_format  # noqa: E402
 from running import daemon, until  # noqa: E402
 
 BATCH = 500
@@ -101,6 +103,23 @@ class Restart(unittest.TestCase):
             load = self.snapshot_stats(second)["last_load"]
             self.assertEqual((load["result"], load["entries"]), ("loaded", 20_003))
             self.assertFalse(self.file.exists())
+
+    def test_a_stranger_can_read_the_file_by_its_description(self):
+        with self.start() as first:
+            fill(first.port, 2_000)
+            large = bytes(range(256)) * 1500  # of two blocks
+            self.assertEqual(ask(first.port, "PUT", "/kv/large", large, **{"Content-Type": "image/png"})[0], 201)
+            self.assertEqual(ask(first.port, "PUT", "/kv/lasting?ttl=600", b"there")[0], 201)
+            self.stop(first)
+        now_ms = time.time() * 1000
+        entries, complete = file_format.read(self.file.read_bytes())
+        found = {one.key.decode(): one for one in entries}
+        self.assertTrue(complete)
+        self.assertEqual(len(entries), 2_002)
+        self.assertEqual({name for name in found if name.startswith("key")}, {f"key{i}" for i in range(2_000)})
+        self.assertEqual((found["key7"].value, found["key7"].is_utf8), (b"v" * 100, True))
+        self.assertEqual((found["large"].value, found["large"].type, found["large"].is_utf8), (large, "image/png", False))
+        self.assertAlmostEqual(found["lasting"].expires_at_ms, now_ms + 600_000, delta=60_000)
 
     def test_a_crash_gives_nothing_back_without_an_interval(self):
         with self.start() as first:

@@ -94,6 +94,30 @@ TEST(prometheus_text, reports_memory_and_eviction) {
   EXPECT_EQ(value_of("expired_entries_total"), 14);
 }
 
+TEST(prometheus_text, reports_the_last_load_and_the_last_save_of_a_snapshot) {
+  EXPECT_EQ(value_of("snapshot_last_load_result{result=\"damaged\"}"), 1);
+  EXPECT_EQ(value_of("snapshot_last_load_result{result=\"loaded\"}"), 0);
+  EXPECT_EQ(value_of("snapshot_last_load_entries"), 5001);
+  EXPECT_EQ(value_of("snapshot_last_load_bytes"), 5002);
+  EXPECT_EQ(value_of("snapshot_last_load_duration_seconds"), 1.5);
+  EXPECT_NEAR(value_of("snapshot_last_load_timestamp_seconds"), 1700000000.123, 1e-6);
+  EXPECT_EQ(value_of("snapshot_last_load_skipped_blocks"), 3);
+  EXPECT_EQ(value_of("snapshot_last_save_result{result=\"shortened\"}"), 1);
+  EXPECT_EQ(value_of("snapshot_last_save_entries"), 6001);
+  EXPECT_EQ(value_of("snapshot_last_save_bytes"), 6002);
+  EXPECT_EQ(value_of("snapshot_last_save_duration_seconds"), 2.5);
+  EXPECT_EQ(value_of("snapshot_last_save_timestamp_seconds"), 1700000100);
+  EXPECT_EQ(value_of("snapshot_failed_saves_total"), 4);
+  EXPECT_EQ(value_of("snapshot_file_age_seconds"), 12.345);
+}
+
+TEST(prometheus_text, reports_no_age_of_a_snapshot_file_that_does_not_exist) {
+  service_snapshot fresh;
+  fresh.counters.since_start.operations = sample_operations;
+  EXPECT_FALSE(
+      samples_of(prometheus_text(fresh)).contains("keyvalue_cache_snapshot_file_age_seconds"));
+}
+
 TEST(prometheus_text, counts_requests_since_the_start) {
   EXPECT_EQ(value_of("gets_total{result=\"hit\"}"), 1003);
   EXPECT_EQ(value_of("gets_total{result=\"miss\"}"), 1011);
@@ -217,6 +241,7 @@ TEST(prometheus_text, writes_one_help_and_one_type_line_before_the_samples_of_a_
 bool depends_on_history(const std::string& series) {
   return series.starts_with("keyvalue_cache_build_info") ||
          series.starts_with("keyvalue_cache_requests_total") ||
+         series == "keyvalue_cache_snapshot_file_age_seconds" ||
          series.find("source_info") != std::string::npos;
 }
 

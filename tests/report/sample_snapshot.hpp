@@ -13,6 +13,20 @@ inline service_snapshot sample_snapshot() {
   service_snapshot snapshot;
   snapshot.version = "1.2.3";
   snapshot.revision = "0123abcd";
+  snapshot.snapshots.configured = true;
+  snapshot.snapshots.last_load = {.state = snapshot::load_state::damaged,
+                                  .entries = 5001,
+                                  .bytes = 5002,
+                                  .skipped_blocks = 3,
+                                  .seconds = 1.5,
+                                  .unix_ms = 1'700'000'000'123};
+  snapshot.snapshots.last_save = {.state = snapshot::save_state::shortened,
+                                  .entries = 6001,
+                                  .bytes = 6002,
+                                  .seconds = 2.5,
+                                  .unix_ms = 1'700'000'100'000};
+  snapshot.snapshots.failed_saves = 4;
+  snapshot.snapshots.file_age_ms = 12'345;
   snapshot.log_lines_dropped = 9'999;
   snapshot.state = service_state::ready;
 

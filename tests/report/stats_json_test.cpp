@@ -176,5 +176,23 @@ TEST(stats_json, writes_no_member_twice) {
   EXPECT_FALSE(json::parse(text, check).is_discarded());
 }
 
+TEST(stats_json, reports_the_last_load_and_the_last_save_of_a_snapshot) {
+  const auto shown = nlohmann::json::parse(stats_json(sample_snapshot()))["snapshot"];
+  EXPECT_EQ(shown, nlohmann::json::parse(R"({
+    "last_load": {"result": "damaged", "entries": 5001, "bytes": 5002, "seconds": 1.5,
+                  "skipped_blocks": 3, "time": "2023-11-14T22:13:20.123Z"},
+    "last_save": {"result": "shortened", "entries": 6001, "bytes": 6002, "seconds": 2.5,
+                  "skipped_blocks": 0, "time": "2023-11-14T22:15:00.000Z"},
+    "failed_saves": 4, "file_age_s": 12.345})"));
+}
+
+TEST(stats_json, reports_neither_time_nor_age_without_a_snapshot) {
+  const auto shown = nlohmann::json::parse(stats_json(service_snapshot{}))["snapshot"];
+  EXPECT_EQ(shown["last_load"]["result"], "none");
+  EXPECT_TRUE(shown["last_load"]["time"].is_null());
+  EXPECT_TRUE(shown["last_save"]["time"].is_null());
+  EXPECT_TRUE(shown["file_age_s"].is_null());
+}
+
 } // namespace
 } // namespace kvcache::observe
