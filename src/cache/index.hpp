@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "cache/budget.hpp"
 #include "cache/entry_arena.hpp"
@@ -134,7 +135,9 @@ private:
 
   replacement grow(std::uint32_t hash, unsigned seen_shape, unsigned seen_depth) noexcept;
   replacement enlarge(std::uint32_t hash, unsigned seen_shape, unsigned seen_depth) noexcept;
-  replacement split(std::uint32_t hash, unsigned seen_depth) noexcept;
+  replacement split(std::uint32_t hash, unsigned seen_shape, unsigned seen_depth,
+                    unsigned shape) noexcept;
+  std::pair<unsigned, unsigned> shape_and_depth(std::uint32_t hash) const noexcept;
   void publish_split(segment& low, const table& high, std::uint32_t high_count) noexcept
       KVCACHE_EXCLUDES(structure_lock_);
   std::size_t empty(segment& s, function_ref<void(entry_handle)> take) noexcept;

@@ -60,11 +60,7 @@ std::size_t entry_index::max_entries() const noexcept {
 }
 
 std::size_t entry_index::growth_step_bytes(std::uint32_t hash) const noexcept {
-  unsigned shape = 0;
-  {
-    const shared_segment s{*this, hash};
-    shape = s->slots.shape;
-  }
+  const unsigned shape = shape_and_depth(hash).first;
   return shape < largest_shape() ? table_bytes(shape + 1) : 2 * table_bytes(split_shape());
 }
 
@@ -81,7 +77,7 @@ entry_index::replacement entry_index::grow(std::uint32_t hash, unsigned seen_sha
   if (seen_shape < largest_shape()) {
     outcome = enlarge(hash, seen_shape, seen_depth);
   } else if (seen_depth < limits_.largest_depth) {
-    outcome = split(hash, seen_depth);
+    outcome = split(hash, seen_shape, seen_depth, split_shape());
   }
   if (outcome == replacement::out_of_memory) {
     growths_to_refuse_.store(growths_refused_at_once, std::memory_order_relaxed);
@@ -113,21 +109,21 @@ entry_index::replacement entry_index::enlarge(std::uint32_t hash, unsigned seen_
   return outcome;
 }
 
-entry_index::replacement entry_index::split(std::uint32_t hash, unsigned seen_depth) noexcept {
+// `shape`: of both halves.
+entry_index::replacement entry_index::split(std::uint32_t hash, unsigned seen_shape,
+                                            unsigned seen_depth, unsigned shape) noexcept {
   table low;
   table high;
-  if (const auto built = build(split_shape(), charging::within_limit, low);
-      built != replacement::done) {
+  if (const auto built = build(shape, charging::within_limit, low); built != replacement::done) {
     return built;
   }
-  if (const auto built = build(split_shape(), charging::within_limit, high);
-      built != replacement::done) {
+  if (const auto built = build(shape, charging::within_limit, high); built != replacement::done) {
     destroy(low);
     return built;
   }
   replacement outcome = replacement::done;
   segment& s = lock_exclusive(hash);
-  const bool unchanged = s.slots.shape == largest_shape() && s.depth == seen_depth;
+  const bool unchanged = s.slots.shape == seen_shape && s.depth == seen_depth;
   std::uint32_t high_count = 0;
   const bool copied = unchanged && distribute_slots(s.slots, s.depth, low, high, high_count);
   if (copied) {
@@ -191,23 +187,33 @@ entry_index::segment& entry_index::unused_segment() noexcept {
   return *new (&segments_[segments_made_++]) segment;
 }
 
-// A position that a split adds is behind all others, so it is reached, too.
+// Splits small tables at once, instead of enlarging them first. A position that a split adds is
+// behind all others, so the loop reaches it, too.
 void entry_index::reserve(std::size_t entries) noexcept {
+  const std::size_t most = percent_of(layout_of(split_shape()).slots(), settle_percent);
+  unsigned deepest = 0;
+  while (deepest < limits_.largest_depth && entries >> deepest > most) ++deepest;
+  const unsigned shape = smallest_shape_for(entries >> deepest);
   for (unsigned position = 0; position <= last_position_.load(std::memory_order_relaxed);
        ++position) {
     const std::uint32_t hash = hash_at(position);
     for (;;) {
-      unsigned shape = 0;
-      unsigned depth = 0;
-      {
-        const shared_segment s{*this, hash};
-        shape = s->slots.shape;
-        depth = s->depth;
-      }
-      if (entries >> depth <= percent_of(layout_of(shape).slots(), settle_percent)) break;
-      if (grow(hash, shape, depth) != replacement::done) return;
+      const auto [seen_shape, seen_depth] = shape_and_depth(hash);
+      replacement outcome = replacement::done;
+      if (seen_depth < deepest)
+        outcome = split(hash, seen_shape, seen_depth, seen_depth + 1 == deepest ? shape : 0);
+      else if (seen_shape < shape)
+        outcome = enlarge(hash, seen_shape, seen_depth);
+      else
+        break;
+      if (outcome != replacement::done) return;
     }
   }
+}
+
+std::pair<unsigned, unsigned> entry_index::shape_and_depth(std::uint32_t hash) const noexcept {
+  const shared_segment s{*this, hash};
+  return {s->slots.shape, s->depth};
 }
 
 // ---- shrinking ------------------------------------------------------------------------

@@ -33,6 +33,7 @@ public:
   // About so many entries are to be loaded. Takes a byte for each that is written meanwhile, at
   // most, and 8 MiB in all. REQUIRES: called once, before any write.
   bool begin(std::size_t entries) noexcept;
+  bool is_loading() const noexcept { return active_.load(std::memory_order_relaxed); }
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
 
   // No permit is given from now on. Returns when those that were given have been returned.

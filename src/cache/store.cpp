@@ -433,7 +433,8 @@ bool store::maintain(unsigned budget_us, bool urgently) noexcept {
   const auto time_left = [&] { return thread_cpu_ns() < end_ns; };
   // Each call may replace a table, which takes longer than all else.
   const std::uint64_t shrinks_before = index_.shrinks();
-  while (index_.maintain()) {
+  // Tables for the entries of a load are still empty.
+  while ((urgently || !loads_.is_loading()) && index_.maintain()) {
     if (!time_left() || index_.shrinks() != shrinks_before) return true;
   }
   const auto urgency = [&] {

@@ -1,8 +1,5 @@
 #include "snapshot/loader.hpp"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <new>
@@ -10,6 +7,7 @@
 #include <utility>
 
 #include "api/value_format.hpp"
+#include "snapshot/priority.hpp"
 
 namespace kvcache::snapshot {
 
@@ -72,12 +70,6 @@ bool take_entry(std::string_view& payload, loader::short_entry& e) noexcept {
   return true;
 }
 
-// Others that wait for a processor go first: a request is answered before entries are loaded.
-void give_way_to_others() noexcept {
-  constexpr int lowest_priority = 0;
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), lowest_priority);
-}
-
 } // namespace
 
 loader::loader(load_environment environment, block_reader& from)
@@ -94,7 +86,7 @@ void loader::start(unsigned threads, std::function<void()> ended) {
   for (unsigned i = 0; i < threads; ++i) {
     try {
       threads_.emplace_back([this] {
-        give_way_to_others();
+        lower_priority();
         run();
         if (running_.fetch_sub(1) == 1) ended_();
       });

@@ -177,6 +177,21 @@ TEST(snapshot_load, what_writers_do_meanwhile_is_what_is_there_afterwards) {
   EXPECT_EQ(to.check_invariants(), "");
 }
 
+TEST(snapshot_load, no_table_grows_since_they_are_made_for_the_entries_of_the_file) {
+  const std::string bytes = snapshot_of(200'000, 10);
+  store to{{}};
+  std::uint64_t growths = 0;
+  const test::loaded got = load_after(bytes, to, [&] {
+    growths = to.stats().index_growths;
+    while (to.maintain(10'000)) { // which would shrink tables that are empty
+    }
+  });
+  EXPECT_EQ(got.entries, 200'000U);
+  EXPECT_LE(to.stats().index_growths, growths + growths / 20); // some hold more than most
+  EXPECT_EQ(to.stats().index_shrinks, 0U);
+  EXPECT_EQ(to.check_invariants(), "");
+}
+
 TEST(snapshot_load, is_stopped_between_two_entries) {
   const std::string bytes = snapshot_of(20'000);
   store to{{}};
