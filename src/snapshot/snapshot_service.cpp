@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cache/cache_internals.hpp"
+#include "snapshot/priority.hpp"
 
 namespace kvcache::snapshot {
 
@@ -179,20 +180,33 @@ void snapshot_service::note_save(const save_result& result, std::uint64_t begun_
 
 http::snapshot_outcome snapshot_service::make() noexcept {
   if (!try_claim()) return {.error = EBUSY};
-  const save_result made = save_claimed(
-      [this] { return stopping_ ? save_request::verdict::abort : save_request::verdict::go_on; });
+  save_result made;
+  try {
+    std::thread{[this, &made] { made = save_while_serving(); }}.join();
+  } catch (const std::exception&) { // no thread
+    saving_ = false;
+    made.error = EAGAIN;
+  }
   return {made.error, made.entries, made.bytes};
+}
+
+// REQUIRES: claimed; called on a thread that ends afterwards.
+save_result snapshot_service::save_while_serving() noexcept {
+  lower_priority();
+  return save_claimed(
+      [this] { return stopping_ ? save_request::verdict::abort : save_request::verdict::go_on; });
 }
 
 void snapshot_service::save_if_due(clock::time_point now) noexcept {
   if (!configured() || options_.interval_s == 0 ||
-      now - last_due_ < std::chrono::seconds{options_.interval_s} || loading() || saving_)
+      now - last_due_ < std::chrono::seconds{options_.interval_s} || !try_claim())
     return;
   last_due_ = now;
   if (interval_saver_.joinable()) interval_saver_.join(); // it has ended
   try {
-    interval_saver_ = std::thread{[this] { make(); }};
-  } catch (const std::exception&) { // no thread or no memory: the next time there may be
+    interval_saver_ = std::thread{[this] { save_while_serving(); }};
+  } catch (const std::exception&) { // no thread: the next time there may be one
+    saving_ = false;
     const std::lock_guard lock{mutex_};
     ++status_.failed_saves;
   }

@@ -69,6 +69,7 @@ private:
   void on_loaded() noexcept;
   moment now() const noexcept;
   bool try_claim() noexcept;
+  save_result save_while_serving() noexcept;
   save_result save_claimed(const std::function<save_request::verdict()>& verdict_now) noexcept;
   void note_save(const save_result& result, std::uint64_t begun_ms, clock::duration took) noexcept;
   void save_last(clock::time_point begun) noexcept;
