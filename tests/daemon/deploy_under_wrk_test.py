@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""With socket activation, restarts under full load lose no request: wrk and the instances report the same number.
+"""With socket activation, restarts under full load lose no request and no entry.
 
     deploy_under_wrk_test.py KEYVALUE_CACHE
 
 The test holds the listening socket, as systemd does, and passes it to one instance after the other while 64
 connections of wrk saturate them. wrk must count no error of any kind, and the number of responses that it has received
-must equal the sum of what the instances log at their end. A last connection is served through the real
+must equal the sum of what the instances log at their end. Each instance loads what the one before has saved. A last connection is served through the real
 systemd-socket-activate. Needs Debian's packages wrk and systemd.
 """
 
@@ -27,6 +27,7 @@ from running import free_port, process, until
 
 CONNECTIONS = 64
 REQUESTS = 20_000  # of each instance
+KEPT = 1_000  # entries that are stored once
 INSTANCES = 3
 DURATION = "600s"  # it is stopped before
 
@@ -41,6 +42,14 @@ def get(port, path):
     with contextlib.closing(connection):
         connection.request("GET", path)
         return json.loads(connection.getresponse().read())
+
+
+def batch(port, operations):
+    """The codes of the results."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request("POST", "/batch", json.dumps({"ops": operations}))
+        return [one["code"] for one in json.loads(connection.getresponse().read())["results"]]
 
 
 def responses(log):
@@ -58,12 +67,22 @@ class Deploy(unittest.TestCase):
 
     def serve(self, listening, log):
         """One instance on the socket, from its start under load to its end by SIGTERM."""
-        command = ["sh", "-c", PASS_SOCKET, "sh", self.program, "--threads", "2"]
+        command = ["sh", "-c", PASS_SOCKET, "sh", self.program, "--threads", "2", "--snapshot-file",
+                   str(self.folder / "snapshot")]
         port = listening.getsockname()[1]
         with process(command, log, stdin=listening) as cache:
+            self.check_kept(port, is_first=log.name == "cache.0.log")
             until("the load continues", lambda: get(port, "/stats")["since_start"]["puts"] >= REQUESTS)
             cache.send_signal(signal.SIGTERM)
             self.assertEqual(cache.wait(timeout=60), 0)
+
+    def check_kept(self, port, is_first):
+        if is_first:
+            stored = batch(port, [{"op": "put", "key": f"kept{i}", "value": "v"} for i in range(KEPT)])
+            self.assertEqual(set(stored), {200})
+            return
+        until("the snapshot is loaded", lambda: get(port, "/readyz")["status"] == "OK")
+        self.assertEqual(set(batch(port, [{"op": "get", "key": f"kept{i}"} for i in range(KEPT)])), {200})
 
     def test_restarts_lose_no_request_of_wrk(self):
         self.assertIsNotNone(shutil.which("wrk"), "wrk is missing: install Debian's package")
@@ -82,7 +101,8 @@ class Deploy(unittest.TestCase):
                 report = wrk.communicate(timeout=60)[0]
         received = int(re.search(r"(\d+) requests in", report)[1])
         self.assertGreaterEqual(received, INSTANCES * REQUESTS)
-        self.assertEqual(received, sum(responses(log) for log in logs), report)
+        checks = KEPT * INSTANCES  # operations of check_kept()
+        self.assertEqual(received, sum(responses(log) for log in logs) - checks, report)
         self.assertNotIn("Socket errors", report)
         self.assertNotIn("Non-2xx", report)
 
