@@ -39,6 +39,18 @@ snapshot_log::line line_for(const snapshot::load_status& load) {
   }
 }
 
+std::string cause_of(int error) {
+  switch (error) {
+  case ECANCELED:
+    return "aborted";
+  case EEXIST:
+    return "--snapshot-file names something that is not a snapshot; move it away, or change the "
+           "option";
+  default:
+    return std::generic_category().message(error);
+  }
+}
+
 snapshot_log::line line_for(const snapshot::save_status& save) {
   const std::string saved =
       std::to_string(save.entries) + " entries saved in " + in_time(save.seconds);
@@ -47,9 +59,7 @@ snapshot_log::line line_for(const snapshot::save_status& save) {
     return {log_level::warn, "snapshot: " + saved + ", the hottest: there was no time for all"};
   case save_state::failed:
     return {log_level::warn,
-            "snapshot: not saved, the earlier file is unchanged: " +
-                (save.error == ECANCELED ? std::string{"aborted"}
-                                         : std::generic_category().message(save.error))};
+            "snapshot: not saved, the previous file is unchanged: " + cause_of(save.error)};
   default:
     return {log_level::info, "snapshot: " + saved};
   }

@@ -19,7 +19,8 @@ std::string file_source::open(const std::string& path, bool& missing) {
   if (missing) return {};
   struct stat found {};
   if (file_ < 0 || ::fstat(file_, &found) != 0) return std::generic_category().message(errno);
-  if (!S_ISREG(found.st_mode)) return "not a regular file";
+  is_special_ = !S_ISREG(found.st_mode);
+  if (is_special_) return "not a regular file";
   bytes_ = static_cast<std::uint64_t>(found.st_size);
   ::posix_fadvise(file_, 0, 0, POSIX_FADV_SEQUENTIAL);
   return {};

@@ -22,10 +22,12 @@ public:
   // "" or what is wrong: it is no regular file, or cannot be opened. `missing`: there is none.
   std::string open(const std::string& path, bool& missing);
   ssize_t read(char* to, std::size_t count) noexcept override;
-  std::uint64_t bytes() const noexcept { return bytes_; } // its length
+  std::uint64_t bytes() const noexcept { return bytes_; }  // its length
+  bool is_special() const noexcept { return is_special_; } // a directory, a device, …
 
 private:
   int file_ = -1;
+  bool is_special_ = false;
   std::uint64_t bytes_ = 0;
   std::uint64_t read_ = 0;
 };

@@ -29,6 +29,17 @@ double in_seconds(std::chrono::steady_clock::duration time) noexcept {
   return std::chrono::duration<double>(time).count();
 }
 
+// Whether something other than a snapshot is there, such as a file of another program: it must not
+// be overwritten.
+bool is_occupied(const std::string& path) {
+  file_source file;
+  bool missing = false;
+  if (!file.open(path, missing).empty()) return file.is_special();
+  if (missing || file.bytes() == 0) return false;
+  block_reader reader{file};
+  return reader.read_header().fault == header_fault::not_a_snapshot;
+}
+
 std::string text_of(const decoded_header& read) {
   switch (read.fault) {
   case header_fault::not_a_snapshot:
@@ -54,7 +65,10 @@ snapshot_service::snapshot_service(options settings, managed_cache& cached,
 }
 
 snapshot_service::~snapshot_service() {
-  if (loader_) loader_->stop();
+  if (loader_) {
+    loader_->stop();
+    loader_->join(); // its threads use the members below
+  }
   stopping_ = aborts_last_ = true;
   if (interval_saver_.joinable()) interval_saver_.join();
   if (last_saver_.joinable()) last_saver_.join();
@@ -148,8 +162,12 @@ snapshot_service::save_claimed(const std::function<save_request::verdict()>& ver
   try {
     std::random_device random;
     const std::uint64_t sync = std::uint64_t{random()} << 32U | random();
-    atomic_file file{options_.file};
-    result = save(store_, file, {cache_.eviction_ranks(), at, sync, verdict_now});
+    if (is_occupied(options_.file)) {
+      result.error = EEXIST;
+    } else {
+      atomic_file file{options_.file};
+      result = save(store_, file, {cache_.eviction_ranks(), at, sync, verdict_now});
+    }
   } catch (const std::bad_alloc&) {
     result.error = ENOMEM;
   } catch (const std::exception&) { // no random numbers

@@ -156,12 +156,28 @@ TEST(snapshot_service, says_why_nothing_is_loaded_and_starts_empty) {
             "nothing is loaded from " + in.file("old") + ": it is older than --snapshot-max-age-s");
 }
 
-TEST(snapshot_service, a_file_that_is_refused_stays_where_it_is) {
+TEST(snapshot_service, never_overwrites_a_file_that_is_no_snapshot) {
   const folder in;
   write_file(in.file("s"), "something that matters to somebody");
   service one{{.file = in.file("s")}};
   EXPECT_NE(one.start(), "");
+  EXPECT_EQ(one.snapshots().make().error, EEXIST);
   EXPECT_EQ(content_of(in.file("s")), "something that matters to somebody");
+  std::filesystem::remove(in.file("s"));
+  EXPECT_EQ(one.snapshots().make().error, 0);
+}
+
+TEST(snapshot_service, overwrites_a_damaged_snapshot_and_an_empty_file) {
+  const folder in;
+  auto damaged = encode(file_header{1, 2, 3});
+  damaged[20] = 77;
+  for (const std::string_view content :
+       {std::string_view{damaged.data(), damaged.size()}, std::string_view{}}) {
+    write_file(in.file("s"), content);
+    service one{{.file = in.file("s")}};
+    EXPECT_NE(one.start(), "");
+    EXPECT_EQ(one.snapshots().make().error, 0);
+  }
 }
 
 TEST(snapshot_service, one_on_request_is_on_the_disk_when_it_is_done) {
@@ -213,15 +229,17 @@ TEST(snapshot_service, what_was_begun_before_a_stop_gives_way_to_the_last_one) {
 
 TEST(snapshot_service, an_aborted_last_one_leaves_the_earlier_file) {
   const folder in;
-  write_file(in.file("s"), "earlier");
   service one{{.file = in.file("s")}};
+  ASSERT_EQ(one.snapshots().make().error, 0);
+  const std::string earlier = content_of(in.file("s"));
   fill(one.entries(), 50'000);
   one.snapshots().abort_last();
   one.stop();
-  EXPECT_EQ(one.snapshots().report().last_save.state, save_state::failed);
-  EXPECT_EQ(content_of(in.file("s")), "earlier");
+  EXPECT_EQ(one.snapshots().report().last_save.error, ECANCELED);
+  EXPECT_EQ(content_of(in.file("s")), earlier);
 }
 
+#ifndef KVCACHE_SANITIZED // an instrumented program takes more than the limit by itself
 TEST(snapshot_service, loads_no_more_than_fits_below_the_pressure_mark_of_todays_limit) {
   const folder in;
   const options settings{.file = in.file("s")};
@@ -240,6 +258,7 @@ TEST(snapshot_service, loads_no_more_than_fits_below_the_pressure_mark_of_todays
   const auto evictions = second.entries().stats().evictions;
   for (const std::uint64_t count : evictions) EXPECT_EQ(count, 0U);
 }
+#endif
 
 TEST(snapshot_service, warns_of_an_interval_without_a_file) {
   service one{{.file = {}, .interval_s = 60}};
