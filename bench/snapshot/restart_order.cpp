@@ -70,9 +70,9 @@ public:
     const snapshot::decoded_header header = reader.read_header();
     if (header.fault != snapshot::header_fault::none || !entries_.begin_loading(most))
       throw std::runtime_error{"the snapshot cannot be loaded"};
-    snapshot::loader loader{{entries_, tags_, any_moment,
-                             [&] { return entries_.size() < most ? UINT64_MAX : 0; }},
-                            reader};
+    snapshot::loader loader{
+        {entries_, tags_, any_moment, [&] { return entries_.size() < most ? UINT64_MAX : 0; }},
+        reader};
     loader.run();
     entries_.end_loading();
   }
@@ -208,9 +208,10 @@ int run(std::span<char*> arguments) {
     return 2;
   }
   const std::string path = std::string{arguments[0]} + "/snapshot";
-  std::printf("| trace | of the unique keys | entries | requests after | hits, no restart | restart "
-              "| restart, 97 %% loaded | ghosts lost | learning lost |\n"
-              "|---|---|---|---|---|---|---|---|---|\n");
+  std::printf(
+      "| trace | of the unique keys | entries | requests after | hits, no restart | restart "
+      "| restart, 97 %% loaded | ghosts lost | learning lost |\n"
+      "|---|---|---|---|---|---|---|---|---|\n");
   if (arguments.size() == 1) print_all_generated(path);
   for (char* const trace : arguments.subspan(1)) {
     const std::vector<key_id> sequence = read_trace(trace);
