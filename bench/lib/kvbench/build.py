@@ -15,6 +15,7 @@ PROGRAMS = {
     "bench_ordinary_beast": BUILD / "bench" / "throughput" / "bench_ordinary_beast",
     "store_bench": BUILD / "bench" / "store" / "store_bench",
     "bench_large_fill": BUILD / "bench" / "memory" / "bench_large_fill",
+    "bench_restart_order": BUILD / "bench" / "snapshot" / "bench_restart_order",
     "bench_load": BUILD / "bench" / "lib" / "bench_load",
 }
 

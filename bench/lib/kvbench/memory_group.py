@@ -16,6 +16,7 @@ class MemoryGroup:
         self.path = (_MOUNT / "memory" if self.is_v1 else _MOUNT) / f"kvcache-bench-{os.getpid()}"
         self._processor_path = None  # a group of its own in v1
         self._first_limit = limit_bytes
+        self._peak = None
 
     def __enter__(self):
         try:
@@ -31,6 +32,8 @@ class MemoryGroup:
         return self
 
     def __exit__(self, *_):
+        if self._peak is not None:
+            self._peak.close()
         for path in filter(None, (self.path, self._processor_path)):
             self._remove(path)
 
@@ -72,6 +75,28 @@ class MemoryGroup:
         prefix = "total_" if self.is_v1 else ""
         droppable = sum(self._field("memory.stat", prefix + name) for name in ("inactive_file", "active_file"))
         return max(0, used - droppable)
+
+    def charged_bytes(self):
+        """All that counts against the limit, page cache included."""
+        return int((self.path / ("memory.usage_in_bytes" if self.is_v1 else "memory.current")).read_text())
+
+    def reset_peak(self):
+        """peak_bytes() is of the time since then. On v2 this needs Linux 6.12."""
+        if self.is_v1:
+            (self.path / "memory.max_usage_in_bytes").write_text("0")
+            return
+        if self._peak is not None:
+            self._peak.close()
+        self._peak = open(self.path / "memory.peak", "r+", encoding="ascii")  # the peak is reset for this descriptor
+        self._peak.write("reset")
+        self._peak.flush()
+
+    def peak_bytes(self):
+        """The highest charged_bytes() since reset_peak()."""
+        if self.is_v1:
+            return int((self.path / "memory.max_usage_in_bytes").read_text())
+        self._peak.seek(0)
+        return int(self._peak.read())
 
     def oom_kills(self):
         return self._field("memory.oom_control" if self.is_v1 else "memory.events", "oom_kill")
