@@ -57,7 +57,8 @@ public:
 
   void save(const std::string& path) {
     snapshot::atomic_file file{path};
-    const auto result = snapshot::save(entries_, file, {policy_->ranks(), any_moment, 1});
+    const auto result =
+        snapshot::save(entries_, file, {policy_->ranks(), policy_->experience(), any_moment, 1});
     if (result.error != 0) throw std::runtime_error{"the snapshot was not saved"};
   }
 
@@ -71,7 +72,8 @@ public:
     if (header.fault != snapshot::header_fault::none || !entries_.begin_loading(most))
       throw std::runtime_error{"the snapshot cannot be loaded"};
     snapshot::loader loader{
-        {entries_, tags_, any_moment, [&] { return entries_.size() < most ? UINT64_MAX : 0; }},
+        {entries_, tags_, any_moment, [&] { return entries_.size() < most ? UINT64_MAX : 0; },
+         [&](const hit_density::experience& earlier) { policy_->adopt(earlier); }},
         reader};
     loader.run();
     entries_.end_loading();

@@ -214,8 +214,9 @@ public:
   // are written are noted. False if the kernel refuses memory. REQUIRES: called once, before any
   // write.
   bool begin_loading(std::size_t entries) noexcept {
-    index_.reserve(entries);
-    return loads_.begin(entries);
+    if (!loads_.begin(entries)) return false;
+    index_.reserve(entries); // not shrunk by maintain() until end_loading()
+    return true;
   }
   void end_loading() noexcept { loads_.end(); }
   // `write_value` fills the value's memory, and returns whether it could. REQUIRES: begin_loading()

@@ -58,6 +58,16 @@ by_use_and_age<int> age_limits::ranks() const noexcept {
   return ranks;
 }
 
+hit_density::experience age_limits::experience() const noexcept {
+  spin_guard guard{lock_};
+  return density_.so_far();
+}
+
+void age_limits::adopt(const hit_density::experience& earlier) noexcept {
+  spin_guard guard{lock_};
+  density_.adopt(earlier);
+}
+
 std::size_t age_limits::evictions_between_steps() const noexcept {
   return std::clamp<std::size_t>(store_.size() / steps_per_turnover, 1,
                                  most_evictions_between_steps);

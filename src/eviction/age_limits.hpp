@@ -40,6 +40,10 @@ public:
   // for a sample to be learned from: some 20 us.
   by_use_and_age<int> ranks() const noexcept;
 
+  // For a snapshot; likewise.
+  hit_density::experience experience() const noexcept;
+  void adopt(const hit_density::experience& earlier) noexcept;
+
   // So many were evicted by the caller since its last call; goes on with a sample if one is due.
   void follow(std::size_t evicted) noexcept;
   // How many the caller should evict between two calls.

@@ -102,6 +102,9 @@ public:
   // ---- for snapshots; any thread --------------------------------------------------------
   // See age_limits::ranks().
   by_use_and_age<int> ranks() const noexcept { return lru_.ranks(); }
+  // What eviction has learned, and to begin with what another instance had.
+  hit_density::experience experience() const noexcept { return lru_.experience(); }
+  void adopt(const hit_density::experience& earlier) noexcept { lru_.adopt(earlier); }
   // What can be loaded until entries would be evicted: by the last reading, and what the store
   // holds now.
   std::uint64_t room_to_mark_bytes() const noexcept;

@@ -30,6 +30,27 @@ constexpr double width_of(unsigned bucket) noexcept {
 
 } // namespace
 
+hit_density::experience hit_density::so_far() const noexcept {
+  experience made;
+  for (unsigned uses = 0; uses < use_class_count; ++uses) {
+    for (unsigned bucket = 0; bucket < age_bucket_count; ++bucket) {
+      made.hits[uses][bucket] = static_cast<float>(hits_[uses][bucket]);
+      made.exposure[uses][bucket] = static_cast<float>(exposure_[uses][bucket]);
+    }
+  }
+  return made;
+}
+
+void hit_density::adopt(const experience& earlier) noexcept {
+  for (unsigned uses = 0; uses < use_class_count; ++uses) {
+    for (unsigned bucket = 0; bucket < age_bucket_count; ++bucket) {
+      hits_[uses][bucket] = earlier.hits[uses][bucket];
+      exposure_[uses][bucket] = earlier.exposure[uses][bucket];
+    }
+  }
+  rate_all();
+}
+
 void hit_density::learn() noexcept {
   rate_all();
   const auto fade = [](by_use_and_age<double>& figures) {

@@ -19,7 +19,16 @@ namespace kvcache {
 
 class hit_density {
 public:
+  // What was learned from, for another instance to begin with. Finite, and not negative.
+  struct experience {
+    by_use_and_age<float> hits{};
+    by_use_and_age<float> exposure{};
+  };
+
   hit_density() noexcept { rate_all(); }
+
+  experience so_far() const noexcept;
+  void adopt(const experience& earlier) noexcept; // instead of its own
 
   void add_hits(unsigned uses, unsigned age_bucket, double hits) noexcept {
     hits_[uses][age_bucket] += hits;

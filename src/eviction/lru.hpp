@@ -42,6 +42,9 @@ public:
   // See age_limits::ranks().
   by_use_and_age<int> ranks() const noexcept { return limits_.ranks(); }
 
+  hit_density::experience experience() const noexcept { return limits_.experience(); }
+  void adopt(const hit_density::experience& earlier) noexcept { limits_.adopt(earlier); }
+
   // Nothing is evicted at present: see age_limits::skip_interval().
   void pause() noexcept { limits_.skip_interval(); }
 

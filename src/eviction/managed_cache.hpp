@@ -60,6 +60,8 @@ public:
 
   // For snapshots: see evictor. Any thread.
   by_use_and_age<int> eviction_ranks() const noexcept { return evictor_.ranks(); }
+  hit_density::experience eviction_experience() const noexcept { return evictor_.experience(); }
+  void adopt(const hit_density::experience& earlier) noexcept { evictor_.adopt(earlier); }
   std::uint64_t room_to_mark_bytes() const noexcept { return evictor_.room_to_mark_bytes(); }
 
   // Completed runs of the eviction thread. REQUIRES: it is between start() and stop().

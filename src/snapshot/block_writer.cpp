@@ -59,12 +59,24 @@ int block_writer::write_long(const entry_header& header, std::string_view key,
   return error;
 }
 
+int block_writer::write_experience(const hit_density::experience& learned) noexcept {
+  const auto bytes = encode(learned);
+  return write_block(block_kind::experience, {bytes.data(), bytes.size()});
+}
+
 int block_writer::end(const totals& t) noexcept {
-  if (const int error = finish_block(); error != 0) return error;
-  kind_ = block_kind::end;
   const auto bytes = encode(t);
-  add({bytes.data(), bytes.size()});
-  return finish_block();
+  return write_block(block_kind::end, {bytes.data(), bytes.size()});
+}
+
+int block_writer::write_block(block_kind kind, std::string_view payload) noexcept {
+  int error = finish_block();
+  if (error != 0) return error;
+  kind_ = kind;
+  add(payload);
+  error = finish_block();
+  kind_ = block_kind::entries;
+  return error;
 }
 
 } // namespace kvcache::snapshot

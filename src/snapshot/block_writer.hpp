@@ -31,12 +31,15 @@ public:
 
   int write_long(const entry_header& header, std::string_view key, std::string_view value) noexcept;
 
+  int write_experience(const hit_density::experience& learned) noexcept;
+
   int end(const totals& t) noexcept; // last
 
 private:
   char* payload() noexcept { return block_.get() + block_header_bytes; }
   void add(std::string_view bytes) noexcept;
   int fill(std::string_view bytes) noexcept;
+  int write_block(block_kind kind, std::string_view payload) noexcept;
 
   atomic_file& file_;
   std::unique_ptr<char[]> block_;

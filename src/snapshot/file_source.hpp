@@ -22,6 +22,7 @@ public:
   // "" or what is wrong: it is no regular file, or cannot be opened. `missing`: there is none.
   std::string open(const std::string& path, bool& missing);
   ssize_t read(char* to, std::size_t count) noexcept override;
+  void close() noexcept; // frees the disk space of a file that has been removed
   std::uint64_t bytes() const noexcept { return bytes_; }  // its length
   bool is_special() const noexcept { return is_special_; } // a directory, a device, …
 
@@ -30,6 +31,7 @@ private:
   bool is_special_ = false;
   std::uint64_t bytes_ = 0;
   std::uint64_t read_ = 0;
+  std::uint64_t dropped_ = 0; // of read_, from the page cache
 };
 
 } // namespace kvcache::snapshot

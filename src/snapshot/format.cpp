@@ -1,6 +1,6 @@
 #include "snapshot/format.hpp"
 
-#include <cstring>
+#include <bit>
 
 #include "api/value_format.hpp"
 #include "snapshot/crc32c.hpp"
@@ -110,7 +110,8 @@ std::optional<block_header> decode_block_header(std::string_view bytes,
   if (load_number<std::uint64_t>(&bytes[0]) != sync ||
       load_number<std::uint32_t>(&bytes[24]) != crc32c(bytes.substr(0, 24)) ||
       kind < static_cast<std::uint32_t>(block_kind::entries) ||
-      kind > static_cast<std::uint32_t>(block_kind::end) || read.payload_bytes > payload_bytes_most)
+      kind > static_cast<std::uint32_t>(block_kind::experience) ||
+      read.payload_bytes > payload_bytes_most)
     return std::nullopt;
   return read;
 }
@@ -172,6 +173,37 @@ std::optional<entry_header> decode_entry_header(std::string_view& from) noexcept
   default:
     return std::nullopt;
   }
+}
+
+std::array<char, experience_bytes> encode(const hit_density::experience& learned) noexcept {
+  std::array<char, experience_bytes> bytes;
+  char* to = bytes.data();
+  for (const auto* figures : {&learned.hits, &learned.exposure}) {
+    for (const auto& of_class : *figures) {
+      for (const float figure : of_class) {
+        store_number(std::bit_cast<std::uint32_t>(figure), to);
+        to += sizeof figure;
+      }
+    }
+  }
+  return bytes;
+}
+
+std::optional<hit_density::experience> decode_experience(std::string_view payload) noexcept {
+  constexpr float most = 1e15F;
+  if (payload.size() != experience_bytes) return std::nullopt;
+  hit_density::experience read;
+  const char* from = payload.data();
+  for (auto* figures : {&read.hits, &read.exposure}) {
+    for (auto& of_class : *figures) {
+      for (float& figure : of_class) {
+        figure = std::bit_cast<float>(load_number<std::uint32_t>(from));
+        if (!(figure >= 0 && figure <= most)) return std::nullopt; // or it is not a number
+        from += sizeof figure;
+      }
+    }
+  }
+  return read;
 }
 
 std::array<char, totals_bytes> encode(const totals& t) noexcept {

@@ -9,6 +9,8 @@
 #include <optional>
 #include <string_view>
 
+#include "eviction/hit_density.hpp"
+
 namespace kvcache::snapshot {
 
 inline constexpr std::uint32_t format_version = 1;
@@ -34,7 +36,8 @@ enum class block_kind : std::uint8_t {
   entries = 1,      // whole entries
   long_entry = 2,   // the beginning of one that takes several blocks
   continuation = 3, // the next bytes of it
-  end = 4           // the file's last block
+  end = 4,          // the file's last block
+  experience = 5    // what eviction has learned
 };
 struct block_header {
   block_kind kind = block_kind::entries;
@@ -68,6 +71,13 @@ inline constexpr std::size_t entry_header_bytes_most = 40 + type_bytes_most;
 std::size_t encode(const entry_header& header, char* to) noexcept;
 // Advances `from` to the key. The type is a view of `from`, or static.
 std::optional<entry_header> decode_entry_header(std::string_view& from) noexcept;
+
+// The payload of the block with what eviction has learned. Decoded as nothing if a figure is none
+// that can have been learned.
+inline constexpr std::size_t experience_bytes =
+    2 * use_class_count * age_bucket_count * sizeof(float);
+std::array<char, experience_bytes> encode(const hit_density::experience& learned) noexcept;
+std::optional<hit_density::experience> decode_experience(std::string_view payload) noexcept;
 
 // The payload of the last block.
 struct totals {

@@ -138,6 +138,12 @@ loader::step loader::load_next(std::vector<char>& payload) {
       break;
     case block_kind::continuation: // the beginning was damaged, or is not loaded
       break;
+    case block_kind::experience:
+      if (const auto learned = decode_experience(bytes))
+        environment_.adopt(*learned);
+      else
+        ++malformed_;
+      break;
     case block_kind::end:
       has_totals_ = decode_totals(bytes).has_value();
       return step::end;

@@ -33,6 +33,8 @@ struct load_environment {
   const http::entity_tagger& tags;
   moment now;                                // at the start
   std::function<std::uint64_t()> room_bytes; // that may be loaded; from any thread
+  // What eviction had learned.
+  std::function<void(const hit_density::experience&)> adopt = [](const auto&) {};
 };
 
 class loader {

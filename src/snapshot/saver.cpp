@@ -49,6 +49,7 @@ public:
     result_.error = file_.open();
     if (result_.error == 0)
       result_.error = writer_.begin({request_.sync, request_.begun.unix_ms, store_.size()});
+    if (result_.error == 0) result_.error = writer_.write_experience(request_.experience);
     if (result_.error != 0) return result_;
     count();
     for (unsigned band = 0; band <= save_order::bands && goes_on(); ++band) save_band(band);

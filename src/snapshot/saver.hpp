@@ -12,6 +12,7 @@
 #include <functional>
 
 #include "cache/store.hpp"
+#include "eviction/hit_density.hpp"
 #include "snapshot/atomic_file.hpp"
 
 namespace kvcache::snapshot {
@@ -24,6 +25,7 @@ struct moment {
 
 struct save_request {
   by_use_and_age<int> ranks; // the order of eviction: see age_limits::ranks()
+  hit_density::experience experience;
   moment begun;
   std::uint64_t sync = 0; // random
   // Asked after each block. out_of_time: the rest is left out, and the file is complete as it is.

@@ -101,7 +101,8 @@ std::string snapshot_service::start_loading(const http::entity_tagger& tags, uns
     return refuse(load_state::refused, "there is no memory for loading it");
   status_.last_load = {.state = load_state::loading, .unix_ms = begun.unix_ms};
   loader_ = std::make_unique<loader>(
-      load_environment{store_, tags, begun, [this] { return cache_.room_to_mark_bytes(); }},
+      load_environment{store_, tags, begun, [this] { return cache_.room_to_mark_bytes(); },
+                       [this](const hit_density::experience& earlier) { cache_.adopt(earlier); }},
       *reader_);
   load_begun_ = clock::now();
   loading_ = true;
@@ -123,6 +124,7 @@ std::string snapshot_service::refuse(load_state why, const std::string& cause) {
 // On the last of the loader's threads.
 void snapshot_service::on_loaded() noexcept {
   store_.end_loading();
+  file_->close();
   {
     const std::lock_guard lock{mutex_};
     load_status& done = status_.last_load;
@@ -166,7 +168,8 @@ snapshot_service::save_claimed(const std::function<save_request::verdict()>& ver
       result.error = EEXIST;
     } else {
       atomic_file file{options_.file};
-      result = save(store_, file, {cache_.eviction_ranks(), at, sync, verdict_now});
+      result = save(store_, file,
+                    {cache_.eviction_ranks(), cache_.eviction_experience(), at, sync, verdict_now});
     }
   } catch (const std::bad_alloc&) {
     result.error = ENOMEM;

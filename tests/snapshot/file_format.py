@@ -8,7 +8,7 @@ import sys
 import typing
 
 MAGIC = b"\x89kvc\r\n\x1a\n"
-ENTRIES, LONG, CONTINUATION, END = 1, 2, 3, 4
+ENTRIES, LONG, CONTINUATION, END, EXPERIENCE = 1, 2, 3, 4, 5
 TEXT = "text/plain; charset=utf-8"
 
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -133,6 +134,24 @@ TEST(snapshot_format, an_entry_header_that_is_cut_off_or_of_another_form_is_none
   EXPECT_FALSE(decode_entry_header(other));
   std::string_view endless{"\x00\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01", 12};
   EXPECT_FALSE(decode_entry_header(endless));
+}
+
+TEST(snapshot_format, what_eviction_has_learned_comes_back_unless_it_cannot_have_been_learned) {
+  hit_density::experience learned;
+  learned.hits[3][27] = 1234.5F;
+  learned.exposure[0][0] = 1e9F;
+  const auto bytes = encode(learned);
+  const auto read = decode_experience(view(bytes));
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->hits, learned.hits);
+  EXPECT_EQ(read->exposure, learned.exposure);
+  EXPECT_FALSE(decode_experience(view(bytes).substr(4)));
+  for (const float never_learned :
+       {-1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    learned.hits[1][2] = never_learned;
+    const auto impossible = encode(learned);
+    EXPECT_FALSE(decode_experience(view(impossible))) << never_learned;
+  }
 }
 
 TEST(snapshot_format, the_totals_come_back) {

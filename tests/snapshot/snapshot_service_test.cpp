@@ -38,6 +38,7 @@ public:
   }
   cache& entries() { return cached_.entries(); }
   snapshot_service& snapshots() { return snapshots_; }
+  managed_cache& cached() { return cached_; }
 
 private:
   static limited_cache_options options_for(std::uint64_t memory_limit) {
@@ -75,6 +76,23 @@ TEST(snapshot_service, what_is_saved_at_a_stop_is_there_after_the_next_start) {
   EXPECT_EQ(now.last_load.state, load_state::loaded);
   EXPECT_EQ(now.last_load.entries, 1000U);
   EXPECT_EQ(second.entries().size(), 1000U);
+}
+
+TEST(snapshot_service, eviction_begins_with_what_it_had_learned) {
+  const folder in;
+  hit_density::experience learned;
+  learned.hits[2][5] = 77;
+  learned.exposure[2][5] = 1000;
+  {
+    service first{{.file = in.file("s")}};
+    first.cached().adopt(learned);
+    first.stop();
+  }
+  service second{{.file = in.file("s")}};
+  second.start();
+  second.await_loaded();
+  EXPECT_EQ(second.cached().eviction_experience().hits, learned.hits);
+  EXPECT_EQ(second.cached().eviction_experience().exposure, learned.exposure);
 }
 
 TEST(snapshot_service, without_an_interval_the_file_is_gone_once_it_is_open) {

@@ -70,8 +70,9 @@ inline by_use_and_age<int> by_age() {
 inline constexpr snapshot::moment noon{.unix_ms = 1'700'000'000'000, .now = 5};
 
 inline snapshot::save_request request_of(snapshot::moment begun = noon) {
-  return {by_age(), begun, 0x1122'3344'5566'7788,
-          [] { return snapshot::save_request::verdict::go_on; }};
+  return {by_age(), {}, begun, 0x1122'3344'5566'7788, [] {
+            return snapshot::save_request::verdict::go_on;
+          }};
 }
 
 inline snapshot::save_result save_to(const std::string& path, store& from,
