@@ -30,8 +30,8 @@ public:
   load_filter(const load_filter&) = delete;
   load_filter& operator=(const load_filter&) = delete;
 
-  // About so many entries are to be loaded. Takes a byte for each that is written meanwhile, at
-  // most, and 8 MiB in all. REQUIRES: called once, before any write.
+  // About so many entries are to be loaded. Takes one to two bytes for each, 8 MiB at most, of
+  // pages that are touched by writes. REQUIRES: called once, before any write.
   bool begin(std::size_t entries) noexcept;
   bool is_loading() const noexcept { return active_.load(std::memory_order_relaxed); }
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }

@@ -136,6 +136,7 @@ bool daemon::run() {
     server_ended_ = true;
     signals_.wake();
   });
+  if (const auto warning = snapshots_.remove_loaded(); !warning.empty()) log_.warn(warning);
   start_watchdog();
   log_started();
   notifier_.ready();

@@ -17,6 +17,11 @@ constexpr std::uint64_t window_bytes = std::uint64_t{1} << 20;
 // Windows that the disk may still be writing.
 constexpr std::uint64_t windows_under_way = 2;
 
+std::string directory_of(const std::string& path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash + 1);
+}
+
 int open_new(const char* path) noexcept {
   return ::open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
@@ -27,6 +32,10 @@ ssize_t file_calls::write(int file, const void* bytes, std::size_t count) noexce
   return ::write(file, bytes, count);
 }
 int file_calls::sync(int file) noexcept { return ::fsync(file); }
+int file_calls::sync_range(int file, std::int64_t from, std::int64_t bytes,
+                           unsigned flags) noexcept {
+  return ::sync_file_range(file, from, bytes, flags);
+}
 int file_calls::rename(const char* from, const char* to) noexcept { return std::rename(from, to); }
 
 file_calls& system_file_calls() noexcept {
@@ -35,9 +44,13 @@ file_calls& system_file_calls() noexcept {
 }
 
 atomic_file::atomic_file(std::string path, file_calls& calls)
-    : path_(std::move(path)), temporary_(path_ + std::string{temporary_suffix}), calls_(calls) {}
+    : path_(std::move(path)),
+      temporary_(path_ + std::string{temporary_suffix}),
+      directory_(directory_of(path_)),
+      calls_(calls) {}
 
 atomic_file::~atomic_file() {
+  if (opened_directory_ >= 0) ::close(opened_directory_);
   if (file_ < 0) return;
   ::unlink(temporary_.c_str());
   ::close(file_);
@@ -46,6 +59,8 @@ atomic_file::~atomic_file() {
 int atomic_file::fail(int error) noexcept { return error_ = error; }
 
 int atomic_file::open() noexcept {
+  opened_directory_ = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (opened_directory_ < 0) return fail(errno);
   file_ = open_new(temporary_.c_str());
   if (file_ < 0 && errno == EEXIST) {
     if (const int error = remove_left_file(); error != 0) return fail(error);
@@ -78,21 +93,29 @@ int atomic_file::write(std::string_view bytes) noexcept {
     bytes_ += static_cast<std::uint64_t>(written);
     bytes.remove_prefix(static_cast<std::size_t>(written));
   }
-  while (bytes_ - passed_on_ >= window_bytes) pass_on();
+  while (error_ == 0 && bytes_ - passed_on_ >= window_bytes) pass_on();
   return error_;
 }
 
-// Starts to write the next window, waits for an earlier one, and drops that. Hints: a file system
-// may know none of this, and fsync() finds what could not be written.
-void atomic_file::pass_on() noexcept {
-  ::sync_file_range(file_, static_cast<off64_t>(passed_on_), window_bytes, SYNC_FILE_RANGE_WRITE);
+// Starts to write the next window, waits for an earlier one, and drops that from the page cache.
+int atomic_file::pass_on() noexcept {
+  if (const int error = sync_window(passed_on_, SYNC_FILE_RANGE_WRITE); error != 0) return error;
   passed_on_ += window_bytes;
-  if (passed_on_ <= windows_under_way * window_bytes) return;
-  const auto earlier = static_cast<off64_t>(passed_on_ - (windows_under_way + 1) * window_bytes);
-  ::sync_file_range(file_, earlier, window_bytes,
-                    SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
-                        SYNC_FILE_RANGE_WAIT_AFTER);
-  ::posix_fadvise(file_, earlier, window_bytes, POSIX_FADV_DONTNEED);
+  if (passed_on_ <= windows_under_way * window_bytes) return 0;
+  const std::uint64_t earlier = passed_on_ - (windows_under_way + 1) * window_bytes;
+  constexpr unsigned wait =
+      SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  if (const int error = sync_window(earlier, wait); error != 0) return error;
+  ::posix_fadvise(file_, static_cast<off_t>(earlier), window_bytes, POSIX_FADV_DONTNEED);
+  return 0;
+}
+
+// An error of a write that was under way is reported once: here, and not by fsync(2) afterwards.
+// Some file systems do not know this call.
+int atomic_file::sync_window(std::uint64_t from, unsigned flags) noexcept {
+  if (calls_.sync_range(file_, static_cast<std::int64_t>(from), window_bytes, flags) == 0) return 0;
+  const bool is_unknown = errno == ENOSYS || errno == EINVAL || errno == ESPIPE;
+  return is_unknown ? 0 : fail(errno);
 }
 
 int atomic_file::commit() noexcept {
@@ -105,13 +128,8 @@ int atomic_file::commit() noexcept {
 }
 
 int atomic_file::sync_directory() noexcept {
-  const auto slash = path_.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path_.substr(0, slash + 1);
-  const int opened = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (opened < 0) return fail(errno);
-  const int error = calls_.sync(opened) == 0 ? 0 : errno;
-  ::close(opened);
-  return error == EINVAL ? 0 : fail(error); // some file systems know no fsync of a directory
+  if (calls_.sync(opened_directory_) == 0) return 0;
+  return errno == EINVAL ? 0 : fail(errno); // some file systems know no fsync of a directory
 }
 
 } // namespace kvcache::snapshot

@@ -23,6 +23,8 @@ public:
   virtual ~file_calls() = default;
   virtual ssize_t write(int file, const void* bytes, std::size_t count) noexcept;
   virtual int sync(int file) noexcept;
+  virtual int sync_range(int file, std::int64_t from, std::int64_t bytes,
+                         unsigned flags) noexcept; // sync_file_range(2)
   virtual int rename(const char* from, const char* to) noexcept;
 };
 file_calls& system_file_calls() noexcept;
@@ -48,14 +50,17 @@ public:
 
 private:
   int fail(int error) noexcept;
-  void pass_on() noexcept;
+  int pass_on() noexcept;
+  int sync_window(std::uint64_t from, unsigned flags) noexcept;
   int remove_left_file() noexcept;
   int sync_directory() noexcept;
 
   const std::string path_;
   const std::string temporary_;
+  const std::string directory_;
   file_calls& calls_;
   int file_ = -1;
+  int opened_directory_ = -1; // before anything is renamed, so that syncing it cannot fail for that
   int error_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t passed_on_ = 0; // to the disk

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "api/value_format.hpp"
+#include "http/media_type.hpp"
 #include "snapshot/priority.hpp"
 
 namespace kvcache::snapshot {
@@ -27,6 +28,11 @@ struct stored_form {
   std::uint8_t mark;
   std::string_view suffix() const noexcept { return format.suffix(); }
 };
+
+// A type goes into a field of responses as it is.
+bool has_bad_type(const entry_header& header) noexcept {
+  return !header.type.empty() && !http::is_media_type(header.type);
+}
 
 std::string_view shown_type(const entry_header& header) noexcept {
   return header.type.empty() ? http::unknown_type : header.type;
@@ -61,7 +67,7 @@ constexpr std::size_t entries_per_batch = 32;
 // Advances `payload` to the next one. False if it is malformed.
 bool take_entry(std::string_view& payload, loader::short_entry& e) noexcept {
   const auto header = decode_entry_header(payload);
-  if (!header || header->key_bytes > payload.size() ||
+  if (!header || has_bad_type(*header) || header->key_bytes > payload.size() ||
       header->value_bytes > payload.size() - header->key_bytes)
     return false;
   e = {*header, payload.substr(0, header->key_bytes),
@@ -195,7 +201,7 @@ void loader::load_entry(const short_entry& e) noexcept {
 void loader::load_long(std::vector<char>& payload, std::uint32_t number) {
   std::string_view left{payload.data(), payload.size()};
   const auto header = decode_entry_header(left);
-  if (!header || header->key_bytes > key_bytes_most ||
+  if (!header || has_bad_type(*header) || header->key_bytes > key_bytes_most ||
       header->value_bytes > cache::max_item_bytes) {
     ++malformed_;
     return;

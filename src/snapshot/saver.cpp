@@ -53,6 +53,8 @@ public:
     if (result_.error != 0) return result_;
     count();
     for (unsigned band = 0; band <= save_order::bands && goes_on(); ++band) save_band(band);
+    if (result_.error == 0 && request_.verdict_now() == save_request::verdict::abort)
+      result_.error = ECANCELED;
     if (result_.error == 0) result_.error = finish();
     result_.complete = result_.error == 0 && !out_of_time_;
     result_.bytes = file_.bytes();

@@ -1,5 +1,6 @@
 #include "snapshot/snapshot_service.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +20,21 @@ namespace {
 // Of the smallest entry, with its place in the index.
 constexpr std::uint64_t least_bytes_per_entry = 24;
 
+// More threads would wait for each other at the file.
+constexpr unsigned loader_threads_most = 4;
+
+// 0, or an errno.
+int remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) != 0) return errno;
+  const auto slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  const int opened = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (opened < 0) return errno;
+  ::fsync(opened); // fails on file systems that do not know it
+  ::close(opened);
+  return 0;
+}
+
 std::uint64_t unix_ms_now() noexcept {
   using namespace std::chrono;
   return static_cast<std::uint64_t>(
@@ -29,15 +45,16 @@ double in_seconds(std::chrono::steady_clock::duration time) noexcept {
   return std::chrono::duration<double>(time).count();
 }
 
-// Whether something other than a snapshot is there, such as a file of another program: it must not
-// be overwritten.
-bool is_occupied(const std::string& path) {
+// 0 if the path may be overwritten: nothing is there, or a snapshot. EEXIST for a file of another
+// program; or why that cannot be found out.
+int find_occupied(const std::string& path) {
   file_source file;
   bool missing = false;
-  if (!file.open(path, missing).empty()) return file.is_special();
-  if (missing || file.bytes() == 0) return false;
+  if (!file.open(path, missing).empty()) return file.is_special() ? EEXIST : EACCES;
+  if (missing || file.bytes() == 0) return 0;
   block_reader reader{file};
-  return reader.read_header().fault == header_fault::not_a_snapshot;
+  const bool is_other = reader.read_header().fault == header_fault::not_a_snapshot;
+  return reader.error() == 0 && is_other ? EEXIST : 0;
 }
 
 std::string text_of(const decoded_header& read) {
@@ -70,7 +87,7 @@ snapshot_service::~snapshot_service() {
     loader_->join(); // its threads use the members below
   }
   stopping_ = aborts_last_ = true;
-  if (interval_saver_.joinable()) interval_saver_.join();
+  if (saver_.joinable()) saver_.join();
   if (last_saver_.joinable()) last_saver_.join();
 }
 
@@ -82,6 +99,17 @@ std::string snapshot_service::start_loading(const http::entity_tagger& tags, uns
   if (!configured())
     return options_.interval_s == 0 ? std::string{}
                                     : "--snapshot-interval-s has no effect without --snapshot-file";
+  try {
+    return try_to_load(tags, std::min(threads, loader_threads_most));
+  } catch (const std::exception&) { // bad_alloc; or system_error, for lack of a thread
+    loading_ = false;
+    store_.end_loading();
+    loader_.reset();
+    return refuse(load_state::refused, "there is no memory or no thread for loading it");
+  }
+}
+
+std::string snapshot_service::try_to_load(const http::entity_tagger& tags, unsigned threads) {
   file_ = std::make_unique<file_source>();
   bool missing = false;
   if (const std::string fault = file_->open(options_.file, missing); missing || !fault.empty())
@@ -97,7 +125,8 @@ std::string snapshot_service::start_loading(const http::entity_tagger& tags, uns
       begun.unix_ms - written > std::uint64_t{options_.max_age_s} * 1000)
     return refuse(load_state::too_old, "it is older than --snapshot-max-age-s");
   const std::uint64_t most = cache_.room_to_mark_bytes() / least_bytes_per_entry;
-  if (!store_.begin_loading(std::min(read.header.entries, most)))
+  if (!store_.begin_loading(
+          std::min({read.header.entries, most, std::uint64_t{store_.max_entries()}})))
     return refuse(load_state::refused, "there is no memory for loading it");
   status_.last_load = {.state = load_state::loading, .unix_ms = begun.unix_ms};
   loader_ = std::make_unique<loader>(
@@ -107,11 +136,17 @@ std::string snapshot_service::start_loading(const http::entity_tagger& tags, uns
   load_begun_ = clock::now();
   loading_ = true;
   loader_->start(threads, [this] { on_loaded(); });
-  if (options_.interval_s == 0)
-    ::unlink(options_.file.c_str());
-  else
-    file_written_at_ms_ = read.header.written_at_ms;
+  if (options_.interval_s != 0) file_written_at_ms_ = read.header.written_at_ms;
   return {};
+}
+
+// On the disk, too: it must not come back after a power failure.
+std::string snapshot_service::remove_loaded() {
+  if (!loader_ || options_.interval_s != 0) return {};
+  const int error = remove_file(options_.file);
+  if (error == 0) return {};
+  return "the snapshot file cannot be removed, so that a crash would bring its values back: " +
+         std::generic_category().message(error);
 }
 
 std::string snapshot_service::refuse(load_state why, const std::string& cause) {
@@ -164,9 +199,8 @@ snapshot_service::save_claimed(const std::function<save_request::verdict()>& ver
   try {
     std::random_device random;
     const std::uint64_t sync = std::uint64_t{random()} << 32U | random();
-    if (is_occupied(options_.file)) {
-      result.error = EEXIST;
-    } else {
+    result.error = find_occupied(options_.file);
+    if (result.error == 0) {
       atomic_file file{options_.file};
       result = save(store_, file,
                     {cache_.eviction_ranks(), cache_.eviction_experience(), at, sync, verdict_now});
@@ -177,7 +211,7 @@ snapshot_service::save_claimed(const std::function<save_request::verdict()>& ver
     result.error = EIO;
   }
   note_save(result, at.unix_ms, clock::now() - begun);
-  saving_.store(false, std::memory_order_release);
+  ended_.notify_all();
   changed_();
   return result;
 }
@@ -193,44 +227,59 @@ void snapshot_service::note_save(const save_result& result, std::uint64_t begun_
   done.bytes = result.bytes;
   done.seconds = in_seconds(took);
   done.error = result.error;
+  made_ = result;
   if (result.error == 0)
     file_written_at_ms_ = begun_ms;
-  else
+  else if (result.error != ECANCELED)
     ++status_.failed_saves;
+  saving_.store(false, std::memory_order_release);
 }
 
+// Does not wait for a disk that does not respond once the program stops.
 http::snapshot_outcome snapshot_service::make() noexcept {
+  constexpr std::chrono::milliseconds patience{500};
   if (!try_claim()) return {.error = EBUSY};
-  save_result made;
-  try {
-    std::thread{[this, &made] { made = save_while_serving(); }}.join();
-  } catch (const std::exception&) { // no thread
-    saving_ = false;
-    made.error = EAGAIN;
+  {
+    const std::lock_guard lock{mutex_};
+    made_.reset();
   }
-  return {made.error, made.entries, made.bytes};
-}
-
-// REQUIRES: claimed; called on a thread that ends afterwards.
-save_result snapshot_service::save_while_serving() noexcept {
-  lower_priority();
-  return save_claimed(
-      [this] { return stopping_ ? save_request::verdict::abort : save_request::verdict::go_on; });
+  if (!start_saver()) return {.error = EAGAIN};
+  std::unique_lock lock{mutex_};
+  for (bool stopped = false; !made_;) {
+    if (stopped) return {.error = ECANCELED};
+    stopped = !ended_.wait_for(lock, patience, [this] { return made_.has_value(); }) && stopping_;
+  }
+  return {made_->error, made_->entries, made_->bytes};
 }
 
 void snapshot_service::save_if_due(clock::time_point now) noexcept {
-  if (!configured() || options_.interval_s == 0 ||
+  if (!configured() || options_.interval_s == 0 || stopping_ ||
       now - last_due_ < std::chrono::seconds{options_.interval_s} || !try_claim())
     return;
   last_due_ = now;
-  if (interval_saver_.joinable()) interval_saver_.join(); // it has ended
+  start_saver();
+}
+
+// REQUIRES: claimed; the claim is given back when the saver, or the attempt to start it, has ended.
+bool snapshot_service::start_saver() noexcept {
+  if (saver_.joinable()) saver_.join(); // whoever had the claim before: it has ended
   try {
-    interval_saver_ = std::thread{[this] { save_while_serving(); }};
+    saver_ = std::thread{[this] { save_while_serving(); }};
+    return true;
   } catch (const std::exception&) { // no thread: the next time there may be one
+    {
+      const std::lock_guard lock{mutex_};
+      ++status_.failed_saves;
+    }
     saving_ = false;
-    const std::lock_guard lock{mutex_};
-    ++status_.failed_saves;
+    return false;
   }
+}
+
+void snapshot_service::save_while_serving() noexcept {
+  lower_priority();
+  save_claimed(
+      [this] { return stopping_ ? save_request::verdict::abort : save_request::verdict::go_on; });
 }
 
 void snapshot_service::begin_last() noexcept {
@@ -250,9 +299,9 @@ void snapshot_service::save_last(clock::time_point begun) noexcept {
   const std::chrono::milliseconds time{options_.timeout_ms};
   {
     std::unique_lock lock{mutex_};
-    ended_.wait_until(lock, begun + time / 2, [this] { return !loading(); });
+    ended_.wait_until(lock, begun + time / 2, [this] { return !loading() || aborts_last_; });
   }
-  if (interval_saver_.joinable()) interval_saver_.join();
+  if (saver_.joinable()) saver_.join();
   if (loader_) {
     loader_->stop();
     loader_->join();
@@ -268,6 +317,14 @@ void snapshot_service::save_last(clock::time_point begun) noexcept {
   }
   ended_.notify_all();
   changed_();
+}
+
+void snapshot_service::abort_last() noexcept {
+  {
+    const std::lock_guard lock{mutex_}; // or save_last() might miss it
+    aborts_last_ = true;
+  }
+  ended_.notify_all();
 }
 
 bool snapshot_service::await_last(std::chrono::milliseconds at_most) noexcept {

@@ -2,14 +2,14 @@
 // others at intervals or on request. At most one is saved or loaded at a time.
 //
 //   start   the file is opened, and removed unless an interval is set: no crash can bring old
-//           values back then. It is loaded while requests are served
+//           values back then. It is loaded while requests are served, by four threads at most
 //   stop    a load that is still under way may take half of the time; then all is saved
 //
 // Thread-safety: configured(), make(), loading(), loaded_percent() and report() may be called by
 //   any thread at any time; the others by the owner's.
 // Ownership: borrows the cache and the tagger, and owns its threads.
-// Errors: outcomes; only the constructor and start_loading() throw, std::bad_alloc or
-//   std::system_error.
+// Errors: outcomes; only the constructor, start_loading() and remove_loaded() throw, and that
+//   std::bad_alloc only.
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -42,6 +43,8 @@ public:
   // Opens the file, and loads it on so many threads. Returns a warning, or "". REQUIRES: no entry
   // has been written yet.
   std::string start_loading(const http::entity_tagger& tags, unsigned threads);
+  // Without an interval, removes the file that is being loaded. Returns a warning, or "".
+  std::string remove_loaded();
   bool loading() const noexcept { return loading_.load(std::memory_order_acquire); }
   unsigned loaded_percent() const noexcept; // of the file
 
@@ -58,18 +61,20 @@ public:
   void begin_last() noexcept;
   // True once it has ended, within so long.
   bool await_last(std::chrono::milliseconds at_most) noexcept;
-  void abort_last() noexcept { aborts_last_ = true; } // the earlier file stays
+  void abort_last() noexcept; // the previous file stays
 
   status report() const;
 
 private:
   using clock = std::chrono::steady_clock;
 
+  std::string try_to_load(const http::entity_tagger& tags, unsigned threads);
   std::string refuse(load_state why, const std::string& cause);
   void on_loaded() noexcept;
   moment now() const noexcept;
   bool try_claim() noexcept;
-  save_result save_while_serving() noexcept;
+  bool start_saver() noexcept;
+  void save_while_serving() noexcept;
   save_result save_claimed(const std::function<save_request::verdict()>& verdict_now) noexcept;
   void note_save(const save_result& result, std::uint64_t begun_ms, clock::duration took) noexcept;
   void save_last(clock::time_point begun) noexcept;
@@ -88,7 +93,7 @@ private:
   std::atomic<bool> saving_{false}; // claimed
   std::atomic<bool> stopping_{false};
   std::atomic<bool> aborts_last_{false};
-  std::thread interval_saver_;
+  std::thread saver_; // belongs to whoever has the claim
   std::thread last_saver_;
   clock::time_point last_due_;
 
@@ -96,6 +101,7 @@ private:
   std::condition_variable ended_;
   status status_;
   std::uint64_t file_written_at_ms_ = 0; // 0: there is none
+  std::optional<save_result> made_;      // the last one, since make() began
   bool last_has_ended_ = false;
 };
 

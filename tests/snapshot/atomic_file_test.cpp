@@ -29,6 +29,10 @@ public:
   int rename(const char* from, const char* to) noexcept override {
     return fails() ? -1 : file_calls::rename(from, to);
   }
+  int sync_range(int file, std::int64_t from, std::int64_t bytes,
+                 unsigned flags) noexcept override {
+    return fails() ? -1 : file_calls::sync_range(file, from, bytes, flags);
+  }
 
 private:
   bool fails() noexcept {
@@ -86,6 +90,35 @@ TEST(atomic_file, leaves_the_earlier_file_and_no_other_behind_when_any_call_fail
       EXPECT_EQ(in.files(), 1U) << at;
     }
   }
+}
+
+// The kernel reports such an error once.
+TEST(atomic_file, fails_if_what_was_written_before_did_not_reach_the_disk) {
+  const std::string mib(std::size_t{1} << 20, 'x');
+  constexpr std::size_t calls_for_five_mib = 5 + 5 + 3; // writes, begun windows, awaited ones
+  for (std::size_t at = 0; at < calls_for_five_mib; ++at) {
+    const folder in;
+    write_file(in.file("s"), "before");
+    failing_calls failing{at, EIO};
+    {
+      atomic_file file{in.file("s"), failing};
+      EXPECT_EQ(write_all(file, mib, 5), EIO) << at;
+    }
+    EXPECT_EQ(content_of(in.file("s")), "before") << at;
+    EXPECT_EQ(in.files(), 1U) << at;
+  }
+}
+
+TEST(atomic_file, works_on_a_file_system_that_knows_no_ranges) {
+  class plain final : public file_calls {
+    int sync_range(int, std::int64_t, std::int64_t, unsigned) noexcept override {
+      errno = ENOSYS;
+      return -1;
+    }
+  } calls;
+  const folder in;
+  atomic_file file{in.file("s"), calls};
+  EXPECT_EQ(write_all(file, std::string(std::size_t{1} << 20, 'x'), 5), 0);
 }
 
 TEST(atomic_file, continues_after_a_write_of_a_part) {

@@ -168,6 +168,24 @@ TEST(damaged_snapshot, a_block_that_is_no_list_of_entries_is_skipped) {
   EXPECT_TRUE(see(to, "good"));
 }
 
+// It would go into the head of responses.
+TEST(damaged_snapshot, an_entry_with_a_type_that_is_none_is_not_loaded) {
+  const folder in;
+  atomic_file file{in.file("s")};
+  ASSERT_EQ(file.open(), 0);
+  block_writer writer{file};
+  ASSERT_EQ(writer.begin({1, 2, 3}), 0);
+  writer.append({.type = "a/b\r\nX: y", .key_bytes = 3, .value_bytes = 1}, "bad", "v");
+  ASSERT_EQ(writer.finish_block(), 0);
+  ASSERT_EQ(
+      writer.write_long({.type = "a/b\r\nX: y", .key_bytes = 4, .value_bytes = 1}, "long", "v"), 0);
+  ASSERT_EQ(writer.end({2, 0, true}), 0);
+  ASSERT_EQ(file.commit(), 0);
+  store to{{}};
+  EXPECT_EQ(load_bytes(content_of(in.file("s")), to).state, load_state::damaged);
+  EXPECT_EQ(to.size(), 0U);
+}
+
 TEST(damaged_snapshot, a_failed_read_ends_it_with_what_was_read) {
   class failing final : public byte_source {
   public:

@@ -27,7 +27,10 @@ public:
   }
   ~service() { cached_.stop(); }
 
-  std::string start() { return snapshots_.start_loading(test::tagger(), 2); }
+  std::string start() {
+    std::string warnings = snapshots_.start_loading(test::tagger(), 2);
+    return warnings += snapshots_.remove_loaded();
+  }
   void await_loaded() {
     while (snapshots_.loading()) std::this_thread::yield();
   }
@@ -243,6 +246,16 @@ TEST(snapshot_service, what_was_begun_before_a_stop_gives_way_to_the_last_one) {
   EXPECT_EQ(one.snapshots().make().error, ECANCELED);
   one.stop();
   EXPECT_EQ(one.snapshots().report().last_save.state, save_state::saved);
+}
+
+TEST(snapshot_service, a_last_one_of_less_than_a_block_can_be_aborted_too) {
+  const folder in;
+  service one{{.file = in.file("s")}};
+  fill(one.entries(), 3);
+  one.snapshots().abort_last();
+  one.stop();
+  EXPECT_EQ(one.snapshots().report().last_save.error, ECANCELED);
+  EXPECT_EQ(in.files(), 0U);
 }
 
 TEST(snapshot_service, an_aborted_last_one_leaves_the_earlier_file) {
