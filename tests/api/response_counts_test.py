@@ -241,7 +241,7 @@ def compare(what, counted, expected):
 
 def by_stats(text):
     responses = json.loads(text)["since_start"]["responses"]
-    return collections.Counter({(operation, int(status)): times for operation, of_operation in responses.items()
+    return collections.Counter({(operation, int(status.removeprefix("status_"))): times for operation, of_operation in responses.items()
                                 for status, times in of_operation.items()})
 
 
