@@ -53,6 +53,8 @@ GOING_ON = [
     (get("/get?key=absent"), "get", {404}),
     (get("/get"), "get", {400}),
     (get("/get?key=a", fields=""), "get", {401}),
+    (get("/"), "page", {200}),
+    (get("/", fields="Accept: text/html\r\n"), "page", {200}),
     (get("/nothing"), "unknown", {404}),
     (get("/nothing", "OPTIONS"), "unknown", {404}),
     (get("/get", "OPTIONS"), "options", {204}),

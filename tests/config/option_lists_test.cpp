@@ -182,6 +182,18 @@ TEST(option_lists, show_each_value_in_the_statistics) {
     "access_log": true, "access_log_sample": 10})"));
 }
 
+TEST(option_lists, show_the_defaults_that_are_not_in_force) {
+  const options defaults;
+  EXPECT_EQ(changed_defaults_json(defaults, defaults), nlohmann::json::object());
+  options settings;
+  settings.server.port = 8080;
+  settings.cache.memory_limit_bytes = 1;
+  settings.auth_token_file = "/tokens";
+  EXPECT_EQ(
+      changed_defaults_json(settings, defaults),
+      nlohmann::json::parse(R"({"port": 7171, "memory_limit_bytes": null, "tokens": false})"));
+}
+
 TEST(option_lists, show_an_automatic_memory_limit_as_null_and_no_token_file_as_false) {
   const auto shown = settings_json(options{});
   EXPECT_TRUE(shown["memory_limit_bytes"].is_null());

@@ -396,7 +396,7 @@ describe("the document", () => {
       await page.keyboard.press("Tab");
       reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
     }
-    for (const id of ["key", "value", "ttl", "token", "look-up", "put", "delete", "Hit ratio"]) assert.ok(reached.has(id), id);
+    for (const id of ["key", "value", "ttl", "token", "look-up", "put", "delete", "hits-title"]) assert.ok(reached.has(id), id);
     await close(page);
   }));
 
