@@ -265,17 +265,17 @@
     if (now.state === "draining")
       return ["note", "Draining", "The server is stopping: it finishes the requests that it has received."];
     if (unstored > 0)
-      return ["bad", "Not healthy", `${unstored} PUTs of the last minute were rejected, because no memory could be freed: ${use}.`];
+      return ["bad", "Rejecting writes", `${unstored} PUTs of the last minute were rejected, because no memory could be freed: ${use}.`];
     if (eviction.tier === "emergency")
-      return ["bad", "Not healthy", `${use}, above the emergency mark: entries are evicted immediately.`];
+      return ["bad", "Memory emergency", `${use}, above the emergency mark: entries are evicted immediately.`];
     if (now.state === "loading")
       return ["note", "Loading", `The snapshot is being loaded; requests are served, but more of them miss. ${use}.`];
     if ((minute.refused.status_500 ?? 0) > 0)
-      return ["bad", "Not healthy", `${minute.refused.status_500} requests of the last minute got 500: read the log.`];
+      return ["bad", "Internal errors", `${minute.refused.status_500} requests of the last minute got 500: read the log.`];
     if (snapshot.last_save.result === "failed")
       return ["note", "Healthy, snapshot failed", "The last snapshot could not be written: read the log."];
     if (now.connections.now >= 0.9 * configuration.max_connections)
-      return ["note", "Healthy, connections near limit", `${now.connections.now} of ${configuration.max_connections} connections are open.`];
+      return ["note", "Healthy, near the connection limit", `${now.connections.now} of ${configuration.max_connections} connections are open.`];
     if (eviction.tier === "pressure")
       return ["note", "Healthy, evicting", `${use}, above the pressure mark of ${configuration.pressure_percent} %: the least valuable entries are evicted.`];
     return ["ok", "Healthy", `${use}; nothing is evicted for memory below ${configuration.pressure_percent} %.`];

@@ -189,9 +189,9 @@ TEST(option_lists, show_the_defaults_that_are_not_in_force) {
   settings.server.port = 8080;
   settings.cache.memory_limit_bytes = 1;
   settings.auth_token_file = "/tokens";
-  EXPECT_EQ(
-      changed_defaults_json(settings, defaults),
-      nlohmann::json::parse(R"({"port": 7171, "memory_limit_bytes": null, "tokens": false})"));
+  const nlohmann::json shown = changed_defaults_json(settings, defaults);
+  EXPECT_EQ(shown, nlohmann::json::parse(
+                       R"({"port": 7171, "memory_limit_bytes": null, "tokens": false})"));
 }
 
 TEST(option_lists, show_an_automatic_memory_limit_as_null_and_no_token_file_as_false) {
