@@ -40,6 +40,9 @@ test_packages() {
 # openapi-spec-validator: Debian 13 and later. chromium: Debian; that of Ubuntu is a stub that needs snap.
 optional_test_packages() { echo python3-openapi-spec-validator chromium; }
 
+# Further ones of the test of the page, which gets the rest from npm's registry. Other packages of node replace these.
+browser_test_packages() { command -v npm >/dev/null || echo nodejs npm; }
+
 # Prints those of the named packages that this release has, as packages of its own.
 # REQUIRES: the lists of apt are present.
 available_packages() {

@@ -21,6 +21,9 @@ struct api_options {
   // Likewise for POST /snapshot.
   bool enable_snapshot = false;
 
+  // Whether GET / gets 404, for browsers and all others.
+  bool no_page = false;
+
   // Host names (without port) that a request may name; empty means any. Protects against DNS
   // rebinding.
   std::vector<std::string> allowed_hosts;

@@ -357,6 +357,9 @@ constexpr option_row rows[] = {
     {"enable-snapshot", access, "",
      "Allow everyone to send POST /snapshot, which writes the snapshot file",
      on_or_off<&options::server, &server_options::enable_snapshot>},
+    {"no-page", access, "",
+     "Respond with 404 to GET /, which else is a page for browsers that shows the cache at work",
+     on_or_off<&options::server, &server_options::no_page>},
     {"allowed-hosts", access, "<hosts>",
      "Host names that requests may be addressed to, comma-separated, without port; none allows any",
      host_list<&options::server, &server_options::allowed_hosts>, "", true},
@@ -411,6 +414,14 @@ nlohmann::ordered_json settings_json(const options& settings) {
   for (const option_row& row : rows)
     if (row.value.show != nullptr) shown[row.stats_member()] = row.value.show(settings);
   return shown;
+}
+
+nlohmann::ordered_json changed_defaults_json(const options& settings, const options& defaults) {
+  const nlohmann::ordered_json in_force = settings_json(settings);
+  nlohmann::ordered_json changed = settings_json(defaults);
+  for (const auto& [name, value] : in_force.items())
+    if (changed[name] == value) changed.erase(name);
+  return changed;
 }
 
 std::optional<std::string> find_contradiction(const options& settings) {

@@ -46,6 +46,9 @@ std::span<const option_row> option_table() noexcept;
 // The options that /stats shows, in the order of the table.
 nlohmann::ordered_json settings_json(const options& settings);
 
+// The defaults of those that differ from them. `defaults`: with "auto" resolved as in `settings`.
+nlohmann::ordered_json changed_defaults_json(const options& settings, const options& defaults);
+
 // A contradiction between options, if any. The message names them.
 std::optional<std::string> find_contradiction(const options& settings);
 

@@ -14,6 +14,8 @@
 #include "daemon/derived_limits.hpp"
 #include "daemon/start_failure.hpp"
 #include "daemon/token_file.hpp"
+#include "memory/cpu_quota.hpp"
+#include "process/worker_count.hpp"
 #include "report/prometheus_text.hpp"
 #include "report/stats_json.hpp"
 
@@ -50,6 +52,11 @@ std::unique_ptr<http::server> make_server(const http::server_options& options,
   }
 }
 
+config::options default_settings() {
+  return resolve_automatic(
+      {}, config::worker_count(config::processors_by_affinity(), read_cpu_quota("")));
+}
+
 } // namespace
 
 memory_reading find_memory_limit(const config::options& settings) {
@@ -60,6 +67,7 @@ memory_reading find_memory_limit(const config::options& settings) {
 daemon::daemon(const config::options& settings, config::signal_waiter& signals,
                config::logging& log, std::string_view revision, service_manager manager)
     : settings_(settings),
+      defaults_(default_settings()),
       revision_(revision),
       signals_(signals),
       log_(log),
@@ -388,6 +396,7 @@ observe::service_snapshot daemon::snapshot() const {
               : snapshots_.loading() ? service_state::loading
                                      : service_state::ready;
   now.configuration = config::settings_json(in_force);
+  now.changed_defaults = config::changed_defaults_json(in_force, defaults_);
   now.max_connections = in_force.server.max_connections;
   now.options = settings_.cache;
   now.process = process_.read();

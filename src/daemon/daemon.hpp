@@ -106,6 +106,7 @@ private:
   observe::service_snapshot snapshot() const; // from any thread
 
   const config::options settings_;
+  const config::options defaults_; // with "auto" resolved for this machine
   const std::string_view revision_;
   config::signal_waiter& signals_;
   config::logging& log_;

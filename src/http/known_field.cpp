@@ -17,7 +17,8 @@ constexpr std::array names{field::host,           field::origin,
                            field::content_type,   field::content_range,
                            field::content_length, field::transfer_encoding,
                            field::connection,     field::proxy_connection,
-                           field::expect,         field::content_encoding};
+                           field::expect,         field::content_encoding,
+                           field::accept,         field::accept_encoding};
 static_assert(names.size() == static_cast<std::size_t>(known_field::none));
 
 constexpr std::size_t field_count = static_cast<std::size_t>(field::xref) + 1; // the last one

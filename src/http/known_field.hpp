@@ -27,6 +27,9 @@ enum class known_field : std::uint8_t {
   proxy_connection, // Beast refuses a malformed list
   expect,
   content_encoding,
+  // Handlers read all lines of these from the head.
+  accept,
+  accept_encoding,
   none // every other field
 };
 

@@ -326,6 +326,8 @@ fault message_parser::check_field(known_field field, std::string_view value) noe
     return keep_once(field, value, fault::repeated_field);
 
   case known_field::proxy_connection:
+  case known_field::accept:
+  case known_field::accept_encoding:
   case known_field::none:
     break;
   }

@@ -4,11 +4,11 @@
 #include <cstddef>
 
 #include "http/ascii.hpp"
+#include "http/field_lines.hpp"
 
 namespace kvcache::http {
 namespace {
 
-constexpr std::string_view line_end = "\r\n";
 constexpr std::string_view weak_mark = "W/";
 
 // RFC 9110 §8.8.3: visible characters except the quote, and obs-text.
@@ -22,20 +22,6 @@ std::size_t quoted_bytes(std::string_view text) noexcept {
   if (!text.starts_with('"')) return 0;
   const auto* const end = std::find_if_not(text.begin() + 1, text.end(), is_tag_byte);
   return end != text.end() && *end == '"' ? static_cast<std::size_t>(end - text.begin()) + 1 : 0;
-}
-
-// Calls `visit` with the value of each field line of that name, until it returns false.
-template <class Visitor>
-void visit_lines(std::string_view head, std::string_view name, Visitor visit) noexcept {
-  std::size_t at = head.find(line_end); // of the request line
-  while (at != std::string_view::npos) {
-    head.remove_prefix(at + line_end.size());
-    at = head.find(line_end);
-    const std::string_view line = head.substr(0, at);
-    if (line.size() <= name.size() || line[name.size()] != ':') continue;
-    if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
-    if (!visit(trimmed(line.substr(name.size() + 1)))) return;
-  }
 }
 
 // Calls `visit(is_weak, quoted)` with each tag of one line's value, until it returns false. Returns

@@ -55,6 +55,8 @@ struct service_snapshot {
   service_state state = service_state::ready;
   nlohmann::ordered_json configuration =
       nlohmann::ordered_json::object(); // the member of /stats: the options in force
+  nlohmann::ordered_json changed_defaults =
+      nlohmann::ordered_json::object(); // likewise: the defaults that are not in force
   limited_cache_options options;        // of the cache; the number of threads is that of workers
   std::size_t max_connections = 0;      // in force: as configured, or lower by the memory limit
   process_facts process;

@@ -48,9 +48,12 @@ ordered_json latency_json(const latency_snapshot& latency) {
   return {{"p50", microseconds(latency.quantile_ns(0.5))},
           {"p90", microseconds(latency.quantile_ns(0.9))},
           {"p99", microseconds(latency.quantile_ns(0.99))},
-          {"p99.9", microseconds(latency.quantile_ns(0.999))},
+          {"p999", microseconds(latency.quantile_ns(0.999))},
           {"max", microseconds(latency.max_ns())}};
 }
+
+// A name that jq takes without quotes: "status_404", "status_other".
+std::string status_member(std::size_t slot) { return "status_" + status_name(slot); }
 
 ordered_json counters_json(std::chrono::nanoseconds length, const counters_snapshot& counters) {
   ordered_json outcomes;
@@ -61,10 +64,10 @@ ordered_json counters_json(std::chrono::nanoseconds length, const counters_snaps
   ordered_json responses = ordered_json::object();
   for (std::size_t slot = 0; slot < status_slot_count; ++slot) {
     if (is_error_slot(slot) && counters.refused(slot) != 0)
-      refused[status_name(slot)] = counters.refused(slot);
+      refused[status_member(slot)] = counters.refused(slot);
     for (std::size_t op = 0; op < counters.operations.size(); ++op)
       if (const std::uint64_t count = counters.responses[op][slot]; count != 0)
-        responses[std::string{counters.operations[op].name}][status_name(slot)] = count;
+        responses[std::string{counters.operations[op].name}][status_member(slot)] = count;
   }
   return {{"seconds", seconds(length)},
           {"gets", counters.gets()},
@@ -146,7 +149,8 @@ std::string stats_json(const service_snapshot& snapshot) {
       {"snapshot", snapshot_json(snapshot.snapshots)},
       {"since_start", counters_json(snapshot.counters.uptime, snapshot.counters.since_start)},
       {"last_minute", counters_json(snapshot.counters.window, snapshot.counters.last_minute)},
-      {"configuration", snapshot.configuration}};
+      {"configuration", snapshot.configuration},
+      {"changed_defaults", snapshot.changed_defaults}};
   for (const figure& each : shared_figures(snapshot)) {
     ordered_json& object = each.object.empty() ? stats : stats[std::string{each.object}];
     object[std::string{each.member}] = value_json(each);

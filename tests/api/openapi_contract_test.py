@@ -25,6 +25,7 @@ from running import daemon, until  # noqa: E402
 TIMEOUT_S = 10
 FLUSH = "--enable-flush"
 SNAPSHOT = "--enable-snapshot"
+NO_PAGE = "--no-page"
 
 # Answers that need a server in a certain state, by the name of their example: the server (SERVERS) and
 # what is sent to it, whole or not. {operation} is method and path.
@@ -148,7 +149,8 @@ class Contract(unittest.TestCase):
         saving = {SNAPSHOT: ["--snapshot-file", str(folder / "snapshot")],
                   f"{SNAPSHOT}, no file": [],
                   f"{SNAPSHOT}, no folder": ["--snapshot-file", str(folder / "none" / "snapshot")]}
-        cls.ports = {f"no {FLUSH}": plain.port, FLUSH: flushing.port} | {
+        bare = cls.enterClassContext(daemon(cls.program, folder / "bare.log", NO_PAGE))
+        cls.ports = {f"no {FLUSH}": plain.port, FLUSH: flushing.port, NO_PAGE: bare.port} | {
             needs: cls.enterClassContext(daemon(cls.program, folder / f"{needs}.log", SNAPSHOT, *options)).port
             for needs, options in saving.items()}
         cls.port = cls.ports[f"no {FLUSH}"]
@@ -253,21 +255,24 @@ class Contract(unittest.TestCase):
                             value["message"])
         self.assertGreater(tried, 300)
 
-    def test_the_document_is_not_sent_again_to_who_has_it(self):
-        tag = ask(self.port, "GET", "/openapi.json").fields["etag"]
-        for method in ("GET", "HEAD"):
-            answer = ask(self.port, method, "/openapi.json", headers={"If-None-Match": tag})
-            self.assertEqual((answer.status, answer.body), (304, b""))
-            self.assert_has_headers(answer, self.headers("/openapi.json", "GET", 304))
+    def test_what_the_client_has_is_not_sent_again(self):
+        html = {"Accept": "text/html"}
+        for path, fields in (("/openapi.json", {}), ("/", {}), ("/", html), ("/", {**html, "Accept-Encoding": "gzip"})):
+            tag = ask(self.port, "GET", path, headers=fields).fields["etag"]
+            for method in ("GET", "HEAD"):
+                with self.subTest(f"{method} {path} {fields}"):
+                    answer = ask(self.port, method, path, headers={**fields, "If-None-Match": tag})
+                    self.assertEqual((answer.status, answer.body), (304, b""))
+                    self.assert_has_headers(answer, self.headers(path, "GET", 304))
 
-    def test_only_the_document_may_be_stored(self):
+    def test_only_documents_and_values_may_be_stored(self):
         for path, method, operation in self.operations():
             for status in operation["responses"]:
                 with self.subTest(f"{method} {path} {status}"):
                     documented = self.headers(path, method, status).get("Cache-Control")
                     said = documented and self.resolved(documented)["schema"]["const"]
                     expected = (None if status in ("201", "204") or (method, status) == ("POST", "200")
-                                else "no-cache" if path in ("/openapi.json", "/kv/{key}") and status in ("200", "304")
+                                else "no-cache" if path in ("/", "/openapi.json", "/kv/{key}") and status in ("200", "304")
                                 else "no-store")
                     self.assertEqual(said, expected)
 

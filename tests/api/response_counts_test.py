@@ -53,6 +53,8 @@ GOING_ON = [
     (get("/get?key=absent"), "get", {404}),
     (get("/get"), "get", {400}),
     (get("/get?key=a", fields=""), "get", {401}),
+    (get("/"), "page", {200}),
+    (get("/", fields="Accept: text/html\r\n"), "page", {200}),
     (get("/nothing"), "unknown", {404}),
     (get("/nothing", "OPTIONS"), "unknown", {404}),
     (get("/get", "OPTIONS"), "options", {204}),
@@ -241,7 +243,7 @@ def compare(what, counted, expected):
 
 def by_stats(text):
     responses = json.loads(text)["since_start"]["responses"]
-    return collections.Counter({(operation, int(status)): times for operation, of_operation in responses.items()
+    return collections.Counter({(operation, int(status.removeprefix("status_"))): times for operation, of_operation in responses.items()
                                 for status, times in of_operation.items()})
 
 

@@ -50,6 +50,7 @@ constexpr sample samples[] = {
     {"snapshot-max-age-s", "86400", "-1"},
     {"enable-flush", "true", "maybe"},
     {"enable-snapshot", "true", "maybe"},
+    {"no-page", "true", "none"},
     {"allowed-hosts", "cache.example,localhost", "a,,b"},
     {"auth-token-file", "/etc/keyvalue-cache/tokens", ""},
     {"drain-delay-ms", "100", " 100"},

@@ -105,6 +105,7 @@ const std::vector<std::string> every_flag{"--bind=::1",
                                           "--snapshot-max-age-s=14",
                                           "--enable-flush",
                                           "--enable-snapshot",
+                                          "--no-page",
                                           "--allowed-hosts=a,b",
                                           "--auth-token-file=/tokens",
                                           "--drain-delay-ms=9",
@@ -140,6 +141,7 @@ TEST(option_lists, lead_each_flag_to_the_member_of_its_layer) {
   EXPECT_EQ(server.timeouts.idle_timeout_ms, 103U);
   EXPECT_EQ(server.timeouts.write_timeout_ms, 104U);
   EXPECT_TRUE(server.enable_flush);
+  EXPECT_TRUE(server.no_page);
   EXPECT_TRUE(server.enable_snapshot);
   EXPECT_EQ(server.allowed_hosts, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(server.drain_delay_ms, 9U);
@@ -175,9 +177,21 @@ TEST(option_lists, show_each_value_in_the_statistics) {
     "max_batch_bytes": 3072, "max_batch_reply_bytes": 66560, "head_timeout_ms": 101,
     "body_timeout_ms": 102, "idle_timeout_ms": 103, "write_timeout_ms": 104, "drain_delay_ms": 9,
     "drain_timeout_ms": 105, "tokens": true, "enable_flush": true, "allowed_hosts": 2,
-    "enable_snapshot": true, "snapshot_file": true, "snapshot_interval_s": 13,
+    "enable_snapshot": true, "no_page": true, "snapshot_file": true, "snapshot_interval_s": 13,
     "snapshot_timeout_ms": 106, "snapshot_max_age_s": 14,
     "access_log": true, "access_log_sample": 10})"));
+}
+
+TEST(option_lists, show_the_defaults_that_are_not_in_force) {
+  const options defaults;
+  EXPECT_EQ(changed_defaults_json(defaults, defaults), nlohmann::json::object());
+  options settings;
+  settings.server.port = 8080;
+  settings.cache.memory_limit_bytes = 1;
+  settings.auth_token_file = "/tokens";
+  const nlohmann::json shown = changed_defaults_json(settings, defaults);
+  EXPECT_EQ(shown, nlohmann::json::parse(
+                       R"({"port": 7171, "memory_limit_bytes": null, "tokens": false})"));
 }
 
 TEST(option_lists, show_an_automatic_memory_limit_as_null_and_no_token_file_as_false) {

@@ -83,7 +83,6 @@ std::set<status_and_message> documented_refusals() {
 
 // Errors that no documented operation returns. All others must be in the document.
 constexpr http::fault never_documented[] = {
-    http::fault::unknown_path, // belongs to no path; the description of the document states it
     // The limits on requests are far below the limits of the cache.
     http::fault::entry_too_large, http::fault::beyond_memory,
     // So is the limit on batches below that on values.

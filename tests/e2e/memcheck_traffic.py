@@ -54,7 +54,7 @@ GOOD = [  # with the expected statuses: an entry may have expired, been evicted 
     (put(b'{"key":"t","value":"v","ttl":1}'), {200, 503}), (chunked(b"b;x=y", b'{"key":"c",', b"b", b'"value":"d"', b"1", b"}", b"0", b"T: u"), {200, 503}),
     (put(b'{"key":"e","value":""}', b"Expect: 100-continue\r\n"), {200, 503}),
     (get(b"/get?key=a"), {200, 404}), (get(b"/get?x=y&key=%F0%9F%98%80+%00"), {404}), (get(b"http://localhost/get?key=t"), {200, 404}),
-    (get(b"/get?key=" + b"%F0%9F%98%80" * 256), {200, 404}), (get(b"/stats"), {200}), (get(b"/metrics"), {200}), (get(b"/openapi.json"), {200}),
+    (get(b"/get?key=" + b"%F0%9F%98%80" * 256), {200, 404}), (get(b"/stats"), {200}), (get(b"/metrics"), {200}), (get(b"/openapi.json"), {200}), (get(b"/"), {200}), (get(b"/", b"Accept: text/html\r\nAccept-Encoding: gzip\r\n"), {200}),
     (get(b"/healthz"), {200}), (get(b"/readyz"), {200}), (request(b"OPTIONS /put"), {204}), (request(b"POST /delete", body=b'{"key":"c"}'), {200, 404}),
     (b"\r\n" + get(b"/healthz", b"X: y\r\n" * 60), {200}),
 ]

@@ -278,9 +278,9 @@ TEST(strict_http, names_the_allowed_methods_of_a_path) { // RFC 9110 ยง15.5.6, ย
   const std::string gets = "GET, HEAD, OPTIONS";
   const std::string posts = "POST, OPTIONS";
   const std::pair<std::string, std::string> paths[] = {
-      {"/get", gets},    {"/put", posts},    {"/delete", posts},
-      {"/flush", posts}, {"/healthz", gets}, {"/readyz", gets},
-      {"/stats", gets},  {"/metrics", gets}, {"/openapi.json", gets}};
+      {"/get", gets},          {"/put", posts},   {"/delete", posts}, {"/flush", posts},
+      {"/healthz", gets},      {"/readyz", gets}, {"/stats", gets},   {"/metrics", gets},
+      {"/openapi.json", gets}, {"/", gets}};
   for (const auto& [path, allow] : paths) {
     for (const std::string method : {allow == gets ? "POST" : "GET", "PUT", "DELETE", "TRACE"}) {
       const http_reply wrong = client.ask(method + " " + path + " HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -39,7 +39,7 @@ TEST(tokens, are_required_except_for_health_and_documentation) {
   const token_file tokens{"read-write writer\n"};
   running_server server{{"--auth-token-file", tokens.path()}};
   raw_client client = server.connect();
-  for (const char* page : {"/healthz", "/readyz", "/openapi.json"})
+  for (const char* page : {"/", "/healthz", "/readyz", "/openapi.json"})
     EXPECT_EQ(client.ask(get_request(page)).status, 200U) << page;
   for (const std::string& fields :
        {std::string{}, with_token("other"), with_token("write"), with_token("writerr"),

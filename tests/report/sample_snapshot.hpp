@@ -31,6 +31,7 @@ inline service_snapshot sample_snapshot() {
   snapshot.state = service_state::ready;
 
   snapshot.configuration = {{"port", 7171}, {"memory_limit_bytes", nullptr}};
+  snapshot.changed_defaults = {{"port", 7170}};
   snapshot.max_connections = 10'000;
   snapshot.options.max_entries = 5'000'000;
   snapshot.options.eviction.threads = 3;
