@@ -105,8 +105,8 @@ TEST(root, has_a_tag_for_each_representation_and_is_not_sent_again) {
   test_server server;
   raw_client client = server.connect();
   std::set<std::string> tags;
-  for (const std::string fields : {std::string{}, std::string{of_browsers},
-                                   std::string{of_browsers} + "Accept-Encoding: gzip\r\n"}) {
+  for (const std::string& fields : {std::string{}, std::string{of_browsers},
+                                    std::string{of_browsers} + "Accept-Encoding: gzip\r\n"}) {
     const http_reply first = client.ask(get_root(fields));
     EXPECT_EQ(first.field("vary"), "Accept, Accept-Encoding");
     EXPECT_EQ(first.field("cache-control"), "no-cache");
