@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 
 #include <cassert>
+#include <new>
 #include <chrono>
 #include <utility>
 
@@ -28,6 +29,20 @@ server::~server() {
   stop();
   wait();
   background_.join();
+  background_beside_.join();
+}
+
+void server::run_in_background(std::function<void()> job) {
+  const bool is_first = background_jobs_.fetch_add(1) == 0;
+  try {
+    boost::asio::post(is_first ? background_ : background_beside_, [this, job = std::move(job)] {
+      job();
+      background_jobs_.fetch_sub(1);
+    });
+  } catch (const std::bad_alloc&) {
+    background_jobs_.fetch_sub(1);
+    throw;
+  }
 }
 
 std::vector<std::unique_ptr<worker>> server::make_workers(observe::registry& counters) {
@@ -36,7 +51,7 @@ std::vector<std::unique_ptr<worker>> server::make_workers(observe::registry& cou
   for (unsigned i = 0; i < options_.threads; ++i)
     made.push_back(std::make_unique<worker>(
         shared_, options_, services_, counters.worker(i), budget_,
-        [this](std::function<void()> job) { boost::asio::post(background_, std::move(job)); }, i));
+        [this](std::function<void()> job) { run_in_background(std::move(job)); }, i));
   return made;
 }
 

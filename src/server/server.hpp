@@ -86,6 +86,7 @@ public:
 
 private:
   std::vector<std::unique_ptr<worker>> make_workers(observe::registry& counters);
+  void run_in_background(std::function<void()> job); // throws std::bad_alloc
 
   const server_options options_;
   const server_services services_;
@@ -93,7 +94,11 @@ private:
   std::atomic<bool> draining_{false};
   const shared_state shared_;
   buffer_budget budget_;
-  boost::asio::thread_pool background_{2}; // a flush, a snapshot
+  // A flush and a snapshot do not wait for each other. Not one pool of two threads: its constructor
+  // never returns if the kernel refuses the second.
+  boost::asio::thread_pool background_{1};
+  boost::asio::thread_pool background_beside_{1};
+  std::atomic<unsigned> background_jobs_{0};
   std::vector<std::unique_ptr<worker>> workers_;
   std::latch begun_; // workers that wait for connections
   listener listener_;
