@@ -3,8 +3,8 @@
 #include <boost/asio/post.hpp>
 
 #include <cassert>
-#include <new>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "server/out_of_memory.hpp"

@@ -22,11 +22,19 @@ void save_order::divide() noexcept {
   }
   std::stable_sort(cells.begin(), cells.end(),
                    [](const cell& a, const cell& b) { return a.rank < b.rank; });
-  std::uint64_t before = 0; // bytes in hotter cells
+  // A cell that exceeds what is left of a band begins the next one. Two bands in a row are larger
+  // than a share, so the last band is never much larger.
+  const std::uint64_t share = total / (bands / 2);
+  std::uint64_t in_band = 0;
+  unsigned band = 0;
   for (const cell& c : cells) {
-    band_of_[c.uses][c.bucket] = static_cast<std::uint8_t>(
-        total == 0 ? 0 : std::min<std::uint64_t>(before * bands / total, bands - 1));
-    before += bytes_[c.uses][c.bucket];
+    const std::uint64_t bytes = bytes_[c.uses][c.bucket];
+    if (in_band != 0 && in_band + bytes > share && band + 1 < bands) {
+      ++band;
+      in_band = 0;
+    }
+    in_band += bytes;
+    band_of_[c.uses][c.bucket] = static_cast<std::uint8_t>(band);
   }
 }
 

@@ -1,5 +1,6 @@
 // The order in which entries are saved, hottest first: by the ranks of eviction (hit_density.hpp),
-// in a few bands of about equal size, since each band costs a walk over all entries.
+// in a few bands, since each band costs a walk over all entries. A few hot entries have a band of
+// their own, however much the others take.
 //
 // Entries are classified by uses and age, neither of which changes for one that is not used. What
 // is used while the snapshot is made belongs to a band of its own, which is saved last, whether it
@@ -18,7 +19,7 @@ namespace kvcache::snapshot {
 
 class save_order {
 public:
-  static constexpr unsigned bands = 8; // of what was last used before `begun`
+  static constexpr unsigned bands = 12; // of what was last used before `begun`
 
   // `begun`: the first epoch after the snapshot was begun.
   save_order(const by_use_and_age<int>& ranks, epoch begun) noexcept

@@ -247,7 +247,7 @@ class Restart(unittest.TestCase):
         self.assertEqual([one.name for one in self.folder.iterdir() if one.suffix == ".tmp"], [])
 
     def test_the_hottest_entries_are_saved_if_the_time_does_not_suffice(self):
-        hot = range(0, 200_000, 20)
+        hot = range(0, 200_000, 400)  # less than a block
         with self.start("--snapshot-timeout-ms", "100", "--max-value-bytes", "1M") as first:
             fill(first.port, 200_000, "v" * 250)
             large = os.urandom(1 << 20)

@@ -47,6 +47,17 @@ TEST(save_order, what_is_used_since_the_beginning_is_in_the_last_band) {
   EXPECT_EQ(order.age_before(touched), 0U);
 }
 
+TEST(save_order, a_few_hot_entries_are_not_mixed_with_many_others) {
+  save_order order{test::by_age(), begun};
+  order.count(used(0), 100);
+  order.count(used(1), 1'000'000);
+  order.count(used(100), 50);
+  order.divide();
+  EXPECT_EQ(order.band_of(used(0)), 0U);
+  EXPECT_EQ(order.band_of(used(1)), 1U);
+  EXPECT_EQ(order.band_of(used(100)), 2U);
+}
+
 TEST(save_order, an_empty_store_has_one_band) {
   save_order order{test::by_age(), begun};
   order.divide();
