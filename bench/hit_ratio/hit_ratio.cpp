@@ -5,9 +5,7 @@
 //   hit_ratio TRACE...        files with one key a line
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "eviction/reference_policies.hpp"
@@ -17,16 +15,6 @@
 namespace {
 
 using namespace kvcache::test;
-
-std::vector<key_id> read_trace(const char* path) {
-  std::ifstream in(path);
-  std::unordered_map<std::string, key_id> ids;
-  std::vector<key_id> sequence;
-  for (std::string line; std::getline(in, line);) {
-    sequence.push_back(ids.emplace(line, static_cast<key_id>(ids.size())).first->second);
-  }
-  return sequence;
-}
 
 // The hit ratios of one sequence, in the order of the columns.
 std::vector<double> replay_all(std::size_t entries, const std::vector<key_id>& sequence) {

@@ -10,12 +10,10 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "api/entity_tagger.hpp"
@@ -192,16 +190,6 @@ void print_all_generated(const std::string& path) {
                        zipf_of(100'000, 0.9, accesses, accesses / 2)(seed));
   });
   print_rows("loop", {loop(100'000, accesses)}, path);
-}
-
-std::vector<key_id> read_trace(const char* path) {
-  std::ifstream in(path);
-  std::unordered_map<std::string, key_id> ids;
-  std::vector<key_id> sequence;
-  for (std::string line; std::getline(in, line);) {
-    sequence.push_back(ids.emplace(line, static_cast<key_id>(ids.size())).first->second);
-  }
-  return sequence;
 }
 
 int run(std::span<char*> arguments) {

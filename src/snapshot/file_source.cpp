@@ -18,10 +18,11 @@ void file_source::close() noexcept {
 
 std::string file_source::open(const std::string& path, bool& missing) {
   file_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC); // a FIFO: at once
-  missing = file_ < 0 && errno == ENOENT;
-  if (missing) return {};
   struct stat found {};
-  if (file_ < 0 || ::fstat(file_, &found) != 0) return std::generic_category().message(errno);
+  open_error_ = file_ < 0 || ::fstat(file_, &found) != 0 ? errno : 0;
+  missing = open_error_ == ENOENT;
+  if (missing) return {};
+  if (open_error_ != 0) return std::generic_category().message(open_error_);
   is_special_ = !S_ISREG(found.st_mode);
   if (is_special_) return "not a regular file";
   bytes_ = static_cast<std::uint64_t>(found.st_size);

@@ -25,10 +25,12 @@ public:
   void close() noexcept; // frees the disk space of a file that has been removed
   std::uint64_t bytes() const noexcept { return bytes_; }  // its length
   bool is_special() const noexcept { return is_special_; } // a directory, a device, …
+  int open_error() const noexcept { return open_error_; }  // errno
 
 private:
   int file_ = -1;
   bool is_special_ = false;
+  int open_error_ = 0;
   std::uint64_t bytes_ = 0;
   std::uint64_t read_ = 0;
   std::uint64_t dropped_ = 0; // of read_, from the page cache

@@ -50,7 +50,7 @@ double in_seconds(std::chrono::steady_clock::duration time) noexcept {
 int find_occupied(const std::string& path) {
   file_source file;
   bool missing = false;
-  if (!file.open(path, missing).empty()) return file.is_special() ? EEXIST : EACCES;
+  if (!file.open(path, missing).empty()) return file.is_special() ? EEXIST : file.open_error();
   if (missing || file.bytes() == 0) return 0;
   block_reader reader{file};
   const bool is_other = reader.read_header().fault == header_fault::not_a_snapshot;

@@ -6,7 +6,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
 #include <random>
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "eviction/reference_policies.hpp"
@@ -105,6 +108,17 @@ inline std::vector<key_id> interleaved(const std::vector<key_id>& first,
 inline std::size_t count_unique(std::vector<key_id> sequence) {
   std::sort(sequence.begin(), sequence.end());
   return static_cast<std::size_t>(std::unique(sequence.begin(), sequence.end()) - sequence.begin());
+}
+
+// A trace: one key a line.
+inline std::vector<key_id> read_trace(const char* path) {
+  std::ifstream in(path);
+  std::unordered_map<std::string, key_id> ids;
+  std::vector<key_id> sequence;
+  for (std::string line; std::getline(in, line);) {
+    sequence.push_back(ids.emplace(line, static_cast<key_id>(ids.size())).first->second);
+  }
+  return sequence;
 }
 
 } // namespace kvcache::test

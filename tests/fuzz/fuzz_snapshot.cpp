@@ -9,6 +9,7 @@
 #include "cache/store.hpp"
 #include "fuzz/fuzzing.hpp"
 #include "snapshot/block_reader.hpp"
+#include "snapshot/bytes_source.hpp"
 #include "snapshot/crc32c.hpp"
 #include "snapshot/format.hpp"
 #include "snapshot/loader.hpp"
@@ -18,19 +19,6 @@ using namespace kvcache::snapshot;
 using kvcache::fuzz::check;
 
 namespace {
-
-class bytes_of_a_file final : public byte_source {
-public:
-  explicit bytes_of_a_file(std::string_view bytes) : left_(bytes) {}
-  ssize_t read(char* to, std::size_t count) noexcept override {
-    const std::size_t part = left_.copy(to, count);
-    left_.remove_prefix(part);
-    return static_cast<ssize_t>(part);
-  }
-
-private:
-  std::string_view left_;
-};
 
 constexpr std::uint64_t sync = 0x636E'7973'636E'7973; // "syncsync"
 
@@ -55,7 +43,7 @@ std::string file_of(std::string_view text) {
 }
 
 void load(std::string_view file) {
-  bytes_of_a_file source{file};
+  kvcache::test::memory_source_of_bytes source{file};
   block_reader reader{source};
   if (reader.read_header().fault != header_fault::none) return;
   store to{{.hold_limit_bytes = std::size_t{4} << 20}};

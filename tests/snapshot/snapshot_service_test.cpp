@@ -220,6 +220,13 @@ TEST(snapshot_service, tells_why_one_could_not_be_made_and_counts_it) {
   EXPECT_EQ(one.snapshots().report().failed_saves, 1U);
 }
 
+TEST(snapshot_service, writes_nothing_over_what_it_cannot_look_at) {
+  const folder in;
+  write_file(in.file("text"), "no folder");
+  service one{{.file = in.file("text/below")}};
+  EXPECT_EQ(one.snapshots().make().error, ENOTDIR);
+}
+
 TEST(snapshot_service, makes_one_at_a_time) {
   const folder in;
   service one{{.file = in.file("s")}};

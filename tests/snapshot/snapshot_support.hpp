@@ -17,6 +17,7 @@
 
 #include "api/entity_tagger.hpp"
 #include "api/value_format.hpp"
+#include "bytes_source.hpp"
 #include "cache/store.hpp"
 #include "snapshot/atomic_file.hpp"
 #include "snapshot/block_reader.hpp"
@@ -80,19 +81,6 @@ inline snapshot::save_result save_to(const std::string& path, store& from,
   snapshot::atomic_file file{path};
   return snapshot::save(from, file, request);
 }
-
-class memory_source_of_bytes final : public snapshot::byte_source {
-public:
-  explicit memory_source_of_bytes(std::string_view bytes) : left_(bytes) {}
-  ssize_t read(char* to, std::size_t count) noexcept override {
-    const std::size_t part = left_.copy(to, count);
-    left_.remove_prefix(part);
-    return static_cast<ssize_t>(part);
-  }
-
-private:
-  std::string_view left_;
-};
 
 struct loaded {
   snapshot::header_fault fault = snapshot::header_fault::none;
