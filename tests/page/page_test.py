@@ -5,7 +5,7 @@
 
 Installs what package.json names into PACKAGES_DIRECTORY, by npm, and runs page_test.mjs. --update rewrites the
 screenshots in src/page. Needs Debian's packages chromium, nodejs and npm, and npm's registry. Ends with 77 where one of
-these is missing, which CTest shows as skipped; with KVCACHE_REQUIRE_BROWSER in the environment, as in CI, it fails.
+these is missing, which CTest shows as skipped; with REQUIRED_BROWSER in the environment, as in CI, it fails.
 """
 
 import os
@@ -55,7 +55,7 @@ def main():
     update = "--update" in rest
     if missing := unusable() or install(packages):
         print(f"SKIPPED: {missing}")
-        sys.exit(1 if os.environ.get("KVCACHE_REQUIRE_BROWSER") else SKIPPED)
+        sys.exit(1 if os.environ.get("REQUIRED_BROWSER") else SKIPPED)
     environment = {**os.environ, "PAGE_TEST_PROGRAM": program, "PAGE_TEST_SOURCE": source, "PAGE_TEST_PACKAGES": str(packages),
                    "PAGE_TEST_BROWSER": shutil.which(BROWSER), "PAGE_TEST_UPDATE": "1" if update else ""}
     arguments = [argument for argument in rest if argument != "--update"]

@@ -138,7 +138,7 @@ protected:
     std::string why_not;
     auto made = memory_cgroup::create(GetParam(), why_not);
     if (!made) {
-      if (std::getenv("KVCACHE_REQUIRE_CGROUPS") != nullptr)
+      if (std::getenv("REQUIRED_CGROUPS") != nullptr)
         FAIL() << "no memory group, though one can be made here: " << why_not;
       GTEST_SKIP() << "SKIPPED: no memory group can be made: " << why_not;
     }

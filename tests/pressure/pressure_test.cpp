@@ -1,6 +1,6 @@
 // Never killed, never a needless miss: the real binary under real memory limits.
 //
-// Needs root and a memory control group. Where KVCACHE_REQUIRE_CGROUPS is set in the environment
+// Needs root and a memory control group. Where REQUIRED_CGROUPS is set in the environment
 // (scripts/test sets it where a group can be made) their absence is a failure, elsewhere a skip.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -74,7 +74,7 @@ protected:
   limited_server& server() { return *server_; }
 
   static void give_up(const std::string& why) {
-    if (std::getenv("KVCACHE_REQUIRE_CGROUPS") != nullptr)
+    if (std::getenv("REQUIRED_CGROUPS") != nullptr)
       FAIL() << "no memory group, though one can be made here: " << why;
     else
       GTEST_SKIP() << "SKIPPED: no memory group can be made: " << why;

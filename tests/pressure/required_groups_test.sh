@@ -14,7 +14,7 @@ if "${hide[@]}" true 2>/dev/null; then without_groups=("${hide[@]}"); fi
 
 for one in pressure.serves_in_16_mib pressure_v2.survives_a_lower_limit_where_memory_high_goes_first; do
   status=0
-  output=$(KVCACHE_REQUIRE_CGROUPS=v2 "${without_groups[@]}" "$tests" "--gtest_filter=$one" 2>&1) || status=$?
+  output=$(REQUIRED_CGROUPS=v2 "${without_groups[@]}" "$tests" "--gtest_filter=$one" 2>&1) || status=$?
   if ((status == 0)) || [[ $output != *"1 FAILED TEST"* || $output == *SKIPPED* ]]; then
     printf 'FAILED: %s did not fail without a memory group:\n%s\n' "$one" "$output" >&2
     exit 1

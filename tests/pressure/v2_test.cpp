@@ -1,7 +1,7 @@
 // What only control groups v2 have, or count in their own way: memory.high, nested groups, swap and
 // zswap, page cache, a private cgroup namespace. The real binary in real groups.
 //
-// Needs root and v2 as the machine's memory controller. Where KVCACHE_REQUIRE_CGROUPS is `v2` in
+// Needs root and v2 as the machine's memory controller. Where REQUIRED_CGROUPS is `v2` in
 // the environment their absence is a failure, elsewhere a skip. Cases that need swap,
 // memory.reclaim (Linux 5.19) or a file system with page cache (in $TMPDIR) skip by themselves
 // where there is none.
@@ -63,7 +63,7 @@ protected:
       groups_.push_back(std::make_unique<memory_cgroup>(std::move(*made)));
       return true;
     }
-    const char* required = std::getenv("KVCACHE_REQUIRE_CGROUPS");
+    const char* required = std::getenv("REQUIRED_CGROUPS");
     if (required != nullptr && std::strcmp(required, "v2") == 0)
       ADD_FAILURE() << "no v2 group, though they are required: " << why_not;
     else

@@ -15,7 +15,7 @@ import unittest
 import yaml
 
 REPOSITORY = pathlib.Path(sys.argv.pop(1)).resolve()
-REQUIRED = "KVCACHE_REQUIRE_CGROUPS"
+REQUIRED = "REQUIRED_CGROUPS"
 
 
 class Workflow(unittest.TestCase):
