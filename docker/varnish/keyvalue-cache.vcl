@@ -10,7 +10,7 @@ backend keyvalue_cache {
 
 sub vcl_recv {
     # Exposes only the endpoints for applications.
-    if (req.url !~ "^/((get|put|delete|openapi\.json)(\?|$)|kv/)") {
+    if (req.url !~ "^/((get|put|delete|batch|openapi\.json)(\?|$)|kv/)") {
         return (synth(404));
     }
     # Varnish evaluates If-None-Match itself, but not If-Match.

@@ -20,6 +20,7 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from proxies import INTERNAL, application_requests  # noqa: E402
 from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "docker/haproxy/haproxy.cfg"
@@ -113,8 +114,10 @@ class Proxy(unittest.TestCase):
         self.assertEqual(self.request("PUT", "/kv/large", value)[0], 201)
         self.assertEqual(self.request("GET", "/kv/large")[:2], (200, value))
 
-    def test_hides_the_internal_endpoints(self):
-        for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/snapshot"):
+    def test_exposes_the_endpoints_of_applications_only(self):
+        for method, target in application_requests(json.loads(self.request("GET", "/openapi.json")[1])):
+            self.assertEqual(self.request(method, target)[0], 400, target)
+        for target in INTERNAL:
             with self.subTest(target):
                 status, body, _ = self.request("GET", target)
                 self.assertEqual((status, json.loads(body)["status"]), (404, "ERROR"))

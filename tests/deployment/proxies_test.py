@@ -17,7 +17,7 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from proxies import Nginx, snippet  # noqa: E402
+from proxies import INTERNAL, Nginx, application_requests, snippet  # noqa: E402
 from running import PATIENCE_S, daemon, free_port, process, until  # noqa: E402
 
 APACHE_MODULES = pathlib.Path("/usr/lib/apache2/modules")
@@ -161,10 +161,11 @@ class Configured(BehindProxy, unittest.TestCase):
         status, body, _ = self.request("GET", "/openapi.json", headers={"If-None-Match": '"another"'})
         self.assertEqual((status, body), (200, whole))
 
-    def test_hides_the_internal_endpoints(self):
-        for target in ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/snapshot", "/getx", "/x/get"):
+    def test_exposes_the_endpoints_of_applications_only(self):
+        for method, target in application_requests(json.loads(self.request("GET", "/openapi.json")[1])):
+            self.assertEqual(self.request(method, target)[0], 400, target)
+        for target in INTERNAL:
             self.assertEqual(self.request("GET", target)[0], 404, target)
-
 
     def test_keys_in_paths_arrive_as_they_were_sent(self):
         paths = ["a%2Fb", "a%252Fb", "100%25", "a//b", "a+b", "a%2Bb", "a%20b", "caf%C3%A9", "a%3Fb", "a%3Bb;c", "a/b/"]

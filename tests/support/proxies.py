@@ -2,7 +2,14 @@
 
 import pathlib
 
+INTERNAL = ("/metrics", "/stats", "/healthz", "/readyz", "/flush", "/snapshot", "/", "/getx", "/x/get")
 DOCKER = pathlib.Path(__file__).resolve().parents[2] / "docker"
+
+
+def application_requests(document):
+    """Method and target of each endpoint that a proxy exposes, by OpenAPI: no key, no body, so the cache returns 400."""
+    return [(method.upper(), path.replace("{key}", "")) for path, operations in document["paths"].items()
+            for method in operations if path not in INTERNAL and path != "/openapi.json"]
 
 
 def snippet(path, port, cache_port):
