@@ -75,7 +75,7 @@ std::optional<entry_header> decode_entry_header(std::string_view& from) noexcept
 // The payload of the block with what eviction has learned. Decoded as nothing if a figure is none
 // that can have been learned.
 inline constexpr std::size_t experience_bytes =
-    2 * use_class_count * age_bucket_count * sizeof(float);
+    std::size_t{2} * use_class_count * age_bucket_count * sizeof(float);
 std::array<char, experience_bytes> encode(const hit_density::experience& learned) noexcept;
 std::optional<hit_density::experience> decode_experience(std::string_view payload) noexcept;
 

@@ -179,6 +179,7 @@ void loader::load_entries(std::string_view payload) noexcept {
       environment_.entries.prefetch(batch[count++].key);
     }
     for (std::size_t i = 0; i < count; ++i) load_entry(batch[i]);
+    std::this_thread::yield();
   }
 }
 

@@ -20,9 +20,6 @@ namespace {
 // Of the smallest entry, with its place in the index.
 constexpr std::uint64_t least_bytes_per_entry = 24;
 
-// More threads would wait for each other at the file.
-constexpr unsigned loader_threads_most = 4;
-
 // 0, or an errno.
 int remove_file(const std::string& path) {
   if (::unlink(path.c_str()) != 0) return errno;
@@ -100,7 +97,7 @@ std::string snapshot_service::start_loading(const http::entity_tagger& tags, uns
     return options_.interval_s == 0 ? std::string{}
                                     : "--snapshot-interval-s has no effect without --snapshot-file";
   try {
-    return try_to_load(tags, std::min(threads, loader_threads_most));
+    return try_to_load(tags, threads);
   } catch (const std::exception&) { // bad_alloc; or system_error, for lack of a thread
     loading_ = false;
     store_.end_loading();

@@ -2,7 +2,7 @@
 // others at intervals or on request. At most one is saved or loaded at a time.
 //
 //   start   the file is opened, and removed unless an interval is set: no crash can bring old
-//           values back then. It is loaded while requests are served, by four threads at most
+//           values back then. It is loaded while requests are served
 //   stop    a load that is still under way may take half of the time; then all is saved
 //
 // Thread-safety: configured(), make(), loading(), loaded_percent() and report() may be called by

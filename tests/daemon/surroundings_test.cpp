@@ -35,6 +35,7 @@ namespace {
 namespace fs = std::filesystem;
 using test::full_pipe;
 using test::get_request;
+using test::post_request;
 using test::put_request;
 using test::raw_client;
 
@@ -340,6 +341,38 @@ TEST(program_with_a_token_file, ends_on_sigterm_while_its_file_system_does_not_r
   starting.send_signal(SIGTERM);
   EXPECT_NE(starting.wait_for_line("stopped before it could serve"), "");
   EXPECT_EQ(starting.wait_for_end(), 0);
+}
+
+TEST(program_with_a_snapshot_file, serves_and_ends_with_1_while_its_disk_does_not_respond) {
+#ifdef KVCACHE_SANITIZED
+  GTEST_SKIP() << "a leak check stops all threads first, which this one's file system prevents";
+#endif
+  const temporary_directory directory;
+  const fs::path dead = directory / "dead";
+  fs::create_directory(dead);
+  fs::create_directory(directory / "disk");
+  const fs::path place = directory / "place";
+  fs::create_symlink(directory / "disk", place);
+  const dead_mount mount{dead};
+  if (!mount.mounted())
+    GTEST_SKIP() << "no FUSE mount can be made here: "
+                 << std::generic_category().message(mount.error());
+
+  running_program running{{"--port=0", "--enable-snapshot", "--snapshot-timeout-ms=100",
+                           "--snapshot-file=" + (place / "snapshot").string()}};
+  const std::uint16_t port = running.wait_for_port();
+  ASSERT_NE(port, 0);
+  const std::string snapshot = post_request("/snapshot", "");
+  EXPECT_EQ(raw_client{port}.ask(snapshot).status, 200U);
+  fs::remove(place);
+  fs::create_symlink(dead, place);
+  raw_client waiting{port};
+  waiting.send(snapshot);
+  EXPECT_TRUE(becomes_true([&] { return raw_client{port}.ask(snapshot).status == 409; }));
+  EXPECT_EQ(raw_client{port}.ask(get_request("/get?key=a")).status, 404U);
+  running.send_signal(SIGTERM);
+  EXPECT_NE(running.wait_for_line("its disk does not respond"), "");
+  EXPECT_EQ(running.wait_for_end(), 1);
 }
 
 // ---- limits -------------------------------------------------------------------------------------
