@@ -199,11 +199,12 @@
       }
       path.setAttribute("d", line);
     }
-    const text = UNITS[chart.unit][0](top);
+    const highestText = `${UNITS[chart.unit][0](top)}${chart.logarithmic ? ", logarithmic" : ""}`;
+    const text = all.length === 0 ? "no figures yet" : highestText;
     const time = span(Math.floor(length / 60000) * 60);
     chart.scale.textContent = text;
     chart.time.textContent = `last ${time}`;
-    chart.root.setAttribute("aria-label", `${chart.label}, the last ${time}, from 0 to ${text}`);
+    chart.root.setAttribute("aria-label", `${chart.label}, the last ${time}${all.length === 0 ? ": " : ", from 0 to "}${text}`);
   };
 
   // ---- showing one answer of /stats ----
@@ -277,7 +278,7 @@
     if (now.connections.now >= 0.9 * configuration.max_connections)
       return ["note", "Healthy, near the connection limit", `${now.connections.now} of ${configuration.max_connections} connections are open.`];
     if (eviction.tier === "pressure")
-      return ["note", "Healthy, evicting", `${use}, above the pressure mark of ${configuration.pressure_percent} %: the least valuable entries are evicted.`];
+      return ["ok", "Healthy, evicting", `${use}, above the pressure mark of ${configuration.pressure_percent} %: the cache is full, and evicts the least valuable entries. This is normal; more memory would raise the hit ratio.`];
     return ["ok", "Healthy", `${use}; nothing is evicted for memory below ${configuration.pressure_percent} %.`];
   };
 

@@ -359,6 +359,40 @@ describe("the connection", () => {
   }));
 });
 
+// One figure of the daemon's /stats at a time is replaced.
+describe("each state", () => {
+  const states = {
+    "Rejecting writes": (stats) => { stats.last_minute.put_outcomes.no_room = 3; },
+    "Memory emergency": (stats) => { stats.eviction.tier = "emergency"; },
+    "Loading": (stats) => { stats.state = "loading"; },
+    "Draining": (stats) => { stats.state = "draining"; },
+    "Internal errors": (stats) => { stats.last_minute.refused.status_500 = 2; },
+    "Healthy, snapshot failed": (stats) => { stats.snapshot.last_save.result = "failed"; },
+    "Healthy, near the connection limit": (stats) => { stats.connections.now = stats.configuration.max_connections; },
+    "Healthy, evicting": (stats) => { stats.eviction.tier = "pressure"; },
+    "Healthy": () => {},
+  };
+  test("is named, and says why", () => withDaemon([], async (daemon) => {
+    const page = await open(browser, "about:blank");
+    let change = () => {};
+    await page.route("**/stats", async (route) => {
+      const response = await route.fetch();
+      const stats = await response.json();
+      change(stats);
+      await route.fulfill({response, json: stats});
+    });
+    await page.goto(daemon.url);
+    const reasons = new Set();
+    for (const [expected, replace] of Object.entries(states)) {
+      change = replace;
+      await untilState(page, expected);
+      reasons.add(await page.locator("#reason").textContent());
+    }
+    assert.equal(reasons.size, Object.keys(states).length);
+    await close(page);
+  }));
+});
+
 describe("the document", () => {
   test("fetches nothing but figures", () => withDaemon([], async (daemon) => {
     const page = await open(browser, daemon.url);
