@@ -102,8 +102,8 @@ bool nears_limit(const level& at, const pressure_history& before,
   const std::uint64_t rise = measured ? less(at.use, before.used_bytes) : 0;
   const auto predicted = static_cast<double>(rise) * static_cast<double>(predicted_us) /
                          static_cast<double>(std::max(elapsed_us, law_step_us));
-  return static_cast<double>(at.use) + predicted >=
-         static_cast<double>(at.emergency_mark + (at.limit - at.emergency_mark) / 2);
+  const std::uint64_t midway = at.emergency_mark + (at.limit - at.emergency_mark) / 2;
+  return static_cast<double>(at.use) + predicted >= static_cast<double>(midway);
 }
 
 // The bytes to evict in the elapsed time: more, the higher E is in the band.

@@ -1,6 +1,6 @@
 #include "http/response.hpp"
 
-#include <cstring>
+#include <algorithm>
 #include <string>
 
 namespace kvcache::http {
@@ -71,9 +71,7 @@ void response_writer::write(output_buffer& out, unsigned status, std::string_vie
   head.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n\r\n");
   if (how.body == body_part::omit) body = {};
   char* const to = out.prepare(head.size() + body.size());
-  std::memcpy(to, head.data(), head.size());
-  if (!body.empty()) std::memcpy(to + head.size(), body.data(), body.size());
-  out.commit(to + head.size() + body.size());
+  out.commit(std::ranges::copy(body, std::ranges::copy(head, to).out).out);
 }
 
 void response_writer::head_only(output_buffer& out, unsigned status, reply_options how,

@@ -24,7 +24,8 @@ int block_signals() {
   sigset_t mask;
   sigemptyset(&mask);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&mask, signal);
-  checked(sigprocmask(SIG_BLOCK, &mask, nullptr), "sigprocmask"); // there is one thread
+  // There is one thread. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  checked(sigprocmask(SIG_BLOCK, &mask, nullptr), "sigprocmask");
   return checked(signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK), "signalfd");
 }
 

@@ -73,6 +73,8 @@ worker::worker(const shared_state& shared, const server_options& options,
       shedder_(budget, clock_, counters),
       responses_(context_, options, budget, clock_, shedder_),
       turns_(context_),
+      // The analyzer does not follow the unique_ptr.
+      // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
       access_(make_recorder(services.access, options.access_log_sample)),
       timer_(handlers_, access_.get(), seed) {
   handlers_.writer.refresh(std::time(nullptr));

@@ -22,8 +22,8 @@ struct scheduling_attributes {
 };
 
 // For the calling thread, until it ends. Workers that are ready to run go first; where they use all
-// processors, about a tenth of the time remains for this thread. Its slices are as short as the kernel
-// permits, since a worker that wakes up may have to wait for the end of one.
+// processors, about a tenth of the time remains for this thread. Its slices are as short as the
+// kernel permits, since a worker that wakes up may have to wait for the end of one.
 inline void lower_priority() noexcept {
   scheduling_attributes wanted;
   wanted.nice = 10;
