@@ -1,16 +1,18 @@
 -- A node that was taken out returns empty: meanwhile other nodes received writes of its keys, so what it still holds may
 -- be outdated (it hung, or the network was cut). This task watches each server of the backend `nodes`.
 --
--- A server that is DOWN, or whose name is not resolved any more, enters maintenance, which the checks cannot end. It leaves it after /readyz and POST /flush
--- returned 200 twice, a second apart: requests that the node had received before it hung are completed by then. The
--- task looks ten times a second, while the checks need a second from DOWN to UP (rise 2, inter 1s).
+-- A server that is DOWN, or whose name is not resolved any more, enters maintenance, which the checks cannot end. It
+-- leaves it after /readyz and POST /flush returned 200 twice, a second apart: requests that the node had received before
+-- it hung are completed by then. The task reads the state ten times a second, while the checks need a second from DOWN
+-- to UP (rise 2, inter 1s).
 
 local token = os.getenv("KVCACHE_TOKEN")
 local headers = {Authorization = token and {"Bearer " .. token}}
 
 local function succeeds(server, method, path)
-    local url = "http://" .. server:get_addr() .. path
     local called, response = pcall(function()
+        local host, port = server:get_addr():match("^(.*):(%d+)$")
+        local url = "http://" .. (host:find(":") and "[" .. host .. "]" or host) .. ":" .. port .. path
         local client = core.httpclient()
         return client[method](client, {url = url, headers = headers, timeout = 2000})
     end)
