@@ -162,12 +162,13 @@ class Keys(Setup, unittest.TestCase):
 
     def test_a_key_stored_under_kv_is_read_and_deleted_by_json(self):
         bodies = Bodies(7)
-        keys = sorted({bodies.text().encode() for _ in range(1500)} | {b"k" * 256, "😀".encode() * 256, b"\x00", b"\x00\x00", b"+", b" ", b"%2F", b"%", b"a;b", b"a?b=c", b"//", b".."})
+        special = (b"k" * 256, "😀".encode() * 256, b"\x00", b"\x00\x00", b"+", b" ", b"%2F", b"%", b"a;b", b"a?b=c", b"//", b"..")
+        keys = sorted({bodies.text().encode() for _ in range(1500)} | set(special))
         with Client(self.proxy.port) as client:
             puts = client.pipeline([request_bytes("PUT", kv(key), b"v") for key in keys])
             self.assertLessEqual({reply.status for reply in puts}, {201, 204})
-            deletes = client.pipeline([request_bytes("POST", "/delete", b"{\"key\":%s}" % bodies.string(key.decode()).encode())
-                                       for key in keys])
+            texts = [bodies.string(key.decode()).encode() for key in keys]
+            deletes = client.pipeline([request_bytes("POST", "/delete", b'{"key":%s}' % text) for text in texts])
         for key, put, delete in zip(keys, puts, deletes, strict=True):
             self.assertEqual((delete.status, delete.node), (200, put.node), key)
         print(f"{len(keys)} keys stored under /kv/ and deleted by JSON")
@@ -185,7 +186,8 @@ class Keys(Setup, unittest.TestCase):
 
     def test_a_fragment_is_refused(self):
         lenient = self.folder / "lenient.cfg"  # as versions of HAProxy are that accept it
-        lenient.write_text(CONFIG.read_text().replace("    mode http\n", "    mode http\n    option accept-invalid-http-request\n", 1))
+        mode = "    mode http\n"
+        lenient.write_text(CONFIG.read_text().replace(mode, f"{mode}    option accept-invalid-http-request\n", 1))
         proxy = self.enterContext(Proxy(self.folder, "lenient", config=lenient).run(self.nodes))
         for target in ("/kv/a#x", "/get?key=a#x", "/get?key=a&x#y"):
             with Client(proxy.port) as client:

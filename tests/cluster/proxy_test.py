@@ -19,7 +19,7 @@ import sys
 import threading
 import unittest
 
-from cluster import CLUSTER, NODES, Client, Proxy, Setup, kv, needs, request_bytes
+from cluster import CLUSTER, NODES, Client, Proxy, Setup, needs, request_bytes
 from running import PATIENCE_S, free_port, until
 
 # Every status that HAProxy itself returns (its manual, "http-error").
