@@ -27,9 +27,8 @@ local function watch(server)
         served = served or stats.status:find("^UP")
         if stats.status:find("^DOWN") or served and stats.status == "MAINT (resolution)" then
             server:set_maint()
-            -- A node that drains (/readyz returned another status: L7STS) finishes its requests; on one that does not
-            -- respond they fail now.
-            if stats.check_status ~= "L7STS" then server:shut_sess() end
+            -- A node that drains finishes its requests. On one that does not respond in time they end now.
+            if (stats.check_status or ""):find("TOUT$") then server:shut_sess() end
             local flushes = 0
             served = false
             while flushes < 2 do
@@ -44,6 +43,7 @@ end
 
 core.register_init(function()
     for _, server in pairs(core.backends.nodes.servers) do
+        server:get_stats() -- HAProxy does not start where this fails (2.8.0)
         core.register_task(function() watch(server) end)
     end
 end)
