@@ -1,0 +1,102 @@
+"""The HAProxy of the Deployment, run from its ConfigMaps by its command and with its environment."""
+
+import contextlib
+import os
+import pathlib
+import re
+import socket
+
+from manifests import FOLDERS, assemble, of_kind, pod_of, the_container
+
+from running import free_port, process, until
+
+
+class Deployment:
+    """What the Deployment of HAProxy starts, read from the manifests."""
+
+    def __init__(self):
+        objects = assemble(FOLDERS["cluster"])
+        [self.workload] = of_kind(objects, "Deployment")
+        self.pod = pod_of(self.workload)
+        self.container = the_container(self.workload)
+        self.maps = {one["metadata"]["name"]: one["data"] for one in of_kind(objects, "ConfigMap")}
+
+    def environment(self):
+        """The variables of the container, resolved as kubelet does."""
+        variables = {}
+        for variable in self.container["env"]:
+            source = variable.get("valueFrom", {})
+            if "fieldRef" in source:
+                value = {"metadata.namespace": self.workload["metadata"]["namespace"]}[source["fieldRef"]["fieldPath"]]
+            elif "resourceFieldRef" in source:
+                kind, _, name = source["resourceFieldRef"]["resource"].partition(".")
+                value = self.container["resources"][kind][name]
+            else:
+                value = re.sub(r"\$\((\w+)\)", lambda found: variables[found[1]], variable["value"])
+            variables[variable["name"]] = value
+        return variables
+
+    def volume(self, folder):
+        """Writes the files of the ConfigMaps. Returns the command, with the volume at this folder."""
+        [mount] = [one for one in self.container["volumeMounts"] if one.get("readOnly")]
+        [volume] = [one for one in self.pod["volumes"] if one["name"] == mount["name"]]
+        folder.mkdir()
+        for source in volume["projected"]["sources"]:
+            for name, text in self.maps[source["configMap"]["name"]].items():
+                (folder / name).write_text(text)
+        return [part.replace(mount["mountPath"], str(folder)) for part in self.container["command"]]
+
+
+def clean_environment(**variables):
+    """That of the test without the program's variables, and these variables."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("KVCACHE_")}, **variables}
+
+
+class Proxy:
+    """A running HAProxy. Its ports are free ones of 127.0.0.1; everything else is that of the Deployment."""
+
+    def __init__(self, folder, nameserver, node_port):
+        deployment = Deployment()
+        folder = pathlib.Path(folder)
+        folder.mkdir()
+        self.log = folder / "log"
+        self.port, self.probes, statistics = free_port(), free_port(), free_port()
+        self.statistics = statistics
+        self._socket = folder / "socket"
+        variables = {**deployment.environment(), "KVCACHE_CLUSTER_BIND": f"127.0.0.1:{self.port}",
+                     "KVCACHE_CLUSTER_STATS_BIND": f"127.0.0.1:{statistics}",
+                     "KVCACHE_PROBES_BIND": f"127.0.0.1:{self.probes}", "KVCACHE_CLUSTER_SOCKET": str(self._socket),
+                     "KVCACHE_NAMESERVER": nameserver, "KVCACHE_NODE_PORT": str(node_port)}
+        self._command = deployment.volume(folder / "configuration")
+        self._environment = clean_environment(**variables)
+        self.domain = variables["KVCACHE_NODES_DOMAIN"]
+        self.process = None
+
+    @contextlib.contextmanager
+    def running(self):
+        with process(self._command, self.log, env=self._environment) as self.process:
+
+            def serves():
+                assert self.process.poll() is None, "HAProxy ended at once"
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.probes)):
+                    return True
+
+            until("HAProxy accepts connections", serves)
+            yield self
+
+    def runtime(self, command):
+        """The response to a command of the runtime API."""
+        with socket.socket(socket.AF_UNIX) as api:
+            api.connect(str(self._socket))
+            api.sendall(f"{command}\n".encode())
+            parts = []
+            while part := api.recv(65536):
+                parts.append(part)
+        return b"".join(parts).decode()
+
+    def servers(self):
+        """The status and the address of each server of the backend that has an address."""
+        rows = [line.split(",") for line in self.runtime("show stat").splitlines()]
+        status, address = rows[0].index("status"), rows[0].index("addr")
+        return {row[1]: (row[status], row[address]) for row in rows
+                if row[0] == "nodes" and row[1] != "BACKEND" and row[status] != "MAINT (resolution)"}
