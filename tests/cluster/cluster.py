@@ -18,6 +18,7 @@ from running import PATIENCE_S, free_port, process, until  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLUSTER = ROOT / "docker/cluster"
+CONFIG = CLUSTER / "haproxy.cfg"
 
 # Each response names its node. Otherwise as docker/cluster/nodes.cfg.
 NODES = "backend nodes from cluster\n    http-response set-header X-Node %[srv_id]\n"
@@ -159,10 +160,11 @@ class Proxy:
         self.nodes_file = self.folder / "nodes.cfg"
         self.nodes_text = nodes_text
         self.socket = self.folder / "admin.sock"
-        self.config = config or CLUSTER / "haproxy.cfg"
+        self.config = config or CONFIG
         self.log = self.folder / "log"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("KVCACHE_")},
+            "KVCACHE_CLUSTER_DIR": str(CLUSTER),
             "KVCACHE_CLUSTER_BIND": f"127.0.0.1:{self.port}",
             "KVCACHE_CLUSTER_STATS_BIND": f"127.0.0.1:{self.statistics_port}",
             "KVCACHE_CLUSTER_SOCKET": str(self.socket), **environment}
@@ -251,7 +253,7 @@ class Load:
     whose PUT failed after that (its outcome is unknown), or none (404): it is a cache.
     """
 
-    PAUSE_S = 0.001  # between two requests of a client: a rate, no synchronisation
+    PAUSE_S = 0.004  # between two requests of a client: a rate, no synchronisation
 
     def __init__(self, port, keys, clients=4):
         self.port = port

@@ -15,7 +15,7 @@ import sys
 import unittest
 import urllib.parse
 
-from cluster import CLUSTER, Client, Proxy, Setup, kv, owners_of, request_bytes
+from cluster import CLUSTER, CONFIG, Client, Proxy, Setup, kv, owners_of, request_bytes
 
 BODIES = 12_000
 KEYS = 10_000
@@ -162,8 +162,7 @@ class Keys(Setup, unittest.TestCase):
 
     def test_a_key_stored_under_kv_is_read_and_deleted_by_json(self):
         bodies = Bodies(7)
-        keys = sorted({bodies.text().encode() for _ in range(1500)} - {b""})
-        keys += [b"k" * 256, "😀".encode() * 256, b"\x00", b"\x00\x00", b"+", b" ", b"%2F", b"%", b"a;b", b"a?b=c", b"//", b".."]
+        keys = sorted({bodies.text().encode() for _ in range(1500)} | {b"k" * 256, "😀".encode() * 256, b"\x00", b"\x00\x00", b"+", b" ", b"%2F", b"%", b"a;b", b"a?b=c", b"//", b".."})
         with Client(self.proxy.port) as client:
             puts = client.pipeline([request_bytes("PUT", kv(key), b"v") for key in keys])
             self.assertLessEqual({reply.status for reply in puts}, {201, 204})
@@ -184,16 +183,14 @@ class Keys(Setup, unittest.TestCase):
             absolute = client.request("GET", "http://localhost/kv/a/b")
             self.assertEqual((absolute.status, absolute.body), (200, b"a/b"))
 
-    def test_a_fragment_changes_no_key(self):
-        with Client(self.proxy.port) as client:
-            for number in range(100):
-                stored = client.request("PUT", f"/kv/f{number}", b"v")
-                with Client(self.proxy.port) as other:
-                    reply = other.request("GET", f"/kv/f{number}#x")
-                    self.assertIn((reply.status, reply.node), ((400, None), (200, stored.node)))
-                with Client(self.proxy.port) as other:
-                    reply = other.request("GET", f"/get?key=f{number}#x")
-                    self.assertIn((reply.status, reply.node), ((400, None), (200, stored.node)))
+    def test_a_fragment_is_refused(self):
+        lenient = self.folder / "lenient.cfg"  # as versions of HAProxy are that accept it
+        lenient.write_text(CONFIG.read_text().replace("    mode http\n", "    mode http\n    option accept-invalid-http-request\n", 1))
+        proxy = self.enterContext(Proxy(self.folder, "lenient", config=lenient).run(self.nodes))
+        for target in ("/kv/a#x", "/get?key=a#x", "/get?key=a&x#y"):
+            with Client(proxy.port) as client:
+                reply = client.request("GET", target)
+                self.assertEqual((reply.status, reply.node, json.loads(reply.body)["status"]), (400, None, "ERROR"))
 
     def test_what_cannot_be_decoded_gets_the_400_of_a_node(self):
         targets = ["/get", "/get?", "/get?KEY=a", "/get?key", "/get?key=", "/get?key=%", "/get?key=%4", "/get?key=%zz",
@@ -221,7 +218,7 @@ class Keys(Setup, unittest.TestCase):
     def test_a_body_at_the_limit_is_stored_and_a_longer_one_is_refused(self):
         def body(length):
             rest = b'","value":"v"}'
-            return b'{"":"' + b"x" * (length - 21 - len(rest)) + b'","key":"limits' + rest
+            return b'{"":"' + b"x" * (length - 20 - len(rest)) + b'","key":"limits' + rest
 
         large_head = f"X-Large: {'x' * 15000}\r\n"
         with Client(self.proxy.port) as client:
