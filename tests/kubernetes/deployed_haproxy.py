@@ -36,15 +36,20 @@ class Deployment:
             variables[variable["name"]] = value
         return variables
 
-    def volume(self, folder):
-        """Writes the files of the ConfigMaps. Returns the command, with the volume at this folder."""
+    def start_in(self, folder):
+        """Writes the files of the volume there. Returns the command and the environment, with the volume at this folder."""
         [mount] = [one for one in self.container["volumeMounts"] if one.get("readOnly")]
         [volume] = [one for one in self.pod["volumes"] if one["name"] == mount["name"]]
         folder.mkdir()
         for source in volume["projected"]["sources"]:
             for name, text in self.maps[source["configMap"]["name"]].items():
                 (folder / name).write_text(text)
-        return [part.replace(mount["mountPath"], str(folder)) for part in self.container["command"]]
+
+        def moved(text):
+            return text.replace(mount["mountPath"], str(folder))
+
+        return ([moved(part) for part in self.container["command"]],
+                {name: moved(value) for name, value in self.environment().items()})
 
 
 def clean_environment(**variables):
@@ -63,11 +68,11 @@ class Proxy:
         self.port, self.probes, statistics = free_port(), free_port(), free_port()
         self.statistics = statistics
         self._socket = folder / "socket"
-        variables = {**deployment.environment(), "KVCACHE_CLUSTER_BIND": f"127.0.0.1:{self.port}",
+        self._command, environment = deployment.start_in(folder / "configuration")
+        variables = {**environment, "KVCACHE_CLUSTER_BIND": f"127.0.0.1:{self.port}",
                      "KVCACHE_CLUSTER_STATS_BIND": f"127.0.0.1:{statistics}",
                      "KVCACHE_PROBES_BIND": f"127.0.0.1:{self.probes}", "KVCACHE_CLUSTER_SOCKET": str(self._socket),
                      "KVCACHE_NAMESERVER": nameserver, "KVCACHE_NODE_PORT": str(node_port)}
-        self._command = deployment.volume(folder / "configuration")
         self._environment = clean_environment(**variables)
         self.domain = variables["KVCACHE_NODES_DOMAIN"]
         self.process = None
@@ -94,9 +99,17 @@ class Proxy:
                 parts.append(part)
         return b"".join(parts).decode()
 
+    def statistics_rows(self):
+        """The rows of `show stat`, by column."""
+        rows = [line.removeprefix("# ").split(",") for line in self.runtime("show stat").splitlines() if line]
+        return [dict(zip(rows[0], row)) for row in rows[1:]]
+
+    def sessions(self, frontend):
+        """The number of present sessions of a frontend."""
+        [row] = [row for row in self.statistics_rows() if (row["pxname"], row["svname"]) == (frontend, "FRONTEND")]
+        return int(row["scur"])
+
     def servers(self):
-        """The status and the address of each server of the backend that has an address."""
-        rows = [line.split(",") for line in self.runtime("show stat").splitlines()]
-        status, address = rows[0].index("status"), rows[0].index("addr")
-        return {row[1]: (row[status], row[address]) for row in rows
-                if row[0] == "nodes" and row[1] != "BACKEND" and row[status] != "MAINT (resolution)"}
+        """The status and the address of each node that has an address."""
+        return {row["svname"]: (row["status"], row["addr"]) for row in self.statistics_rows()
+                if row["pxname"] == "nodes" and row["svname"] != "BACKEND" and row["addr"]}

@@ -315,22 +315,23 @@ class Discovery(unittest.TestCase):
         self.assertEqual(status, 200)
         self.assertIn(b"haproxy_server_status", metrics)
 
-    def test_sigusr1_finishes_requests_and_closes_idle_connections(self):
+    def test_sigusr1_finishes_requests_and_answers_on_idle_connections(self):
         self.start_cluster(1)
         proxy = self.proxies[0]
-        idle = socket.create_connection(("127.0.0.1", proxy.port))
-        self.addCleanup(idle.close)
-        idle.sendall(b"GET /kv/a HTTP/1.1\r\nHost: cache\r\n\r\n")
+        idle, busy = (self.enterContext(socket.create_connection(("127.0.0.1", proxy.port), timeout=60)) for _ in range(2))
+        get = b"GET /kv/a HTTP/1.1\r\nHost: cache\r\n\r\n"
+        idle.sendall(get)
         self.assertIn(b"404", idle.recv(65536))
-        with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as busy:
-            busy.sendall(b"PUT /kv/a HTTP/1.1\r\nHost: cache\r\nContent-Length: 4\r\n\r\nva")
-            until("the request is under way", lambda: ",PUT," in proxy.runtime("show sess all").replace(" ", ",")
-                  or "srv=cache-0" in proxy.runtime("show sess"))
-            proxy.process.send_signal(signal.SIGUSR1)
-            until("HAProxy stops", lambda: "Stopping frontend" in proxy.log.read_text()
-                  or "stopped" in proxy.log.read_text())
-            busy.sendall(b"lu")
-            self.assertIn(b"201", busy.recv(65536))
+        busy.sendall(b"PUT /kv/a HTTP/1.1\r\nHost: cache\r\nContent-Length: 4\r\n\r\nva")
+        until("HAProxy has accepted both", lambda: proxy.sessions("applications") == 2)
+        proxy.process.send_signal(signal.SIGUSR1)
+        until("HAProxy accepts no more", lambda: "Proxy applications stopped" in proxy.log.read_text())
+        busy.sendall(b"lu")
+        self.assertIn(b"201", busy.recv(65536))
+        idle.sendall(get)
+        reply = idle.recv(65536).lower()
+        self.assertIn(b"200 ok", reply)
+        self.assertIn(b"connection: close", reply)
         self.assertEqual(proxy.process.wait(timeout=60), 0)
         self.assertNotIn("hard-stop", proxy.log.read_text())
 
@@ -351,9 +352,9 @@ class Settings(unittest.TestCase):
         return int(found)
 
     def test_the_configuration_is_valid(self):
-        command = self.deployment.volume(self.folder / "configuration")
-        done = subprocess.run([*command, "-c"], env=clean_environment(**self.deployment.environment()), text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        command, environment = self.deployment.start_in(self.folder / "configuration")
+        done = subprocess.run([*command, "-c"], env=clean_environment(**environment), text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
         self.assertEqual((done.returncode, done.stdout), (0, "Configuration file is valid\n"))
 
     def test_each_port_of_the_container_is_bound(self):
@@ -376,7 +377,7 @@ class Settings(unittest.TestCase):
 
     def test_the_grace_period_exceeds_the_hook_and_the_soft_stop(self):
         hook = self.deployment.container["lifecycle"]["preStop"]["sleep"]["seconds"]
-        stop = hook + self.number(r"hard-stop-after (\d+)s")
+        stop = hook + self.number(r"hard-stop-after (\d+)m") * 60
         self.assertGreaterEqual(self.deployment.pod["terminationGracePeriodSeconds"], stop + MARGIN_S)
 
     def test_checks_notice_a_drain_before_connections_are_refused(self):

@@ -4,7 +4,7 @@
     schemas_test.py PACKAGES_DIRECTORY
 
 Installs what package.json names into PACKAGES_DIRECTORY, by npm, and runs validate.mjs. Ends with 77 where node, npm or
-npm's registry is missing; with REQUIRED_SCHEMAS in the environment it fails.
+npm's registry is missing; with REQUIRED_BROWSER in the environment, as in CI, it fails.
 """
 
 import copy
@@ -143,5 +143,5 @@ if __name__ == "__main__":
     Schemas.packages = pathlib.Path(sys.argv.pop(1))
     if missing := unusable() or install(Schemas.packages):
         print(f"SKIPPED: {missing}")
-        sys.exit(1 if os.environ.get("REQUIRED_SCHEMAS") else SKIPPED)
+        sys.exit(1 if os.environ.get("REQUIRED_BROWSER") else SKIPPED)
     unittest.main(verbosity=2)
