@@ -3,8 +3,8 @@
 
     discovery_test.py KEYVALUE_CACHE
 
-The pods are real caches on 127.0.0.2, 127.0.0.3, …, started with the arguments of the StatefulSet. A DNS server of the
-test stands for the cluster's: a name exists while its pod is ready. Needs Debian's package haproxy.
+The pods are real caches on 127.0.0.2, 127.0.0.3, …, started with the arguments of the StatefulSet and one thread each. A
+DNS server of the test stands for the cluster's: a name exists while its pod is ready. Needs Debian's package haproxy.
 """
 
 import contextlib
