@@ -1,8 +1,8 @@
-"""A client that sends batches to the nodes of a cluster directly: it selects the nodes as HAProxy does."""
+"""Sends batches to the nodes of a cluster directly. Selects the node of each key as HAProxy does."""
 import bisect, http.client, json, zlib
 
 
-def mix(x):  # Jenkins' 32-bit integer hash and a multiplication: a bijection
+def mix(x):
     x = (x + 0x7ED55D16 + (x << 12)) & 0xFFFFFFFF
     x = x ^ 0xC761C23C ^ (x >> 19)
     x = (x + 0x165667B1 + (x << 5)) & 0xFFFFFFFF
@@ -12,25 +12,25 @@ def mix(x):  # Jenkins' 32-bit integer hash and a multiplication: a bijection
 
 
 class Cluster:
-    def __init__(self, nodes, weight=256):  # {id: "host:port"}
-        self.nodes, self.ring = nodes, sorted((mix(i * 4096 + j), i) for i in nodes for j in range(weight * 16))
+    def __init__(self, nodes, weight=256):  # nodes: {id: "host:port"}
+        self.nodes, self.ring = nodes, sorted((mix(4096 * i + j), i) for i in nodes for j in range(16 * weight))
 
-    def node_of(self, key):  # bytes; the node with the nearest point
-        point = zlib.crc32(key)
-        at = bisect.bisect_left(self.ring, (point,))
+    def node_of(self, key):  # bytes
+        point, at = zlib.crc32(key), bisect.bisect(self.ring, (zlib.crc32(key),))
         before, after = self.ring[at - 1], self.ring[at % len(self.ring)]
         return (before if (point - before[0]) % 2**32 <= (after[0] - point) % 2**32 else after)[1]
 
-    def batch(self, operations):  # results in their order; None where the node is not reachable
-        results = [None] * len(operations)
-        owners = [self.node_of(operation["key"].encode()) for operation in operations]
+    def batch(self, operations):  # their results in order; None where the node is not reachable: a miss
+        owners, results = [self.node_of(each["key"].encode()) for each in operations], [None] * len(operations)
         for node in set(owners):
-            mine = [at for at, owner in enumerate(owners) if owner == node]
+            places = [place for place, owner in enumerate(owners) if owner == node]
+            connection = http.client.HTTPConnection(self.nodes[node], timeout=1)
             try:
-                connection = http.client.HTTPConnection(self.nodes[node], timeout=1)
-                connection.request("POST", "/batch", json.dumps({"ops": [operations[at] for at in mine]}))
-                for at, result in zip(mine, json.load(connection.getresponse())["results"]):
-                    results[at] = result
+                connection.request("POST", "/batch", json.dumps({"ops": [operations[place] for place in places]}))
+                for place, result in zip(places, json.load(connection.getresponse())["results"]):
+                    results[place] = result
             except OSError:
                 pass
+            finally:
+                connection.close()
         return results

@@ -1,7 +1,7 @@
 -- A node that was taken out returns empty: meanwhile other nodes received writes of its keys, so what it still holds may
 -- be outdated (it hung, or the network was cut). This task watches each server of the backend `nodes`.
 --
--- A server that is DOWN enters maintenance, which the checks cannot end. It leaves it after /readyz and POST /flush
+-- A server that is DOWN, or whose name is not resolved any more, enters maintenance, which the checks cannot end. It leaves it after /readyz and POST /flush
 -- returned 200 twice, a second apart: requests that the node had received before it hung are completed by then. The
 -- task looks ten times a second, while the checks need a second from DOWN to UP (rise 2, inter 1s).
 
@@ -18,15 +18,18 @@ local function succeeds(server, method, path)
 end
 
 local function watch(server)
+    local served = false
     while true do
         core.msleep(100)
         local stats = server:get_stats()
-        if stats.status:find("^DOWN") then
+        served = served or stats.status:find("^UP")
+        if stats.status:find("^DOWN") or served and stats.status == "MAINT (resolution)" then
             server:set_maint()
             -- A node that drains (/readyz returned another status: L7STS) finishes its requests; on one that does not
             -- respond they fail now.
             if stats.check_status ~= "L7STS" then server:shut_sess() end
             local flushes = 0
+            served = false
             while flushes < 2 do
                 core.msleep(1000)
                 local flushed = succeeds(server, "get", "/readyz") and succeeds(server, "post", "/flush")

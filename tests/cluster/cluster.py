@@ -52,10 +52,10 @@ class Reply:
 
 
 class Client:
-    """A keep-alive connection to 127.0.0.1. Reconnects once the server has announced that it closes."""
+    """A keep-alive connection. Reconnects once the server has announced that it closes."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, port, address="127.0.0.1"):
+        self.port, self.address = port, address
         self.socket = None
         self.received = None
 
@@ -73,7 +73,7 @@ class Client:
 
     def send(self, data):
         if self.socket is None:
-            self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+            self.socket = socket.create_connection((self.address, self.port), timeout=PATIENCE_S)
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.received = self.socket.makefile("rb")
         self.socket.sendall(data)
@@ -89,7 +89,12 @@ class Client:
         length = reply.field("content-length")
         if has_body and length is not None:
             reply.body = self.received.read(int(length))
-        elif reply.status not in (204, 304) and has_body:
+        elif has_body and reply.field("transfer-encoding") == "chunked":
+            while size := int(self.received.readline(), 16):
+                reply.body += self.received.read(size)
+                self.received.readline()
+            self.received.readline()
+        elif has_body and reply.status not in (204, 304):
             raise AssertionError(f"no length in {reply.head}")
         if (reply.field("connection") or "").lower() == "close":
             self.close()

@@ -206,10 +206,15 @@ class Manifests(unittest.TestCase):
                 names = {port["name"] for port in service["spec"]["ports"]}
                 self.assertLessEqual({endpoint["port"] for endpoint in monitor["spec"]["endpoints"]}, names)
 
-    def test_nodes_have_the_job_of_the_alerts_and_the_dashboard(self):
-        [label] = {one["spec"]["jobLabel"] for one in self.objects["monitoring"] if "jobLabel" in one["spec"]}
-        job = the(self.objects["cluster"], "Service", "cache")["metadata"]["labels"][label]
-        self.assertIn(f'up{{job="{job}"}}', (REPOSITORY / "docker/prometheus/alerts.yml").read_text())
+    def test_nodes_and_proxies_have_the_jobs_of_the_alerts(self):
+        node, proxy = (the(self.objects["monitoring"], "ServiceMonitor", name)["spec"] for name in ("cache", "haproxy"))
+        service = the(self.objects["cluster"], "Service", "cache")["metadata"]
+        jobs = {"prometheus": service["labels"][node["jobLabel"]],
+                "cluster": next(one["replacement"] for one in proxy["endpoints"][0]["relabelings"]
+                                if one["targetLabel"] == "job")}
+        for folder, job in jobs.items():
+            with self.subTest(folder):
+                self.assertIn(f'up{{job="{job}"}}', (REPOSITORY / "docker" / folder / "alerts.yml").read_text())
 
     def test_nodes_run_as_the_image_does(self):
         image = (REPOSITORY / "Dockerfile").read_text()
