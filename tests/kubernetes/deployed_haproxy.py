@@ -109,7 +109,7 @@ class Proxy:
         [row] = [row for row in self.statistics_rows() if (row["pxname"], row["svname"]) == (frontend, "FRONTEND")]
         return int(row["scur"])
 
-    def servers(self):
-        """The status and the address of each node that has an address."""
-        return {row["svname"]: (row["status"], row["addr"]) for row in self.statistics_rows()
-                if row["pxname"] == "nodes" and row["svname"] != "BACKEND" and row["addr"]}
+    def nodes_in_use(self):
+        """The addresses of the nodes that get requests, by name. Those whose next check may change that are left out."""
+        return {row["svname"]: row["addr"] for row in self.statistics_rows()
+                if row["pxname"] == "nodes" and row["svname"] != "BACKEND" and row["status"] == "UP"}

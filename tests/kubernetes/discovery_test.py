@@ -186,13 +186,9 @@ class Discovery(unittest.TestCase):
 
     def wait_for_pods(self):
         """Until both HAProxies use all pods at their present addresses, and no other."""
-        expected = {name: ("UP", f"{address}:{self.pods.port}") for name, (_, address) in self.pods.running.items()}
-
-        def usable(proxy):
-            return {name: server for name, server in proxy.servers().items() if server[0].startswith("UP")}
-
+        expected = {name: f"{address}:{self.pods.port}" for name, (_, address) in self.pods.running.items()}
         for proxy in self.proxies:
-            until(f"HAProxy uses {expected}", lambda proxy=proxy: usable(proxy) == expected)
+            until(f"HAProxy uses {expected}", lambda proxy=proxy: proxy.nodes_in_use() == expected)
 
     def owners(self):
         """The pod of each key. The first HAProxy stores them all; the second must find each."""
@@ -236,8 +232,7 @@ class Discovery(unittest.TestCase):
             for name in ("cache-0", "cache-1", "cache-2"):
                 self.pods.kill(name)
             for proxy in self.proxies:
-                until("HAProxy uses none", lambda proxy=proxy: not any(status.startswith("UP")
-                                                                       for status, _ in proxy.servers().values()))
+                until("HAProxy uses none", lambda proxy=proxy: not proxy.nodes_in_use())
             for name, address in (("cache-2", "127.0.0.2"), ("cache-0", "127.0.0.6"), ("cache-1", "127.0.0.4")):
                 self.pods.start(name, address)
             self.wait_for_pods()
@@ -282,8 +277,7 @@ class Discovery(unittest.TestCase):
         self.addCleanup(client.close)
         self.pods.withdraw("cache-1")
         for proxy in self.proxies:
-            until("HAProxy forgets the address", lambda proxy=proxy: "cache-1" not in proxy.servers()
-                  or not proxy.servers()["cache-1"][0].startswith("UP"))
+            until("HAProxy forgets the address", lambda proxy=proxy: "cache-1" not in proxy.nodes_in_use())
         self.assertEqual(client.ask("PUT", f"/kv/{key}", b"newer")[0], 201)
         self.pods.publish("cache-1")
         self.wait_for_pods()
