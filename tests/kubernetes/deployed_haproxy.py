@@ -110,6 +110,6 @@ class Proxy:
         return int(row["scur"])
 
     def nodes_in_use(self):
-        """The addresses of the nodes that get requests, by name. Those whose next check may change that are left out."""
+        """The addresses of the nodes that get requests, by name."""
         return {row["svname"]: row["addr"] for row in self.statistics_rows()
-                if row["pxname"] == "nodes" and row["svname"] != "BACKEND" and row["status"] == "UP"}
+                if row["pxname"] == "nodes" and row["svname"] != "BACKEND" and row["status"].startswith("UP")}
