@@ -6,6 +6,7 @@
 Needs Debian's package haproxy.
 """
 
+import re
 import signal
 import sys
 import unittest
@@ -76,6 +77,27 @@ class Change(Setup, unittest.TestCase):
                 load.serves_more()
         self.assert_all_served(load)
         print(f"three nodes restarted twice: {load.served} requests served, 0 failed, 0 wrong, {len(load.missed)} missed")
+
+    def test_a_request_under_way_is_completed_by_a_node_that_drains(self):
+        self.folder = self.open_folder()
+        nodes = self.start_nodes(self.folder, 2, "--drain-delay-ms", DRAIN_DELAY_MS)
+        self.proxy = self.start(nodes)
+        owner = nodes[owners_of(self.proxy.port, [b"slow"])[b"slow"] - 1]
+        with Client(self.proxy.port) as client:
+            client.send(b"PUT /kv/slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nv")
+
+            def has_arrived():
+                with Client(owner.port) as direct:
+                    shown = direct.request("GET", "/metrics").body.decode()
+                return int(re.search(r"^keyvalue_cache_connections (\d+)", shown, re.MULTILINE)[1]) > 1
+
+            until("the node has the beginning of the request", has_arrived)
+            owner.signal(signal.SIGTERM)
+            until("the node is taken out", lambda: self.proxy.states()[owner.number].startswith("MAINT"))
+            client.send(b"v")
+            reply = client.receive()
+        self.assertEqual((reply.status, reply.node), (201, owner.number))
+        self.assertEqual(owner.process.wait(timeout=60), 0)
 
     def test_one_node_grows_to_three_in_steps(self):
         self.folder = self.open_folder()

@@ -176,12 +176,12 @@ class Keys(Setup, unittest.TestCase):
         pairs = [("a/b", "a%2Fb"), ("a/b", "a%2fb"), ("a+b", "a%2Bb"), ("a:b", "a%3Ab"), ("a;b", "a%3Bb"), ("%41", "A"),
                  ("a%252F", "a%25%32%46")]
         with Client(self.proxy.port) as client:
-            for one, other in pairs:
+            for one, other in ((f"{number}{one}", f"{number}{other}") for number in range(20) for one, other in pairs):
                 stored = client.request("PUT", f"/kv/{one}", one.encode())
-                read = client.request("GET", f"/kv/{other}?", fields="X-Any: 1\r\n")
+                read = client.request("GET", f"/kv/{other}?")
                 self.assertEqual((read.status, read.body, read.node), (200, one.encode(), stored.node), one)
-            absolute = client.request("GET", "http://localhost/kv/a/b")
-            self.assertEqual((absolute.status, absolute.body), (200, b"a/b"))
+            absolute = client.request("GET", "http://localhost/kv/7a/b")
+            self.assertEqual((absolute.status, absolute.body), (200, b"7a/b"))
 
     def test_a_fragment_is_refused(self):
         lenient = self.folder / "lenient.cfg"  # as versions of HAProxy are that accept it

@@ -93,6 +93,14 @@ class Responses(Case):
             client.send(b"POST /put HTTP/1.1\r\nHost: localhost\r\nContent-Length: 23\r\n\r\n{")
             self.assert_own_error(client.receive(), 408)
 
+    def test_a_value_is_passed_on_before_it_has_arrived(self):
+        self.assertIn(self.request("PUT", "/kv/present", b"v").status, (201, 204))
+        with Client(self.proxy.port) as client:
+            client.send(b"PUT /kv/present HTTP/1.1\r\nHost: localhost\r\nIf-None-Match: *\r\n"
+                        b"Content-Length: 500000\r\n\r\n")
+            reply = client.receive()  # of the node, which needs the head only
+            self.assertEqual((reply.status, reply.node is None), (412, False))
+
     def test_other_methods_wait_for_no_body(self):
         self.assertEqual(self.request("GET", "/put").status, 405)
         self.assertEqual(self.request("HEAD", "/get?key=none").status, 404)
