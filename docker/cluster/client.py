@@ -12,8 +12,8 @@ def mix(x):
 
 
 class Cluster:
-    def __init__(self, nodes, weight=256):  # nodes: {id: "host:port"}
-        self.nodes, self.ring = nodes, sorted((mix(4096 * i + j), i) for i in nodes for j in range(16 * weight))
+    def __init__(self, nodes, weight=256, first=lambda i: 4096 * i):  # nodes: {id: "host:port"}; first: see README.md
+        self.nodes, self.ring = nodes, sorted((mix(first(i) + j), i) for i in nodes for j in range(16 * weight))
 
     def node_of(self, key):  # bytes
         point, at = zlib.crc32(key), bisect.bisect(self.ring, (zlib.crc32(key),))

@@ -222,6 +222,12 @@ class Proxy:
                 if len(row) > 1 and row[at["# pxname"]] == "nodes" and row[at["type"]] == "2"}
 
 
+def haproxy_version():
+    """Major and minor number."""
+    shown = subprocess.run(["haproxy", "-v"], check=True, capture_output=True, text=True).stdout
+    return tuple(int(number) for number in re.search(r"version (\d+)\.(\d+)", shown).groups())
+
+
 def needs(*tools):
     for tool in tools:
         assert shutil.which(tool) is not None, f"{tool} is missing: install Debian's package"

@@ -15,7 +15,7 @@ import sys
 import unittest
 import urllib.parse
 
-from cluster import CLUSTER, CONFIG, Client, Proxy, Setup, kv, owners_of, request_bytes
+from cluster import CLUSTER, CONFIG, Client, Proxy, Setup, haproxy_version, kv, owners_of, request_bytes
 
 BODIES = 12_000
 KEYS = 10_000
@@ -253,8 +253,11 @@ class Keys(Setup, unittest.TestCase):
         other = self.enterContext(Proxy(self.folder, "other").run(self.nodes))
         first, second = owners_of(self.proxy.port, keys), owners_of(other.port, keys)
         self.assertEqual(first, second)
-        cluster = example.Cluster({node.number: f"127.0.0.1:{node.port}" for node in self.nodes})
-        self.assertEqual({key: cluster.node_of(key) for key in keys}, first)
+        nodes = {node.number: f"127.0.0.1:{node.port}" for node in self.nodes}
+        rings = [example.Cluster(nodes)]
+        if (3, 0) <= haproxy_version() <= (3, 2):  # README.md: the points depend on the patch release
+            rings.append(example.Cluster(nodes, first=example.mix))
+        self.assertIn(first, [{key: ring.node_of(key) for key in keys} for ring in rings])
         print(f"{len(keys)} keys: two HAProxies and the example client agree")
 
 
