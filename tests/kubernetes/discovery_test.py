@@ -349,7 +349,7 @@ class Settings(unittest.TestCase):
         command, environment = self.deployment.start_in(self.folder / "configuration")
         done = subprocess.run([*command, "-c"], env=clean_environment(**environment), text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
-        self.assertEqual((done.returncode, done.stdout), (0, "Configuration file is valid\n"))
+        self.assertEqual((done.returncode, done.stdout.replace("Configuration file is valid\n", "")), (0, ""))
 
     def test_each_port_of_the_container_is_bound(self):
         environment = self.deployment.environment()
