@@ -74,6 +74,7 @@ class Contestant:
     speaks = "http"     # of bench_load
     api = kv_api()      # what wrk sends; None where another protocol is spoken
     stores = True       # False: the answers are fixed
+    in_order = True     # False: responses to pipelined requests change places
     programs = ()       # what build.build must make
 
     def __init__(self):
@@ -124,7 +125,7 @@ class Contestant:
     def sample(self, preloaded):
         for port, protocol in dict.fromkeys([(self.fill_port(), self.fill_protocol()), (self.server.port, self.speaks)]):
             got = load.run(port, protocol=protocol, keys=preloaded, value_bytes=VALUE_BYTES, order="random", requests=1000,
-                           get_share=1, verify=True)
+                           get_share=1, verify=True, window=None if self.in_order else 1)
             self.expect(got["ok"] == 1000 and got["wrong_values"] == 0, f"preloaded keys are not there: {got}")
 
     def expect(self, truth, message):
@@ -246,7 +247,7 @@ class NginxLua(Nginx):
 
 
 class Webdis(Contestant):
-    name, label, speaks = "webdis", "Redis behind webdis", "webdis"
+    name, label, speaks, in_order = "webdis", "Redis behind webdis", "webdis", False
     api = {"get": {"method": "GET", "path": "/GET/{key}"},
            "post": {"method": "POST", "path": "/", "body": "SET/{key}/" + "v" * VALUE_BYTES}}
 
