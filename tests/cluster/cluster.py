@@ -1,6 +1,7 @@
 """Shared by the tests of the cluster: real caches, real HAProxy, and a client that knows which node responded."""
 
 import contextlib
+import importlib.util
 import os
 import pathlib
 import re
@@ -180,8 +181,8 @@ class Proxy:
         self.nodes_file.write_text(self.nodes_text + "".join(lines))
 
     @contextlib.contextmanager
-    def run(self, nodes):
-        self.write_nodes(nodes)
+    def run(self, nodes, weights=None):
+        self.write_nodes(nodes, weights)
         command = ["haproxy", "-W", "-db", "-f", str(self.config), "-f", str(self.nodes_file)]
         with process(command, self.log, env=self.environment) as self.process:
             until("HAProxy serves", self.is_serving)
@@ -226,6 +227,24 @@ def haproxy_version():
     """Major and minor number."""
     shown = subprocess.run(["haproxy", "-v"], check=True, capture_output=True, text=True).stdout
     return tuple(int(number) for number in re.search(r"version (\d+)\.(\d+)", shown).groups())
+
+
+def example_client():
+    """docker/cluster/client.py as a module."""
+    specification = importlib.util.spec_from_file_location("client", CLUSTER / "client.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def ring_options(example, proxy, weights=None):
+    """Options of the example client: README.md names the releases of HAProxy that need `first`."""
+    if not (3, 0) <= haproxy_version() <= (3, 2):
+        return {}
+    keys = [b"%d" % number for number in range(500)]
+    owners = owners_of(proxy.port, keys)
+    ring = example.Cluster(dict.fromkeys(owners.values()), weights or {})
+    return {} if {key: ring.node_of(key) for key in keys} == owners else {"first": example.mix}
 
 
 def needs(*tools):

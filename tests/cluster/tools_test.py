@@ -6,7 +6,6 @@
 Needs Debian's packages haproxy, prometheus and curl.
 """
 
-import importlib.util
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import unittest
 import urllib.parse
 import urllib.request
 
-from cluster import CLUSTER, Client, Proxy, Setup, kv, needs, request_bytes
+from cluster import CLUSTER, Client, Proxy, Setup, example_client, kv, needs, request_bytes, ring_options
 from running import free_port, process, until
 
 TOKEN = "token-of-the-test-0123456789"
@@ -86,15 +85,20 @@ class AllNodes(Case):
 
 
 class ExampleClient(Case):
+    def setUp(self):
+        self.example = example_client()
+        self.folder = self.open_folder()
+
+    def places(self, nodes):
+        return {node.number: f"127.0.0.1:{node.port}" for node in nodes}
+
     def test_shares_its_keys_with_the_proxy_and_misses_those_of_a_node_that_is_down(self):
-        specification = importlib.util.spec_from_file_location("client", CLUSTER / "client.py")
-        example = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(example)
-        folder = self.open_folder()
-        nodes = self.start_nodes(folder, 3)
-        proxy = self.enterContext(Proxy(folder).run(nodes))
-        cluster = example.Cluster({node.number: f"127.0.0.1:{node.port}" for node in nodes})
-        keys = [f"käse {number}" for number in range(2000)]
+        nodes = self.start_nodes(self.folder, 3)
+        weights = {1: 256, 2: 128, 3: 32}
+        proxy = self.enterContext(Proxy(self.folder).run(nodes, weights))
+        options = ring_options(self.example, proxy, weights)
+        cluster = self.example.Cluster(self.places(nodes), weights, **options)
+        keys = [f"käse {number}" for number in range(1500)]
         results = cluster.batch([{"op": "put", "key": key, "value": key} for key in keys])
         self.assertEqual({result["code"] for result in results}, {200})
         with Client(proxy.port) as client:
@@ -108,6 +112,17 @@ class ExampleClient(Case):
         missed = [key for key, result in zip(keys, results, strict=True) if result is None]
         self.assertEqual(missed, [key for key in keys if cluster.node_of(key.encode()) == 1])
         print(f"{len(keys)} keys stored by batches to the nodes and found through HAProxy; {len(missed)} missed with a node down")
+
+    def test_sends_a_token_and_returns_the_error_of_a_refused_batch_for_each_operation(self):
+        tokens = self.folder / "tokens"
+        tokens.write_text(f"read-write {TOKEN}\n")
+        tokens.chmod(0o600)
+        nodes = self.start_nodes(self.folder, 2, "--auth-token-file", str(tokens))
+        operations = [{"op": "put", "key": f"key{number}", "value": "v"} for number in range(100)]
+        allowed = self.example.Cluster(self.places(nodes), token=TOKEN).batch(operations)
+        self.assertEqual({result["code"] for result in allowed}, {200})
+        refused = self.example.Cluster(self.places(nodes)).batch(operations)
+        self.assertEqual([result["status"] for result in refused], ["ERROR"] * len(operations))
 
 
 class Dashboard(Case):
