@@ -7,7 +7,6 @@ wrk stores values without a pause. Each cache drains, saves its snapshot, starts
 the requests to the other one until /readyz returns 200. Needs Debian's packages haproxy and wrk.
 """
 
-import http.client
 import json
 import os
 import pathlib
@@ -20,7 +19,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
-from running import free_port, process, until  # noqa: E402
+from running import ask, free_port, process, until  # noqa: E402
 
 EXAMPLE = pathlib.Path(__file__).resolve().parents[2] / "docker/haproxy/haproxy.cfg"
 ENTRIES = 1_000  # stored before, and never again
@@ -50,16 +49,6 @@ request = function()
   return wrk.format("PUT", "/kv/load" .. number % 1000, nil, "value")
 end
 """
-
-
-def ask(port, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request(method, path, body)
-        reply = connection.getresponse()
-        return reply.status, reply.read()
-    finally:
-        connection.close()
 
 
 def is_ready(port):

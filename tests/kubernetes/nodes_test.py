@@ -8,7 +8,6 @@ of the image's, and a volume is mounted in a temporary folder.
 """
 
 import contextlib
-import http.client
 import os
 import pathlib
 import re
@@ -19,19 +18,9 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from manifests import FOLDERS, assemble, of_kind, pod_of, probes_of, the_container  # noqa: E402
-from running import free_port, process, until  # noqa: E402
+from running import ask, free_port, process, until  # noqa: E402
 
 MARGIN_S = 10  # for what follows the timeouts: the rest of the log, and the container runtime
-
-
-def ask(port, method, path, body=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request(method, path, body)
-        reply = connection.getresponse()
-        return reply.status, reply.read()
-    finally:
-        connection.close()
 
 
 def responds(port, path):

@@ -9,51 +9,20 @@ npm's registry is missing; with REQUIRED_BROWSER in the environment, as in CI, i
 
 import copy
 import json
-import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import unittest
 
 import yaml
 
-from manifests import FOLDERS, ROOT, assemble
-
 HERE = pathlib.Path(__file__).resolve().parent
-INSTALL_S = 300
-SKIPPED = 77
+sys.path.insert(0, str(HERE.parent / "support"))
+import npm  # noqa: E402
+from manifests import FOLDERS, ROOT, assemble  # noqa: E402
+
 # Maps whose keys are free.
 FREE = {"labels", "matchLabels", "selector", "annotations", "requests", "limits", "data"}
-
-
-def unusable():
-    for name in ("node", "npm"):
-        path = shutil.which(name)
-        if path is None or subprocess.run([path, "--version"], capture_output=True).returncode != 0:
-            return f"{name} is not installed"
-    return ""
-
-
-def install(packages):
-    """Returns what is wrong; empty if nothing is."""
-    packages.mkdir(parents=True, exist_ok=True)
-    lock = packages / "package-lock.json"
-    wanted = HERE / lock.name
-    if lock.exists() and lock.read_bytes() == wanted.read_bytes() and (packages / "node_modules").exists():
-        return ""
-    for name in ("package.json", lock.name):
-        shutil.copy(HERE / name, packages / name)
-    try:
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=packages, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=INSTALL_S)
-    except subprocess.TimeoutExpired:
-        lock.unlink()
-        return f"npm ci takes more than {INSTALL_S} s"
-    if done.returncode == 0:
-        return ""
-    lock.unlink()
-    return f"npm ci fails: {done.stdout}"
 
 
 def paths_of_fields(value, path=()):
@@ -141,7 +110,6 @@ class Schemas(unittest.TestCase):
 
 if __name__ == "__main__":
     Schemas.packages = pathlib.Path(sys.argv.pop(1))
-    if missing := unusable() or install(Schemas.packages):
-        print(f"SKIPPED: {missing}")
-        sys.exit(1 if os.environ.get("REQUIRED_BROWSER") else SKIPPED)
+    if fault := npm.missing() or npm.install(HERE, Schemas.packages):
+        npm.skip(fault)
     unittest.main(verbosity=2)

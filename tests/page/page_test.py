@@ -15,47 +15,18 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "support"))
+import npm  # noqa: E402
+
 BROWSER = "chromium"
-INSTALL_S = 300
-SKIPPED = 77
-
-
-def unusable():
-    """What is missing; empty if nothing is."""
-    for name in (BROWSER, "node", "npm"):
-        path = shutil.which(name)
-        if path is None or subprocess.run([path, "--version"], capture_output=True).returncode != 0:
-            return f"{name} is not installed"
-    return ""
-
-
-def install(packages):
-    """Returns what is wrong; empty if nothing is."""
-    packages.mkdir(parents=True, exist_ok=True)
-    lock = packages / "package-lock.json"
-    wanted = HERE / lock.name
-    if lock.exists() and lock.read_bytes() == wanted.read_bytes() and (packages / "node_modules").exists():
-        return ""
-    for name in ("package.json", lock.name):
-        shutil.copy(HERE / name, packages / name)
-    try:
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=packages, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=INSTALL_S)
-    except subprocess.TimeoutExpired:
-        return f"npm ci takes more than {INSTALL_S} s"
-    if done.returncode == 0:
-        return ""
-    lock.unlink()
-    return f"npm ci fails: {done.stdout}"
 
 
 def main():
     program, source, packages, *rest = sys.argv[1:]
     packages = pathlib.Path(packages)
     update = "--update" in rest
-    if missing := unusable() or install(packages):
-        print(f"SKIPPED: {missing}")
-        sys.exit(1 if os.environ.get("REQUIRED_BROWSER") else SKIPPED)
+    if fault := npm.missing(BROWSER) or npm.install(HERE, packages):
+        npm.skip(fault)
     environment = {**os.environ, "PAGE_TEST_PROGRAM": program, "PAGE_TEST_SOURCE": source, "PAGE_TEST_PACKAGES": str(packages),
                    "PAGE_TEST_BROWSER": shutil.which(BROWSER), "PAGE_TEST_UPDATE": "1" if update else ""}
     arguments = [argument for argument in rest if argument != "--update"]

@@ -1,6 +1,7 @@
 """Shared by the end-to-end tests: processes that end with the test, and waiting."""
 
 import contextlib
+import http.client
 import pathlib
 import re
 import signal
@@ -21,6 +22,17 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def ask(port, method, path, body=None):
+    """Status and body of the response."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    try:
+        connection.request(method, path, body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def until(what, condition):
