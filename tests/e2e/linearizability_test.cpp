@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <charconv>
@@ -84,7 +85,7 @@ constexpr std::size_t operations_per_phase = 50; // of each client
 struct load {
   std::vector<std::string> arguments; // of the server, small enough to evict all the time
   std::size_t value_bytes_max;
-  double filler; // share of writes to keys that are never read
+  double fillers; // for each operation, writes to keys that are never read
 };
 
 // One operation of a client.
@@ -100,7 +101,8 @@ public:
     record done;
     for (std::size_t phase = 0; phase < phases; ++phase) {
       for (std::size_t i = 0; i < operations_per_phase; ++i) {
-        if (std::bernoulli_distribution{load_.filler}(random_)) fill();
+        for (double due = load_.fillers; due > 0; --due)
+          if (std::bernoulli_distribution{std::min(due, 1.0)}(random_)) fill();
         const std::size_t key = pick_key(phase);
         if (operation op; perform(key, op)) done.emplace_back(key, op);
       }
@@ -214,7 +216,7 @@ TEST(linearizability, each_key_is_a_register_while_clock_evicts) {
   expect_registers_that_lose_values(
       {.arguments = {"--threads", "2", "--max-entries", "32", "--eviction-interval-ms", "10"},
        .value_bytes_max = 240,
-       .filler = 0.1});
+       .fillers = 0.1});
 }
 
 // An instrumented server exceeds this limit before its first entry.
@@ -224,7 +226,7 @@ TEST(linearizability, each_key_is_a_register_while_memory_is_short) {
       {.arguments = {"--threads", "2", "--memory-limit", "24M", "--max-value-chars", "8192",
                      "--eviction-interval-ms", "10"},
        .value_bytes_max = 8000,
-       .filler = 1.0});
+       .fillers = 4});
 }
 #endif
 
