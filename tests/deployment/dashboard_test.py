@@ -68,6 +68,7 @@ class Cache:
         assert self.request("GET", "/get?key=never-stored") == 404
         assert self.request("POST", "/delete", json.dumps({"key": "a"})) == 200
         assert self.request("POST", "/put", "no JSON") == 400
+        assert self.request("POST", "/batch", json.dumps({"ops": [{"op": "get", "key": "a"}]})) == 200
 
 
 class PrometheusServer:
