@@ -19,8 +19,9 @@ constexpr std::uint64_t ms_per_tick = 1000 / ticks_per_second;
 // Longer keys do not exist: the limit of --max-key-chars, in UTF-8.
 constexpr std::uint64_t key_bytes_most = 4'000'000;
 
-// How much memory a block's entries may take: a little more than their bytes.
-constexpr std::uint64_t room_per_byte = 2;
+// Room that stays free: the program itself takes memory while it loads, which the next reading
+// shows.
+constexpr std::uint64_t spared_bytes = std::uint64_t{1} << 20U;
 
 // What a value is stored with: its trailer, and its mark.
 struct stored_form {
@@ -88,7 +89,7 @@ loader::~loader() {
 
 void loader::start(unsigned threads, std::function<void()> ended) {
   ended_ = std::move(ended);
-  running_ = threads;
+  running_ = threads_most_ = threads;
   for (unsigned i = 0; i < threads; ++i) {
     try {
       threads_.emplace_back([this] {
@@ -116,6 +117,11 @@ void loader::give_up(load_state why) noexcept {
   given_up_.compare_exchange_strong(still, why, std::memory_order_relaxed);
 }
 
+// The other threads may be loading a block each.
+std::uint64_t loader::needed_bytes(std::uint64_t of_this_thread) const noexcept {
+  return of_this_thread + (threads_most_ * payload_bytes_most) + spared_bytes;
+}
+
 void loader::run() noexcept {
   try {
     std::vector<char> payload;
@@ -134,7 +140,7 @@ loader::step loader::load_next(std::vector<char>& payload) {
     switch (block->kind) {
     case block_kind::entries:
       lock.unlock();
-      if (environment_.room_bytes() < room_per_byte * bytes.size())
+      if (environment_.room_bytes() < needed_bytes(bytes.size()))
         give_up(load_state::full);
       else
         load_entries(bytes);
@@ -209,7 +215,7 @@ void loader::load_long(std::vector<char>& payload, std::uint32_t number) {
   }
   const auto expires_at = expiry_of(header->expires_at_ms);
   if (!expires_at) return; // its continuations are skipped
-  if (environment_.room_bytes() < header->key_bytes + header->value_bytes + payload_bytes_most) {
+  if (environment_.room_bytes() < needed_bytes(header->key_bytes + header->value_bytes)) {
     give_up(load_state::full);
     return;
   }

@@ -70,6 +70,8 @@ public:
 
 private:
   enum class step : std::uint8_t { again, end };
+  // Room for what this thread is about to load.
+  std::uint64_t needed_bytes(std::uint64_t of_this_thread) const noexcept;
   step load_next(std::vector<char>& payload);
   std::optional<block_reader::block> read_next(std::vector<char>& payload);
   void load_entries(std::string_view payload) noexcept;
@@ -93,6 +95,7 @@ private:
   std::atomic<std::uint64_t> loaded_{0};
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> malformed_{0}; // blocks that are undamaged and yet do not decode
+  unsigned threads_most_ = 0;               // constant while threads run
   std::atomic<unsigned> running_{0};
   std::function<void()> ended_;
   std::vector<std::thread> threads_;
